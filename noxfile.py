@@ -1,0 +1,32 @@
+"""Checks that need an environment of their own; results are committed beside what they check."""
+
+import nox
+
+nox.options.sessions = ["oldest"]
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The test suite with the lower bounds of setup.cfg."""
+    session.install("--constraint", "constraints-min.txt", "--editable", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def model_garden(session: nox.Session) -> None:
+    """Logits against tf-models-official's ResNet3D-50 with copied weights: tools/parity/RESULTS.md."""
+    session.install("--requirement", "tools/parity/requirements.txt")
+    session.run("python", "-m", "tools.parity.model_garden", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The package as a wheel, used from a folder that is not the repository."""
+    session.install("build")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--wheel", "--outdir", folder)
+    session.install("--constraint", "constraints.txt", "--find-links", folder, "--no-index", "--no-deps", "spl_tf")
+    session.install("--constraint", "constraints.txt", "spl_tf", "--find-links", folder)
+    session.chdir(folder)
+    session.run("python", "-c", "from spl_tf import configuration; configuration.parse(['demo.gin'])")

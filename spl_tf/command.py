@@ -1,0 +1,112 @@
+"""The frame every command runs in: flags in, exit code out.
+
+Exit codes: 0 success, 1 a check failed (`shard --verify`), 2 a mistake of the
+user's or a full or read-only disk (one line, no traceback), 130 after Ctrl-C,
+143 after SIGTERM with the state saved. A defect of ours shows its traceback.
+"""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from spl_tf.errors import Terminated, UserError
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+}
+
+
+def run(main: Callable[[], int | None], flag_values: flags.FlagValues, manual: str) -> None:
+    """Runs a command from the shell's arguments and exits with its code."""
+    sys.exit(execute(main, flag_values, manual, sys.argv))
+
+
+def execute(
+    main: Callable[[], int | None],
+    flag_values: flags.FlagValues,
+    manual: str,
+    argv: Sequence[str],
+) -> int:
+    """Parses `argv` into `flag_values`, calls `main` and returns the exit code.
+
+    Args:
+      main: the command; reads `flag_values`, returns None or an exit code.
+      flag_values: the command's own flags.
+      manual: the entry module's docstring, printed by --help.
+      argv: program name and arguments.
+    """
+    if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
+        print(f"{manual.strip()}\n\nFlags:\n{_flags_help(flag_values)}")
+        return 0
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notices hide ours.
+    for name in flag_values:
+        flag_values[name].unparse()  # A second call in one process starts from the defaults.
+    previous_handler = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "True", "true"):
+            raise UserError("TF_USE_LEGACY_KERAS is set and spl_tf needs Keras 3: unset it")
+        rest = flag_values(argv)
+        if len(rest) > 1:
+            raise UserError(f"unexpected argument {rest[1]!r}: every option is a --flag, see --help")
+        return main() or 0
+    except (UserError, flags.Error) as error:
+        return _complain(str(error), 2)
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        return _complain(f"{_DISK_ERRORS[error.errno]}: {error.filename or error}", 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on from here", 130)
+    except Terminated as error:
+        return _complain(str(error) or "terminated; the same command goes on from here", 143)
+    finally:
+        signal.signal(signal.SIGTERM, previous_handler)
+
+
+def define_gin_flags(flag_values: flags.FlagValues) -> None:
+    """Adds --gin_file, --gin_param and --gin_search_path to a command."""
+    flags.DEFINE_multi_string(
+        "gin_file", None, "gin file, repeatable; later files override earlier ones.", flag_values=flag_values
+    )
+    flags.DEFINE_multi_string(
+        "gin_param", [], 'gin binding, repeatable, e.g. "train_stage.epochs = 3".', flag_values=flag_values
+    )
+    flags.DEFINE_multi_string(
+        "gin_search_path", [], "Folder to look for gin files in, repeatable.", flag_values=flag_values
+    )
+
+
+def parse_gin(flag_values: flags.FlagValues) -> None:
+    """Parses what the flags of `define_gin_flags` say; imports TensorFlow."""
+    from spl_tf import configuration
+
+    configuration.parse(flag_values.gin_file or (), flag_values.gin_param, flag_values.gin_search_path)
+
+
+def _terminate(signal_number, frame):
+    raise Terminated()
+
+
+def _complain(message: str, code: int) -> int:
+    message = message.split("\n  In call to configurable")[0]  # gin appends where it was called from.
+    print("spl_tf: " + " ".join(message.split()), file=sys.stderr, flush=True)
+    return code
+
+
+def _flags_help(flag_values: flags.FlagValues) -> str:
+    """One entry per flag: name, default and help."""
+    entries = []
+    for name in sorted(flag_values):
+        flag = flag_values[name]
+        default = "" if flag.default in (None, [], False) else f" (default: {flag.default})"
+        value = "" if flag.boolean else "=..."
+        entries.append(f"  --{name}{value}{default}\n      {flag.help}")
+    return "\n".join(entries)

@@ -1,0 +1,16 @@
+"""Everything a gin file may name. Importing this module registers it."""
+
+import gin
+import keras
+
+# Each module registers its own functions as it is imported.
+from spl_tf.data import pipeline, rendered_actions  # noqa: F401
+from spl_tf.experiment import recipe  # noqa: F401
+from spl_tf.hardware import distribution  # noqa: F401
+from spl_tf.inference import evaluate, predict  # noqa: F401
+from spl_tf.losses import cross_entropy  # noqa: F401
+from spl_tf.models import classifier, resnet3d  # noqa: F401
+from spl_tf.training import schedules, stage  # noqa: F401
+
+for optimizer in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW):
+    gin.external_configurable(optimizer, module="keras.optimizers")

@@ -1,0 +1,109 @@
+"""gin files and bindings: found, parsed strictly, and refused with one clear line."""
+
+import difflib
+import importlib.util  # noqa: F401  gin uses it without importing it.
+import inspect
+import pathlib
+import re
+from collections.abc import Iterable, Sequence
+
+import gin
+
+from spl_tf import files
+from spl_tf.errors import UserError
+
+# The scopes of one experiment's stages; an unscoped binding holds for all of them.
+STAGES = ("teacher", "pretrain", "finetune")
+
+_PACKAGE = pathlib.Path(__file__).parent
+_GIN_ERRORS = (ValueError, SyntaxError, TypeError, KeyError, NameError, AttributeError, OSError)
+
+
+def search_folders(extra: Sequence[str] = ()) -> list[pathlib.Path]:
+    """Where gin files are looked for: here, `extra`, the installed package, `gin/` beside the package."""
+    return [pathlib.Path.cwd(), *map(pathlib.Path, extra), _PACKAGE / "gin_files", _PACKAGE.parent / "gin"]
+
+
+def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path: Sequence[str] = ()) -> None:
+    """Parses gin files, then bindings, and locks the configuration.
+
+    Args:
+      gin_files: names looked for in `search_folders`; later files override earlier ones.
+      gin_params: bindings such as "train_stage.epochs = 3"; they override the files.
+      search_path: further folders to look in.
+
+    Raises:
+      UserError: a missing file, an unknown name (with the nearest known one), a
+        syntax error, an undefined macro or a scope that is no stage.
+    """
+    from spl_tf import configurables  # noqa: F401  Registers everything a file may name.
+
+    folders = search_folders(search_path)
+    for folder in folders:
+        gin.add_config_file_search_path(str(folder))
+    paths = [str(_find(name, folders)) for name in gin_files]
+    gin.clear_config()
+    try:
+        gin.parse_config_files_and_bindings(paths, list(gin_params), finalize_config=False, skip_unknown=False)
+        _check_scopes()
+        gin.finalize()
+    except _GIN_ERRORS as error:
+        raise UserError(_explain(error)) from error
+
+
+def stage_bindings(stage: str) -> dict[str, str]:
+    """What the configuration says to a stage: "resnet3d.depth" -> "18", macros replaced by their values."""
+    bindings: dict[str, str] = {}
+    for wanted_scope in ("", stage):  # The stage's own bindings override the shared ones.
+        for (scope, selector), parameters in gin.config._CONFIG.items():
+            if scope == wanted_scope and selector != "gin.macro":
+                name = selector.split(".")[-1]
+                bindings |= {f"{name}.{key}": _without_macros(repr(value)) for key, value in parameters.items()}
+    return bindings
+
+
+def _without_macros(value: str) -> str:
+    return re.sub(r"%([\w./]+)", lambda macro: _without_macros(repr(gin.query_parameter(f"%{macro[1]}"))), value)
+
+
+def write_operative_config(path: files.Path) -> None:
+    """Writes the parameters actually used so far, a gin file that repeats the run."""
+    files.write_text(path, gin.operative_config_str())
+
+
+def _find(name: str, folders: Iterable[pathlib.Path]) -> pathlib.Path:
+    candidates = [folder / name for folder in folders]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = sorted({str(path.relative_to(folder)) for folder in folders[1:] for path in folder.rglob("*.gin")})
+    raise UserError(f"no gin file {name!r}{_nearest(name, known)}; looked in {', '.join(map(str, folders))}")
+
+
+def _check_scopes() -> None:
+    """gin ignores a binding whose scope is never entered: a typing error would go unnoticed."""
+    for (scope, selector), parameters in gin.config._CONFIG.items():
+        if selector == "gin.macro" or not scope:
+            continue
+        if scope not in STAGES:
+            name = f"{scope}/{selector.split('.')[-1]}.{next(iter(parameters))}"
+            raise UserError(f"gin binding {name}: no stage {scope!r}{_nearest(scope, STAGES)}")
+
+
+def _explain(error: Exception) -> str:
+    """gin's message on one line, with the nearest known name."""
+    text = " ".join(str(error.args[0] if error.args else error).split())
+    if unknown := re.search(r"No configurable matching (?:reference )?'@?([^']+)'", text):
+        text += _nearest(unknown[1].split("/")[-1].removesuffix("()"), _configurable_names())
+    elif unknown := re.search(r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'", text):
+        text += _nearest(unknown[2], inspect.signature(gin.get_configurable(unknown[1])).parameters)
+    return f"gin: {text}"
+
+
+def _configurable_names() -> list[str]:
+    return [selector.split(".")[-1] for selector, _ in gin.config._REGISTRY.items()]
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""

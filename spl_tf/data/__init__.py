@@ -1,0 +1,1 @@
+"""A clip's way from the video file to the batch. Knows nothing of models."""

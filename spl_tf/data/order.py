@@ -1,0 +1,103 @@
+"""The order of the training clips: a pure function of the data, the seed and the position.
+
+An epoch is a seeded permutation of the shards, cut into blocks; the clips of a
+block are fully permuted among themselves. Block sizes are known before anything
+is read, so any position of the endless stream is found by arithmetic. Numpy only.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A few whole shards that are permuted together.
+
+    Attributes:
+      epoch: number of the epoch, from 0.
+      number: position of the block in its epoch.
+      shards: positions of its shards in the data set.
+      first: position of its first clip in the endless stream.
+      clips: how many kept clips its shards hold.
+    """
+
+    epoch: int
+    number: int
+    shards: tuple[int, ...]
+    first: int
+    clips: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockOrder:
+    """What decides the blocks of every epoch.
+
+    Attributes:
+      shard_bytes: size of each shard in bytes.
+      shard_clips: kept clips of each shard; shards without any are never read.
+      seed: non-negative.
+      block_bytes: a block holds at most so many bytes, or a single larger shard.
+      block_shards: a block holds at most so many shards.
+    """
+
+    shard_bytes: Sequence[int]
+    shard_clips: Sequence[int]
+    seed: int
+    block_bytes: int
+    block_shards: int
+
+    @property
+    def clips_per_epoch(self) -> int:
+        return sum(self.shard_clips)
+
+    def epoch(self, epoch: int) -> Iterator[Block]:
+        """The blocks of one epoch: shards are shuffled, then packed in that order."""
+        number, first, shards, size = 0, epoch * self.clips_per_epoch, [], 0
+        for shard in permutation(len(self.shard_clips), self.seed, epoch):
+            if not self.shard_clips[shard]:
+                continue
+            if shards and (size + self.shard_bytes[shard] > self.block_bytes or len(shards) == self.block_shards):
+                block = self._block(epoch, number, shards, first)
+                yield block
+                number, first, shards, size = number + 1, first + block.clips, [], 0
+            shards.append(int(shard))
+            size += self.shard_bytes[shard]
+        if shards:
+            yield self._block(epoch, number, shards, first)
+
+    def block_at(self, position: int) -> Block:
+        """The block that holds clip `position` of the endless stream."""
+        blocks = self.epoch(position // self.clips_per_epoch)
+        return next(block for block in blocks if position < block.first + block.clips)
+
+    def clip_order(self, block: Block) -> np.ndarray:
+        """int64 [block.clips]: for each place of the block, which of its clips comes there."""
+        return permutation(block.clips, self.seed, block.epoch, block.number)
+
+    def _block(self, epoch: int, number: int, shards: list[int], first: int) -> Block:
+        return Block(epoch, number, tuple(shards), first, sum(self.shard_clips[shard] for shard in shards))
+
+
+def permutation(size: int, *key: int) -> np.ndarray:
+    """A permutation of range(size) decided by the non-negative integers of `key`.
+
+    numpy promises that seed sequences and raw bits never change between its
+    versions; it does not promise that of `Generator.permutation`. Hence the sort.
+    """
+    bits = np.random.Philox(np.random.SeedSequence(key)).random_raw(size)
+    return np.argsort(bits, kind="stable")
+
+
+def host_share(positions: np.ndarray, *, batch_size: int, host: int, num_hosts: int) -> np.ndarray:
+    """Which stream positions one host decodes: a contiguous share of each global batch.
+
+    Args:
+      positions: int64 [n], positions in the endless stream.
+      batch_size: global batch, a multiple of `num_hosts`.
+
+    Returns:
+      bool [n].
+    """
+    return positions % batch_size // (batch_size // num_hosts) == host

@@ -1,0 +1,39 @@
+"""From stored pixels to what a network sees; the same in training, evaluation and serving."""
+
+import tensorflow as tf
+
+from spl_tf.data.augmentation import apply_color_jitter
+
+# One scalar for all channels, RGB order (Non-local Networks' reference code: 114.75 and 57.375 of 255).
+MEAN = 0.45
+DEVIATION = 0.225
+
+
+def normalize(clips: tf.Tensor) -> tf.Tensor:
+    """(x / 255 - 0.45) / 0.225.
+
+    Args:
+      clips: uint8 or floating [B, T, H, W, 3] in [0, 255].
+
+    Returns:
+      float32 [B, T, H, W, 3].
+    """
+    return (tf.cast(clips, tf.float32) - 255.0 * MEAN) / (255.0 * DEVIATION)
+
+
+def prepare_training(clips: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
+    """Colour jitter, then normalisation.
+
+    Args:
+      clips: uint8 [B, T, H, W, 3].
+      color: float32 [B, 4], see `augmentation.draw_color_jitter`.
+
+    Returns:
+      float32 [B, T, H, W, 3].
+    """
+    return (apply_color_jitter(tf.cast(clips, tf.float32) / 255.0, color) - MEAN) / DEVIATION
+
+
+def prepare_evaluation(clips: tf.Tensor) -> tf.Tensor:
+    """Normalisation alone: uint8 [B, T, H, W, 3] to float32 of the same shape."""
+    return normalize(clips)

@@ -1,0 +1,98 @@
+"""What a run leaves on disk so that a killed one goes on: a lock, the plan, and a note per finished shard."""
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+from spl_tf import files
+from spl_tf.data.plan import Plan, plan_from_json
+from spl_tf.data.settings import Settings, require_same_settings
+from spl_tf.errors import UserError
+
+_FOLDER = ".progress"
+_WAY_OUT = f"delete the folder {_FOLDER} to begin anew"
+
+
+@dataclasses.dataclass
+class ShardState:
+    """What is known of a finished shard; `rejected` holds `Rejection`s as dicts."""
+
+    records: int
+    videos: int
+    num_bytes: int
+    fingerprint: str
+    ids_digest: str
+    multi_label: bool
+    clips_per_class: list[int]
+    rejected: list[dict[str, str]]
+
+
+def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
+    return folder / f"{name}.tfrecord"
+
+
+@contextlib.contextmanager
+def locked(folder: pathlib.Path) -> Iterator[None]:
+    """Creates the folder and holds it for one run; a killed run's lock is gone with it.
+
+    Raises:
+      UserError: another run holds it, or it is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{folder} is not a folder: choose another --output_dir") from error
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another run writes to {folder}: wait for it or choose another --output_dir") from error
+        yield
+
+
+class Progress:
+    """The notes of one run in a folder it has locked."""
+
+    def __init__(self, folder: pathlib.Path):
+        self._output = folder
+        self._folder = folder / _FOLDER
+
+    def plan(self, settings: Settings) -> Plan | None:
+        """The plan of an earlier run, None when there was none; a UserError when its settings were others."""
+        path = self._folder / "plan.json"
+        if not path.exists():
+            return None
+        stored = files.read_json(path, _WAY_OUT)
+        require_same_settings(settings, stored["settings"], self._output)
+        return plan_from_json(stored["plan"])
+
+    def save_plan(self, settings: Settings, plan: Plan) -> None:
+        files.write_json(self._folder / "plan.json", {"settings": settings.as_json(), "plan": plan.as_json()})
+
+    def state(self, name: str) -> ShardState | None:
+        """The note of a shard, None unless the shard is there in full length."""
+        note, shard = self._folder / f"{name}.json", shard_path(self._output, name)
+        if not note.exists():
+            return None
+        state = ShardState(**files.read_json(note, _WAY_OUT))
+        return state if shard.exists() and shard.stat().st_size == state.num_bytes else None
+
+    def save_state(self, name: str, state: ShardState) -> None:
+        files.write_json(self._folder / f"{name}.json", dataclasses.asdict(state))
+
+    def spool_folder(self) -> pathlib.Path:
+        """A new folder for this run's spool files, those of killed runs and their half-written files removed."""
+        for leftover in [*self._output.glob(".*.tmp*"), *self._folder.glob(".*.tmp*")]:
+            leftover.unlink(missing_ok=True)
+        for spools in self._folder.glob("spool-*"):
+            shutil.rmtree(spools, ignore_errors=True)
+        spools = self._folder / f"spool-{os.getpid()}"
+        spools.mkdir(parents=True)
+        return spools
+
+    def clear(self) -> None:
+        shutil.rmtree(self._folder)

@@ -1,0 +1,140 @@
+"""The clip record: one clip as a `tf.train.SequenceExample` with MediaSequence's key names.
+
+The contract is stated field by field in `tfrecords_spec/README.md`; golden shards
+beside that page hold writer and reader to it.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from spl_tf.data.clip import Clip
+
+VERSION = 1
+
+# MediaSequence, as read by DMVR and by tf-models-official's video_input.
+CLIP_ID = "clip/media_id"
+LABELS = "clip/label/index"
+LABEL_TEXTS = "clip/label/text"
+START = "clip/start/timestamp"
+END = "clip/end/timestamp"
+FORMAT = "image/format"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+CHANNELS = "image/channels"
+FRAME_RATE = "image/frame_rate"
+FRAMES = "image/encoded"
+TIMESTAMPS = "image/timestamp"
+# Ours.
+RECORD_VERSION = "spl/version"
+VIDEO_ID = "spl/video_id"
+QUERIES = "spl/query"
+
+# For tf.io.parse_single_sequence_example.
+CONTEXT_FEATURES = {
+    CLIP_ID: tf.io.FixedLenFeature([], tf.string),
+    LABELS: tf.io.VarLenFeature(tf.int64),
+    LABEL_TEXTS: tf.io.VarLenFeature(tf.string),
+    START: tf.io.FixedLenFeature([], tf.int64),
+    END: tf.io.FixedLenFeature([], tf.int64),
+    FORMAT: tf.io.FixedLenFeature([], tf.string),
+    HEIGHT: tf.io.FixedLenFeature([], tf.int64),
+    WIDTH: tf.io.FixedLenFeature([], tf.int64),
+    CHANNELS: tf.io.FixedLenFeature([], tf.int64),
+    FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
+    RECORD_VERSION: tf.io.FixedLenFeature([], tf.int64),
+    VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
+    QUERIES: tf.io.VarLenFeature(tf.string),
+}
+SEQUENCE_FEATURES = {
+    FRAMES: tf.io.FixedLenSequenceFeature([], tf.string),
+    TIMESTAMPS: tf.io.FixedLenSequenceFeature([], tf.int64),
+}
+
+
+def clip_to_bytes(clip: Clip) -> bytes:
+    """Serializes a clip; equal clips give equal bytes."""
+    context = {
+        CLIP_ID: _texts([clip.clip_id]),
+        LABELS: _integers(clip.labels),
+        LABEL_TEXTS: _texts(clip.label_texts),
+        START: _integers([clip.start_us]),
+        END: _integers([clip.end_us]),
+        FORMAT: _texts(["JPEG"]),
+        HEIGHT: _integers([clip.height]),
+        WIDTH: _integers([clip.width]),
+        CHANNELS: _integers([3]),
+        FRAME_RATE: tf.train.Feature(float_list=tf.train.FloatList(value=[clip.frame_rate])),
+        RECORD_VERSION: _integers([VERSION]),
+        VIDEO_ID: _texts([clip.video_id]),
+        QUERIES: _texts(clip.queries),
+    }
+    frames = [tf.train.Feature(bytes_list=tf.train.BytesList(value=[frame])) for frame in clip.frames]
+    lists = {
+        FRAMES: tf.train.FeatureList(feature=frames),
+        TIMESTAMPS: tf.train.FeatureList(feature=[_integers([time]) for time in clip.timestamps_us]),
+    }
+    example = tf.train.SequenceExample(
+        context=tf.train.Features(feature=context),
+        feature_lists=tf.train.FeatureLists(feature_list=lists),
+    )
+    # Protocol buffer maps have no order of their own: without this, equal clips differ in their bytes.
+    return example.SerializeToString(deterministic=True)
+
+
+def clip_from_bytes(record: bytes) -> Clip:
+    """Parses a record; frames stay encoded.
+
+    Raises:
+      ValueError: the record is not a clip record; says what is wrong with it.
+    """
+    try:
+        example = tf.train.SequenceExample.FromString(record)
+    except DecodeError as error:
+        raise ValueError("is not a tf.train.SequenceExample") from error
+    context = example.context.feature
+    version = _one(context, RECORD_VERSION, "int64_list")
+    if version != VERSION:
+        raise ValueError(f"has {RECORD_VERSION} {version}, this package reads {VERSION}")
+    lists = example.feature_lists.feature_list
+    frames = [step.bytes_list.value for step in lists[FRAMES].feature] if FRAMES in lists else []
+    times = [step.int64_list.value for step in lists[TIMESTAMPS].feature] if TIMESTAMPS in lists else []
+    if any(len(step) != 1 for step in [*frames, *times]):
+        raise ValueError(f"has a step of {FRAMES} or {TIMESTAMPS} without exactly one value")
+    if len(frames) != len(times) or not frames:
+        raise ValueError(f"has {len(frames)} frames ({FRAMES}) and {len(times)} times ({TIMESTAMPS})")
+    return Clip(
+        clip_id=_one(context, CLIP_ID, "bytes_list").decode(),
+        video_id=_one(context, VIDEO_ID, "bytes_list").decode(),
+        labels=list(context[LABELS].int64_list.value) if LABELS in context else [],
+        label_texts=_decoded(context, LABEL_TEXTS),
+        start_us=_one(context, START, "int64_list"),
+        end_us=_one(context, END, "int64_list"),
+        frame_rate=_one(context, FRAME_RATE, "float_list"),
+        height=_one(context, HEIGHT, "int64_list"),
+        width=_one(context, WIDTH, "int64_list"),
+        frames=[step[0] for step in frames],
+        timestamps_us=[step[0] for step in times],
+        queries=_decoded(context, QUERIES),
+    )
+
+
+def _texts(values: list[str]) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode() for value in values]))
+
+
+def _integers(values: list[int]) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+
+
+def _one(context: Any, key: str, kind: str) -> Any:
+    """The single value of a context field. Looking up a missing key would add it to the map."""
+    values = getattr(context[key], kind).value if key in context else ()
+    if len(values) != 1:
+        raise ValueError(f"has {len(values)} values of {key} ({kind}), not 1")
+    return values[0]
+
+
+def _decoded(context: Any, key: str) -> list[str]:
+    return [value.decode() for value in context[key].bytes_list.value] if key in context else []

@@ -1,0 +1,137 @@
+"""Frames of a video file with their times, one after the other.
+
+OpenCV's seek is inexact with B-frames and variable frame rates, so a file is read
+from its first frame on, and times come from the container's timestamps. Rotation
+flags are honoured by OpenCV itself.
+"""
+
+import math
+import os
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+MAX_PIXELS = 100_000_000
+MAX_JPEG_SIDE = 65_500
+# A longer step between two frames is a jump of the clock (joined streams), not a still picture.
+MAX_PAUSE_US = 60_000_000
+_USUAL_FPS = 25.0
+_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+
+
+class UnreadableError(Exception):
+    """A file gives no clip. `kind` is the reason that is counted, `detail` says more about this file."""
+
+    def __init__(self, kind: str, detail: str = ""):
+        super().__init__(f"{kind} {detail}".strip())
+        self.kind = kind
+        self.detail = detail
+
+
+class VideoReader:
+    """Iterates over a video's frame times; `pixels()` gives the frame the iterator stands at.
+
+    Attributes:
+      height: of the upright frame, pixels.
+      width: of the upright frame, pixels.
+      period_us: usual distance of two frames, microseconds.
+
+    Raises:
+      UnreadableError: on construction, when the file cannot be opened as a video.
+    """
+
+    def __init__(self, path: str):
+        _require_readable(path)
+        # One decoder thread: there is a worker per core, and damaged streams then decode alike everywhere.
+        self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        if not self._capture.isOpened():
+            raise UnreadableError("cannot be opened as a video")
+        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        _require_usable_size(self.height, self.width)
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        fps = fps if math.isfinite(fps) and 0.01 <= fps <= 1000 else _USUAL_FPS
+        self.period_us = round(1e6 / fps)
+
+    def __iter__(self) -> Iterator[int]:
+        """Yields each frame's time in microseconds from the first frame, strictly increasing.
+
+        A timestamp that stands still, runs backwards or jumps by more than a minute is
+        replaced by the usual distance from the frame before it.
+        """
+        time_us = stamp = None
+        while self._capture.grab():
+            previous_stamp = stamp
+            stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1000
+            if time_us is None:
+                exact = 0.0
+            else:
+                step = stamp - previous_stamp
+                exact += step if 0 < step <= MAX_PAUSE_US else self.period_us
+            time_us = round(exact)
+            yield time_us
+
+    def pixels(self) -> np.ndarray:
+        """The current frame, uint8 [H, W, 3] BGR, upright."""
+        ok, frame = self._capture.retrieve()
+        if not ok or frame is None or frame.size == 0:
+            raise UnreadableError("frame cannot be decoded")
+        return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+
+    def duration_us(self) -> int:
+        """Length by the header; where that says nothing, by reading to the end (which uses the reader up)."""
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        if math.isfinite(count) and 0 < count < 1e9:
+            return round(count * self.period_us)
+        return max(self, default=-self.period_us) + self.period_us
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def is_image(path: str) -> bool:
+    return path.lower().endswith(_IMAGE_SUFFIXES)
+
+
+def read_image(path: str) -> np.ndarray:
+    """Reads an image, uint8 [H, W, 3] BGR, turned as its EXIF orientation says.
+
+    Raises:
+      UnreadableError: it cannot be decoded.
+    """
+    _require_readable(path)
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise UnreadableError("cannot be decoded as an image")
+    _require_usable_size(*image.shape[:2])
+    return image
+
+
+def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """Height and width with the given short side, the aspect kept to the nearest pixel."""
+    scale = short_side / min(height, width)
+    size = (max(short_side, round(height * scale)), max(short_side, round(width * scale)))
+    if max(size) > MAX_JPEG_SIDE or size[0] * size[1] > MAX_PIXELS:
+        raise UnreadableError("unusable size", f"({width}x{height})")
+    return size
+
+
+def encode_frame(frame: np.ndarray, height: int, width: int, jpeg_quality: int) -> bytes:
+    """Scales a frame, [H, W, 3] BGR, and encodes it as JPEG: area filter to shrink, bilinear to enlarge."""
+    if frame.shape[:2] != (height, width):
+        shrinks = height * width < frame.shape[0] * frame.shape[1]
+        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])[1].tobytes()
+
+
+def _require_readable(path: str) -> None:
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        raise UnreadableError("cannot be read", f"({error.strerror})") from error
+
+
+def _require_usable_size(height: int, width: int) -> None:
+    if min(height, width) < 1 or height * width > MAX_PIXELS:
+        raise UnreadableError("unusable size", f"({width}x{height})")

@@ -1,0 +1,189 @@
+"""A pool of spawned processes that survives what a video can do to a decoder.
+
+A job that kills its process or does not end in time becomes a `Failure`, its process
+is replaced and the pool goes on. `multiprocessing.Pool` and `ProcessPoolExecutor`
+hang or break as a whole when a process dies. This module must not import OpenCV:
+a worker sets the library's environment first.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from spl_tf.errors import UserError
+
+_SECONDS_TO_START = 120.0
+_ENVIRONMENT = {
+    "OPENCV_LOG_LEVEL": "SILENT",
+    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # quiet: a damaged file is reported once, by us
+    "OPENCV_IO_MAX_IMAGE_PIXELS": "100000000",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A job that gave no result: `kind` is what is counted, `detail` says more."""
+
+    kind: str
+    detail: str = ""
+
+
+def run_in_workers(
+    function: Callable[[Any], Any],
+    jobs: Sequence[Any],
+    *,
+    num_workers: int,
+    seconds_per_job: float,
+) -> Iterator[Any]:
+    """Yields `function(job)` or a `Failure` for every job, in the order of the jobs.
+
+    Args:
+      function: of a module's top level; its module must not import TensorFlow.
+      jobs: picklable.
+      num_workers: processes.
+      seconds_per_job: a job that takes longer is stopped.
+
+    Raises:
+      OSError: as raised by the function (a full disk is no property of the job).
+      UserError: the processes do not start.
+    """
+    # The consumer may wait for one slow job while this many others pile up behind it.
+    ahead = 8 * num_workers
+    results: dict[int, Any] = {}
+    waiting = collections.deque(enumerate(jobs))
+    workers: list[_Worker] = []
+    try:
+        workers += [_Worker(function, seconds_per_job) for _ in range(min(num_workers, len(jobs)))]
+        for position in range(len(jobs)):
+            while True:
+                for worker in workers:
+                    if worker.is_idle and waiting and waiting[0][0] < position + ahead:
+                        worker.give(*waiting.popleft())
+                if position in results:
+                    break
+                results.update(_collect(workers))
+            yield results.pop(position)
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+def _collect(workers: list["_Worker"]) -> dict[int, Any]:
+    """Waits until a worker has something to say or is out of time; returns the results by position."""
+    timeout = max(0.0, min(worker.deadline for worker in workers) - time.monotonic())
+    multiprocessing.connection.wait([worker.connection for worker in workers], timeout)
+    results: dict[int, Any] = {}
+    for worker in workers:
+        # What has arrived counts, even when it is looked at after the deadline.
+        if worker.connection.poll():
+            results.update(worker.receive())
+        elif worker.deadline < time.monotonic():
+            results.update(worker.stop_late_job())
+    return results
+
+
+class _Worker:
+    """One process and the job it works on."""
+
+    def __init__(self, function: Callable[[Any], Any], seconds_per_job: float):
+        self._function = function
+        self._seconds_per_job = seconds_per_job
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")  # never fork: TensorFlow's threads may hold locks
+        self.connection, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(other_end,), daemon=True, name="spl_tf-video-worker")
+        self._process.start()
+        other_end.close()
+        self.connection.send(self._function)
+        self._started = False
+        self._position: int | None = None
+        self.deadline = time.monotonic() + _SECONDS_TO_START
+
+    @property
+    def is_idle(self) -> bool:
+        return self._started and self._position is None
+
+    def give(self, position: int, job: Any) -> None:
+        self._position = position
+        self.deadline = time.monotonic() + self._seconds_per_job
+        # It may have died between two jobs: `receive` then sees the end of the pipe.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(job)
+
+    def receive(self) -> dict[int, Any]:
+        """Takes a message; an ended pipe is a dead process."""
+        try:
+            value = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            return self._replace(self._cause_of_death())
+        if not self._started:
+            self._started = True
+            self.deadline = float("inf")
+            return {}
+        if isinstance(value, OSError):
+            raise value
+        return self._finish(value)
+
+    def stop_late_job(self) -> dict[int, Any]:
+        return self._replace(Failure(f"no end after {self._seconds_per_job:g} s"))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+    def _replace(self, failure: Failure) -> dict[int, Any]:
+        self.kill()
+        if not self._started:
+            raise UserError(
+                "video workers do not start: see the message above; a script that builds shards needs "
+                "its work below `if __name__ == '__main__':`"
+            )
+        result = self._finish(failure) if self._position is not None else {}
+        self._start()
+        return result
+
+    def _finish(self, value: Any) -> dict[int, Any]:
+        position, self._position, self.deadline = self._position, None, float("inf")
+        return {position: value}
+
+    def _cause_of_death(self) -> Failure:
+        self._process.join()
+        code = self._process.exitcode
+        return Failure("decoder crashed", f"(signal {-code})" if code < 0 else f"(exit code {code})")
+
+
+def _serve(connection: multiprocessing.connection.Connection) -> None:
+    """A worker's life: the function first, then jobs, until the pipe ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        function = connection.recv()  # Imports its module, and OpenCV with it.
+        connection.send(None)
+        while True:
+            job = connection.recv()
+            try:
+                result = function(job)
+            except OSError as error:
+                result = error
+            connection.send(result)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _die_with_parent() -> None:
+    """A decoder may run for minutes after its parent was killed."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)

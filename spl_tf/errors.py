@@ -1,0 +1,12 @@
+"""The exceptions a command turns into an exit code."""
+
+
+class UserError(Exception):
+    """A mistake the user can mend: shown as one line, exit code 2.
+
+    The message names the thing, the place and the way out.
+    """
+
+
+class Terminated(Exception):
+    """The process was asked to stop (SIGTERM) and its state is saved: exit code 143."""

@@ -1,0 +1,55 @@
+"""Measures a trained network on clean videos.
+
+  python -m spl_tf.evaluate --model_dir=M --shards=D
+
+M is the folder of a finished stage of spl_tf.train, D a folder of spl_tf.shard
+whose labels are true. Scores are averaged over the views of a record and over all
+records of a video, so there is one prediction a video.
+
+Options are gin bindings:
+
+  --gin_param="evaluate_model.num_views = 10"             uniformly spaced views of each record
+  --gin_param="evaluate_model.precision = 'bfloat16'"     default float32
+
+Written into --output_dir (default M/evaluate-<name of D>):
+
+  metrics.json    top-1, top-5, mean over classes, per class
+  confusion.npy   int64 [N, N], videos by true class (row) and prediction (column)
+  videos.csv      one row a video, for paired comparisons of networks
+"""
+
+from absl import flags
+
+from spl_tf import command
+
+FLAGS = flags.FlagValues()
+command.define_gin_flags(FLAGS)
+flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
+flags.DEFINE_string("shards", None, "Folder of shards with true labels.", flag_values=FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for the metrics.", flag_values=FLAGS)
+flags.mark_flags_as_required(["model_dir", "shards"], flag_values=FLAGS)
+
+
+def main() -> None:
+    import pathlib
+
+    command.parse_gin(FLAGS)
+    from spl_tf.inference.evaluate import evaluate_model
+
+    name = pathlib.Path(FLAGS.shards).resolve().name
+    output_dir = FLAGS.output_dir or pathlib.Path(FLAGS.model_dir, f"evaluate-{name}")
+    metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
+    width = max(map(len, metrics["per_class"]))
+    for name, row in metrics["per_class"].items():
+        accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}"
+        print(f"{name:<{width}}  {row['videos']:>7,} videos  {accuracy:>5} %")
+    print(
+        f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {metrics['num_views']} views): "
+        f"top-1 {100 * metrics['top_1']:.2f} %, top-5 {100 * metrics['top_5']:.2f} %, "
+        f"mean over classes {100 * metrics['mean_class_accuracy']:.2f} %"
+    )
+    print(f"written to {output_dir}")
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

@@ -1,0 +1,73 @@
+"""The results of a recipe: one CSV row per run, one line of the table per strategy."""
+
+import csv
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Sequence
+
+from spl_tf import files
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One strategy with one seed.
+
+    Attributes:
+      strategy: its name; "none" for no pre-training.
+      seed: of teacher, pre-training and fine-tuning.
+      classes: of the pre-training label space, 0 without pre-training.
+      clips: web clips pre-trained on.
+      noise_ratio: off-diagonal share of the web clips, None without pre-training.
+      samples_cover_ratio: share of the web clips in kept cells.
+      top_1: of the fine-tuned network on the test set.
+      top_5: likewise.
+      seconds: pre-training and fine-tuning.
+    """
+
+    strategy: str
+    seed: int
+    classes: int
+    clips: int
+    noise_ratio: float | None
+    samples_cover_ratio: float | None
+    top_1: float
+    top_5: float
+    seconds: float
+
+
+def write_results(path: pathlib.Path, results: Sequence[Result]) -> None:
+    """Writes one row per run."""
+    with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, [field.name for field in dataclasses.fields(Result)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(result) for result in results)
+
+
+def format_table(results: Sequence[Result]) -> str:
+    """The table over seeds, in Markdown: strategies in the order they were run."""
+    header = ["strategy", "classes", "clips used", "SCR", "top-1 (%)", "minutes"]
+    rows = [_row(name, [r for r in results if r.strategy == name]) for name in dict.fromkeys(r.strategy for r in results)]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *others = zip(cells, widths, strict=True)
+        return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
+
+    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
+    return "\n".join([line(header), rule, *map(line, rows)])
+
+
+def _row(strategy: str, runs: Sequence[Result]) -> list[str]:
+    """Means over the seeds; the deviation is the sample's."""
+    top_1 = [100 * run.top_1 for run in runs]
+    deviation = f" ± {statistics.stdev(top_1):.1f}" if len(runs) > 1 else ""
+    ratios = [run.samples_cover_ratio for run in runs if run.samples_cover_ratio is not None]
+    return [
+        strategy,
+        f"{statistics.mean(run.classes for run in runs):g}" if runs[0].classes else "-",
+        f"{statistics.mean(run.clips for run in runs):,.0f}" if runs[0].clips else "-",
+        f"{100 * statistics.mean(ratios):.1f} %" if ratios else "-",
+        f"{statistics.mean(top_1):.1f}{deviation}",
+        f"{statistics.mean(run.seconds for run in runs) / 60:.1f}",
+    ]

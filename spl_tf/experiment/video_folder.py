@@ -1,0 +1,58 @@
+"""The three lists a recipe starts from: clean target, noisy web, clean test."""
+
+import dataclasses
+import pathlib
+
+import gin
+
+from spl_tf import files
+from spl_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoLists:
+    """Manifests of one experiment.
+
+    Attributes:
+      classes: ordered class names, one a line.
+      target: small clean training set, column "label".
+      web: weakly labelled videos, column "query".
+      test: clean test set, column "label".
+      note: one line on how the set came to be, printed with the results.
+    """
+
+    classes: pathlib.Path
+    target: pathlib.Path
+    web: pathlib.Path
+    test: pathlib.Path
+    note: str
+
+
+@gin.configurable
+def video_folder(
+    output_dir: pathlib.Path,
+    *,
+    folder: files.Path = gin.REQUIRED,
+    classes: str = "classes.txt",
+    target: str = "target_train.csv",
+    web: str = "web.csv",
+    test: str = "test.csv",
+    how_to_get: str = "set video_folder.folder",
+) -> VideoLists:
+    """Lists that lie in a folder; nothing is written to `output_dir`.
+
+    Args:
+      output_dir: unused here; a source that makes its videos puts them there.
+      folder: holds the lists; their paths are relative to it.
+      classes, target, web, test: file names in it.
+      how_to_get: what to do when the folder is missing.
+
+    Raises:
+      UserError: a list is missing.
+    """
+    del output_dir
+    lists = VideoLists(*(pathlib.Path(folder, name) for name in (classes, target, web, test)), note=str(folder))
+    for path in (lists.classes, lists.target, lists.web, lists.test):
+        if not path.is_file():
+            raise UserError(f"{path} does not exist: {how_to_get}")
+    return lists

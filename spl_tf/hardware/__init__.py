@@ -1,0 +1,1 @@
+"""Devices a network runs on and the number format they multiply fastest."""

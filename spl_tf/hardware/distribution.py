@@ -1,0 +1,59 @@
+"""Which devices a stage runs on, and how a batch is dealt out to them."""
+
+import functools
+
+import gin
+import tensorflow as tf
+
+from spl_tf.errors import UserError
+
+
+@gin.configurable
+@functools.cache  # Two MirroredStrategies with different models in one process abort: share one.
+def device_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """The tf.distribute strategy of this process.
+
+    Args:
+      name: "one_device", "mirrored" (all GPUs, or all logical CPUs without one),
+        "multi_worker" (hosts of TF_CONFIG), or "auto": multi_worker when TF_CONFIG
+        is set, mirrored with two or more GPUs, else one device.
+
+    Raises:
+      UserError: another name.
+    """
+    if name == "auto":
+        name = _fitting_strategy()
+    if name == "one_device":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        gpus = tf.config.list_logical_devices("GPU")
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        # NCCL's all-reduce needs GPUs; on CPUs the default one may abort with a second model.
+        reduction = None if gpus else tf.distribute.ReductionToOneDevice()
+        return tf.distribute.MirroredStrategy([device.name for device in devices], cross_device_ops=reduction)
+    if name == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    raise UserError(f"device_strategy.name {name!r} is none of auto, one_device, mirrored, multi_worker")
+
+
+def _fitting_strategy() -> str:
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if resolver.cluster_spec():
+        return "multi_worker"
+    return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"
+
+
+def split_batch(strategy: tf.distribute.Strategy, values: tf.Tensor) -> tf.Tensor:
+    """Deals the rows of a batch [B, ...] out to the replicas; B must be a multiple of their number."""
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return values
+    parts = tf.split(values, replicas)
+    return strategy.experimental_distribute_values_from_function(
+        lambda context: parts[context.replica_id_in_sync_group]
+    )
+
+
+def join_batch(strategy: tf.distribute.Strategy, values: tf.Tensor) -> tf.Tensor:
+    """The rows of all replicas in their order: undoes `split_batch`."""
+    return tf.concat(strategy.experimental_local_results(values), axis=0)

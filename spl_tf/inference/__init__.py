@@ -1,0 +1,1 @@
+"""Trained networks at work: scores of clips, predictions over web data, evaluation."""

@@ -1,0 +1,103 @@
+"""Class scores of every clip of a data set, on any number of replicas."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tqdm
+
+from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.pipeline import evaluation_clips
+from spl_tf.data.preprocessing import prepare_evaluation
+from spl_tf.inference.trained_model import ClipInput
+from spl_tf.hardware.distribution import join_batch, split_batch
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipScores:
+    """Softmax scores of one record, averaged over its views.
+
+    Attributes:
+      shard: position of its shard in the data set.
+      row: its row in the shard.
+      clip_id: its id.
+      video_id: the upload it was cut from.
+      label: the record's own label, -1 for none.
+      scores: float64 [N].
+    """
+
+    shard: int
+    row: int
+    clip_id: str
+    video_id: str
+    label: int
+    scores: np.ndarray
+
+
+def score_clips(
+    network: keras.Model,
+    dataset: ClipDataset,
+    clip_input: ClipInput,
+    strategy: tf.distribute.Strategy,
+    *,
+    batch_size: int,
+    num_views: int,
+    description: str,
+    shards: Sequence[int] | None = None,
+) -> Iterator[ClipScores]:
+    """Yields the scores of every record, in the order of the data set.
+
+    Args:
+      network: float [B, T, H, W, 3] -> {"logits": [B, N], ...}; made in the strategy's scope.
+      dataset: the shards.
+      clip_input: frames, stride and crop.
+      strategy: the devices.
+      batch_size: views at once over all replicas, rounded up to a multiple of their number.
+      num_views: temporal views of each record, uniformly spaced.
+      description: the progress bar's text.
+      shards: positions of the shards to read; all by default.
+    """
+    replicas = strategy.num_replicas_in_sync
+    batches = evaluation_clips(
+        dataset,
+        batch_size=-(-batch_size // replicas) * replicas,
+        num_frames=clip_input.num_frames,
+        frame_stride=clip_input.frame_stride,
+        crop_size=clip_input.crop_size,
+        num_views=num_views,
+        shards=shards,
+    )
+    scores_of = _make_forward(network, strategy)
+    positions = range(len(dataset.shards)) if shards is None else shards
+    total = sum(dataset.shards[position].records for position in positions)
+    views: list[np.ndarray] = []
+    with tqdm.tqdm(desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0) as bar:
+        for batch in batches:
+            scores = join_batch(strategy, scores_of(split_batch(strategy, batch["clips"]))).numpy()
+            rows = {name: values.numpy() for name, values in batch.items() if name != "clips"}
+            for i in np.flatnonzero(rows["weights"]):  # Padding has weight 0.
+                views.append(scores[i])
+                if len(views) == num_views:
+                    yield _record(rows, i, np.mean(views, axis=0, dtype=np.float64))
+                    views.clear()
+                    bar.update()
+
+
+def _make_forward(network: keras.Model, strategy: tf.distribute.Strategy):
+    def forward(clips: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(network(prepare_evaluation(clips), training=False)["logits"])
+
+    return tf.function(lambda clips: strategy.run(forward, args=(clips,)))
+
+
+def _record(rows: dict[str, np.ndarray], i: int, scores: np.ndarray) -> ClipScores:
+    return ClipScores(
+        shard=int(rows["shard"][i]),
+        row=int(rows["row"][i]),
+        clip_id=rows["clip_id"][i].decode(),
+        video_id=rows["video_id"][i].decode(),
+        label=int(rows["labels"][i]),
+        scores=scores,
+    )

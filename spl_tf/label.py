@@ -1,0 +1,76 @@
+"""Gives every web clip a label from its query and the teacher's prediction.
+
+  python -m spl_tf.label --predictions=P --strategy=spl_b --output_dir=L
+
+P is what spl_tf.predict wrote. The strategies, over N classes, with a clip queried as l in which
+the teacher sees t:
+
+  weak       l                                                     N classes
+  teacher    t                                                     N
+  agreement  l where l = t, else discarded                         N
+  spl        every pair (l, t) a class: N * l + t                  N * N
+  spl_m      the most frequent pairs are classes, the rest is l    --num_labels, default 2 N
+  spl_d      the same pairs, the rest discarded                    --num_labels, default 2 N
+  spl_b      l where l = t, else "l, but something else is seen"   2 N
+
+Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
+
+  python -m spl_tf.label --predictions=P --strategy=spl_d --num_labels=400 --min_confidence=0.3 --output_dir=L
+
+Written into L (earlier labels there are replaced):
+
+  <shard>.parquet  one row a record of the shard: clip_id, label (-1 = discarded), weight
+  confusion.npy    int64 [N, N], clips by query (row) and teacher prediction (column)
+  confusion.png    the same as a picture
+  long_tail.png    clips per class
+  summary.json     strategy, names of the new classes, clips per class, ratios; written last
+
+Printed: how many clips are kept, merged into their query's class and discarded, the noise ratio, the
+confusion matrix (up to 20 classes), clips per class, and the queries whose class the teacher sees in
+their clips no more often than in the clips of other queries: these say nothing about their class.
+
+The shards are not touched: another strategy costs seconds and a few megabytes.
+"""
+
+from absl import flags
+
+from spl_tf import command
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
+flags.DEFINE_string("strategy", None, "One of weak, teacher, agreement, spl, spl_m, spl_d, spl_b.", flag_values=FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "num_labels", None, "Number of classes of spl_m and spl_d, from N to N * N; 2 N when not given.", flag_values=FLAGS
+)
+flags.DEFINE_float(
+    "min_confidence",
+    0.0,
+    "Discard clips of whose prediction the teacher is less sure than this (0 to 1). Such clips do not count "
+    "when spl_m and spl_d choose their classes. The strategy weak ignores it.",
+    flag_values=FLAGS,
+)
+flags.mark_flags_as_required(["predictions", "strategy", "output_dir"], flag_values=FLAGS)
+
+
+def main() -> None:
+    import pathlib
+
+    import numpy as np
+
+    from spl_tf.labels.assign import assign_labels
+    from spl_tf.labels.report import report
+
+    summary = assign_labels(
+        FLAGS.predictions,
+        FLAGS.strategy,
+        FLAGS.output_dir,
+        num_labels=FLAGS.num_labels,
+        min_confidence=FLAGS.min_confidence,
+    )
+    print(report(summary, np.load(pathlib.Path(FLAGS.output_dir) / "confusion.npy")))
+    print(f"\nLabels and figures are in {FLAGS.output_dir}")
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

@@ -1,0 +1,270 @@
+"""Labels for a whole web set, in two streams over the prediction side-cars: count, then map.
+
+The first pass adds up the confusion matrix, from which the strategy makes its table. The second
+looks every clip up in it. No more than a batch of rows is in memory, whatever the number of clips.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from absl import logging
+from tqdm import tqdm
+
+from spl_tf.errors import UserError
+from spl_tf.files import atomic_path, read_json, write_json
+from spl_tf.labels import figures, sidecars
+from spl_tf.labels.agreement import query_agreement
+from spl_tf.labels.confusion import clips_per_class, count_pairs, noise_ratio, samples_cover_ratio
+from spl_tf.labels.strategies import DISCARDED, STRATEGIES, TAKING_NUM_LABELS, LabelMap, require_strategy
+
+Path = str | os.PathLike
+
+FORMAT_VERSION = 1
+
+_PREDICT_AGAIN = "run spl_tf.predict again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """A folder of prediction side-cars.
+
+    Attributes:
+      folder: where they are.
+      classes: ordered names of the N classes.
+      shards: name -> fingerprint, ids digest and number of records.
+    """
+
+    folder: pathlib.Path
+    classes: tuple[str, ...]
+    shards: dict[str, sidecars.Header]
+
+    @property
+    def num_clips(self) -> int:
+        return sum(shard.records for shard in self.shards.values())
+
+    def path(self, shard: str) -> pathlib.Path:
+        return self.folder / f"{shard}.parquet"
+
+
+def assign_labels(
+    predictions_dir: Path,
+    strategy: str,
+    output_dir: Path,
+    *,
+    num_labels: int | None = None,
+    min_confidence: float = 0.0,
+) -> dict[str, Any]:
+    """Labels every clip of a web set and writes the label side-cars.
+
+    A clip whose teacher confidence is below `min_confidence` is discarded by every strategy that
+    uses the teacher. The matrix such a strategy is built from, which decides the cells SPL-M and
+    SPL-D keep, counts the clips that remain. `confusion.npy`, the noise ratio, the comparison of
+    queries with chance and the denominator of the samples cover ratio are of all clips, so they
+    do not move with the threshold. "weak" does not use the teacher and ignores it, with a warning.
+
+    Written into `output_dir`: `<shard>.parquet` for every shard, `confusion.npy` (int64 [N, N]),
+    `confusion.png`, `long_tail.png`, and last `summary.json`, without which the folder does not
+    count as complete. Labels of an earlier run are replaced; its side-cars of shards that are no
+    longer there are removed.
+
+    Args:
+      predictions_dir: what spl_tf.predict wrote.
+      strategy: a key of STRATEGIES.
+      output_dir: for the labels; not a folder of predictions.
+      num_labels: number of classes of spl_m and spl_d, default 2 N; the other strategies have their own.
+      min_confidence: least teacher confidence of a usable clip, in [0, 1].
+
+    Returns:
+      The content of `summary.json`.
+
+    Raises:
+      UserError: bad arguments, or side-cars that are missing, damaged, or not of these predictions.
+    """
+    output_dir = pathlib.Path(output_dir)
+    require_strategy(strategy)
+    if not 0 <= min_confidence <= 1:
+        raise UserError(f"min_confidence is {min_confidence}, a probability: choose a number from 0 to 1")
+    predictions = open_predictions(predictions_dir)
+    if output_dir.exists() and not output_dir.is_dir():
+        raise UserError(f"{output_dir} is a file: choose a folder for the labels")
+    if (output_dir / "predictions.json").exists():
+        raise UserError(f"{output_dir} holds predictions, which labels would overwrite: choose another output folder")
+    stale = _stale_files(output_dir, predictions)
+
+    confusion, usable = _count(predictions, min_confidence)
+    label_map = STRATEGIES[strategy](usable, predictions.classes, num_labels)
+    if strategy not in TAKING_NUM_LABELS and num_labels not in (None, label_map.num_classes):
+        logging.warning("num_labels is for spl_m and spl_d: %s has %d classes", strategy, label_map.num_classes)
+    if not label_map.uses_teacher:
+        if min_confidence:
+            logging.warning("min_confidence is ignored: %s does not use the teacher's predictions", strategy)
+        usable, min_confidence = confusion, 0.0
+
+    # From here on the folder is incomplete until its summary is back.
+    (output_dir / "summary.json").unlink(missing_ok=True)
+    for path in stale:
+        path.unlink()
+    kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
+    with atomic_path(output_dir / "confusion.npy") as temporary:
+        np.save(temporary, confusion)
+    counts = clips_per_class(usable, label_map)
+    figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
+    figures.draw_long_tail(counts, label_map, output_dir / "long_tail.png")
+
+    kept = sum(kept_of_shard.values())
+    summary = {
+        "format_version": FORMAT_VERSION,
+        "strategy": strategy,
+        "class_names": list(label_map.class_names),
+        "num_classes": label_map.num_classes,
+        "counts": counts.tolist(),
+        "clips": predictions.num_clips,
+        "kept": kept,
+        "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
+        "discarded": predictions.num_clips - kept,
+        "noise_ratio": noise_ratio(confusion),
+        "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
+        "min_confidence": min_confidence,
+        "source_classes": list(predictions.classes),
+        "flagged_queries": [row.name for row in query_agreement(confusion, predictions.classes) if row.flagged],
+        "shards": {
+            name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
+            for name, shard in predictions.shards.items()
+        },
+    }
+    write_json(output_dir / "summary.json", summary)
+    return summary
+
+
+def open_predictions(folder: Path) -> Predictions:
+    """Reads `predictions.json` and checks it against the headers of all side-cars.
+
+    Raises:
+      UserError: a file is missing, damaged, or not the one that `predictions.json` lists.
+    """
+    folder = pathlib.Path(folder)
+    index = folder / "predictions.json"
+    content = read_json(index, "run spl_tf.predict first")
+    try:
+        version = content["format_version"]
+        classes = tuple(content["classes"])
+        shards = {
+            name: sidecars.Header(shard["records"], shard["fingerprint"], shard["ids_digest"])
+            for name, shard in content["shards"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is not what spl_tf.predict writes (lacks {error}): {_PREDICT_AGAIN}") from error
+    if version != FORMAT_VERSION:
+        raise UserError(f"{index} has format version {version}, not {FORMAT_VERSION}: {_PREDICT_AGAIN}")
+
+    predictions = Predictions(folder, classes, shards)
+    missing = [predictions.path(name).name for name in shards if not predictions.path(name).is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UserError(f"{folder} lacks {', '.join(missing[:3])}{more}, listed in predictions.json: {_PREDICT_AGAIN}")
+    for name, listed in shards.items():
+        header = sidecars.read_header(predictions.path(name), sidecars.PREDICTION, _PREDICT_AGAIN)
+        if header.records != listed.records:
+            raise UserError(
+                f"{predictions.path(name)} has {header.records} rows, {index} says {listed.records}: {_PREDICT_AGAIN}"
+            )
+        if header != listed:
+            raise UserError(f"{predictions.path(name)} is of another shard than {index} lists: {_PREDICT_AGAIN}")
+    if not predictions.num_clips:
+        raise UserError(f"{folder} holds predictions of no clips: nothing to label")
+    return predictions
+
+
+def _stale_files(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
+    """Label side-cars of an earlier run that this one will not overwrite.
+
+    Raises:
+      UserError: a Parquet file in the folder is no label side-car, so not ours to remove.
+    """
+    stale = []
+    for path in sorted(output_dir.glob("*.parquet")):
+        if path.stem in predictions.shards:
+            continue
+        half_written = path.name.startswith(".") and path.name.endswith(".tmp.parquet")
+        if not half_written:
+            sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
+        stale.append(path)
+    return stale
+
+
+def _batches(
+    predictions: Predictions, shard: str, columns: list[str], progress: tqdm
+) -> Iterator[tuple[pa.RecordBatch, np.ndarray, np.ndarray]]:
+    """Yields batches of a shard with their weak and teacher ids, checked to be class ids."""
+    first_row = 0
+    for batch in sidecars.read_predictions(predictions.path(shard), columns):
+        ids = {}
+        for name in ("weak", "teacher"):
+            column = batch.column(name)
+            if column.null_count:
+                raise UserError(f"{predictions.path(shard)} has empty cells in column {name}: {_PREDICT_AGAIN}")
+            ids[name] = column.to_numpy()
+            if not 0 <= ids[name].min() <= ids[name].max() < len(predictions.classes):
+                row = int(np.flatnonzero((ids[name] < 0) | (ids[name] >= len(predictions.classes)))[0])
+                raise UserError(
+                    f"{predictions.path(shard)} row {first_row + row} has the {name} class {ids[name][row]}, "
+                    f"but predictions.json lists {len(predictions.classes)} classes: {_PREDICT_AGAIN}"
+                )
+        yield batch, ids["weak"], ids["teacher"]
+        first_row += batch.num_rows
+        progress.update(batch.num_rows)
+
+
+def _confident(batch: pa.RecordBatch, min_confidence: float) -> np.ndarray:
+    """bool [n]: clips whose teacher confidence reaches the threshold. An undefined confidence does not."""
+    return batch.column("confidence").to_numpy(zero_copy_only=False) >= np.float32(min_confidence)
+
+
+def _count(predictions: Predictions, min_confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """First pass: the confusion matrix of all clips, and that of the confident ones, int64 [N, N] each."""
+    num_classes = len(predictions.classes)
+    confusion = np.zeros((num_classes, num_classes), np.int64)
+    confident_confusion = np.zeros_like(confusion) if min_confidence else confusion
+    columns = ["weak", "teacher"] + (["confidence"] if min_confidence else [])
+    with _progress(predictions, "counting") as progress:
+        for shard in predictions.shards:
+            for batch, weak, teacher in _batches(predictions, shard, columns, progress):
+                confusion += count_pairs(weak, teacher, num_classes)
+                if min_confidence:
+                    confident = _confident(batch, min_confidence)
+                    confident_confusion += count_pairs(weak[confident], teacher[confident], num_classes)
+    return confusion, confident_confusion
+
+
+def _write_labels(
+    predictions: Predictions, label_map: LabelMap, min_confidence: float, output_dir: pathlib.Path
+) -> dict[str, int]:
+    """Second pass: one label side-car a shard. Returns the clips kept (label >= 0) of every shard."""
+    columns = ["clip_id", "weak", "teacher"] + (["confidence"] if min_confidence else [])
+    kept_of_shard = {}
+    with _progress(predictions, "labelling") as progress:
+        for shard, header in predictions.shards.items():
+            kept_of_shard[shard] = 0
+            with sidecars.label_writer(
+                output_dir / f"{shard}.parquet",
+                shard_fingerprint=header.shard_fingerprint,
+                ids_digest=header.ids_digest,
+            ) as writer:
+                for batch, weak, teacher in _batches(predictions, shard, columns, progress):
+                    labels = label_map.apply(weak, teacher)
+                    if min_confidence:
+                        labels[~_confident(batch, min_confidence)] = DISCARDED
+                    kept = labels >= 0
+                    kept_of_shard[shard] += int(np.count_nonzero(kept))
+                    writer.write_batch(sidecars.label_batch(batch.column("clip_id"), labels, kept.astype(np.float32)))
+    return kept_of_shard
+
+
+def _progress(predictions: Predictions, doing: str) -> tqdm:
+    # A job of less than a second shows no bar.
+    return tqdm(total=predictions.num_clips, desc=doing, unit=" clips", unit_scale=True, delay=1)

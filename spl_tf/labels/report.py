@@ -1,0 +1,86 @@
+"""What `spl_tf.label` prints: the summary, the confusion matrix, the queries against chance, the classes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from spl_tf.labels.agreement import QueryAgreement, query_agreement
+
+# Up to these, every row is printed.
+_MANY_CLASSES = 20
+_MANY_LABELS = 40
+
+
+def report(summary: dict[str, Any], confusion: np.ndarray) -> str:
+    """The text for a terminal.
+
+    Args:
+      summary: what `assign_labels` returned.
+      confusion: int [N, N], all clips.
+    """
+    classes = summary["source_classes"]
+    sections = [_totals(summary)]
+    if len(classes) <= _MANY_CLASSES:
+        sections.append(_confusion(confusion, classes))
+    sections.append(_queries(query_agreement(confusion, classes)))
+    sections.append(_classes(summary["class_names"], summary["counts"]))
+    return "\n\n".join(sections)
+
+
+def _totals(summary: dict[str, Any]) -> str:
+    clips = summary["clips"]
+    rows = [("clips", f"{clips:,}", "")]
+    rows += [(name, f"{summary[name]:,}", f"{summary[name] / clips:.1%}") for name in ("kept", "discarded")]
+    if summary["merged"]:
+        rows.append(("merged", f"{summary['merged']:,}", f"{summary['merged'] / clips:.1%} got their query's class"))
+    rows += [
+        ("noise ratio", f"{summary['noise_ratio']:.1%}", "query and teacher disagree"),
+        ("cover ratio", f"{summary['samples_cover_ratio']:.1%}", "SCR: clips in selected cells"),
+    ]
+    threshold = f", teacher confidence at least {summary['min_confidence']}" if summary["min_confidence"] else ""
+    heading = f"{summary['strategy']}: {summary['num_classes']:,} classes{threshold}"
+    return f"{heading}\n{_table(rows, '<><')}"
+
+
+def _confusion(confusion: np.ndarray, classes: Sequence[str]) -> str:
+    """Columns are headed by class ids: names would not fit."""
+    rows = [["", "", *map(str, range(len(classes)))]]
+    rows += [[str(index), name, *map(str, confusion[index])] for index, name in enumerate(classes)]
+    table = _table(rows, "><" + ">" * len(classes))
+    return f"Confusion matrix, clips (rows: query, columns: teacher's prediction)\n{table}"
+
+
+def _queries(queries: Sequence[QueryAgreement]) -> str:
+    """All queries when they are few, otherwise only those that say nothing about their class."""
+    flagged = [query for query in queries if query.flagged]
+    shown = queries if len(queries) <= _MANY_CLASSES else flagged
+    rows = [("query", "clips", "agreement", "chance", "p", "")]
+    for query in shown:
+        mark = "no clips" if not query.clips else "says nothing about its class" if query.flagged else ""
+        row = (f"{query.clips:,}", f"{query.agreement:.1%}", f"{query.chance:.1%}", f"{query.p_value:.2g}", mark)
+        rows.append((query.name, *row))
+    text = "Queries against chance (teacher sees the class in its clips / in the clips of other queries)\n"
+    if shown:
+        text += _table(rows, "<>>>><") + "\n"
+    return text + f"{len(flagged)} of {len(queries)} queries are no better than chance"
+
+
+def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
+    rows = [(str(index), name, f"{count:,}") for index, (name, count) in enumerate(zip(names, counts, strict=True))]
+    if len(rows) <= _MANY_LABELS:
+        return f"Clips per class\n{_table(rows, '><>')}"
+    rows = [rows[index] for index in np.argsort(-np.asarray(counts), kind="stable")]
+    middle = ("", f"... {len(rows) - 20:,} more, see summary.json ...", "")
+    return f"Clips per class, largest and smallest\n{_table([*rows[:10], middle, *rows[-10:]], '><>')}"
+
+
+def _table(rows: Iterable[Sequence[str]], aligned: str) -> str:
+    """Columns of text, each aligned left (<) or right (>)."""
+    rows = list(rows)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(aligned))]
+    lines = (
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, aligned, widths, strict=True))
+        for row in rows
+    )
+    return "\n".join(f"  {line}".rstrip() for line in lines)

@@ -1,0 +1,211 @@
+"""Side-cars: Parquet files beside a shard, row i belongs to the shard's record i.
+
+A side-car carries the fingerprint of its shard and a digest of its clip ids, so that one of
+another shard, or of the shard before it was rebuilt, is an error and never a silent mix-up.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spl_tf.errors import UserError
+from spl_tf.files import atomic_path
+
+Path = str | os.PathLike
+
+PREDICTION = pa.schema(
+    [("clip_id", pa.string()), ("weak", pa.int32()), ("teacher", pa.int32()), ("confidence", pa.float32())]
+)
+LABEL = pa.schema([("clip_id", pa.string()), ("label", pa.int32()), ("weight", pa.float32())])
+
+# Rows handled at once, and rows of a Parquet row group: some megabytes, so memory is flat however large a shard is.
+BATCH_ROWS = 1 << 18
+
+# Few distinct values: a dictionary makes them small. Clip ids and confidences are all different.
+_DICTIONARY = {"weak", "teacher", "label", "weight"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a side-car says about itself: rows, its shard's fingerprint, the digest of its clip ids."""
+
+    records: int
+    shard_fingerprint: str
+    ids_digest: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelColumn:
+    """Labels of one shard: labels int32 [n], -1 = discarded; weights float32 [n]."""
+
+    labels: np.ndarray
+    weights: np.ndarray
+
+
+def ids_digest(clip_ids: Sequence[str]) -> str:
+    """Hex sha256 of the clip ids, one a line, in record order."""
+    return hashlib.sha256("\n".join(clip_ids).encode()).hexdigest()
+
+
+def write_predictions(
+    path: Path,
+    *,
+    clip_ids: Sequence[str],
+    weak: np.ndarray | Sequence[Sequence[int]],
+    teacher: np.ndarray,
+    confidence: np.ndarray,
+    shard_fingerprint: str,
+) -> None:
+    """Writes the prediction side-car of one shard.
+
+    Args:
+      path: `P/<shard name>.parquet`.
+      clip_ids: n ids in record order.
+      weak: int [n], or n lists of class ids for multi-label data.
+      teacher: int [n], predicted class.
+      confidence: float [n], the teacher's probability of that class.
+      shard_fingerprint: of the shard the clips were read from.
+    """
+    multi_label = len(weak) > 0 and np.ndim(weak[0]) > 0
+    schema = PREDICTION.set(1, pa.field("weak", pa.list_(pa.int32()))) if multi_label else PREDICTION
+    columns = {
+        "clip_id": list(clip_ids),
+        "weak": list(weak) if multi_label else np.asarray(weak, np.int32),
+        "teacher": np.asarray(teacher, np.int32),
+        "confidence": np.asarray(confidence, np.float32),
+    }
+    with _writer(path, schema, shard_fingerprint, ids_digest(clip_ids)) as writer:
+        writer.write_table(pa.table(columns, schema=schema), row_group_size=BATCH_ROWS)
+
+
+def write_labels(
+    path: Path, *, clip_ids: Sequence[str], labels: np.ndarray, weights: np.ndarray, shard_fingerprint: str
+) -> None:
+    """Writes the label side-car of one shard: labels int [n], -1 = discarded; weights float [n]."""
+    with label_writer(path, shard_fingerprint=shard_fingerprint, ids_digest=ids_digest(clip_ids)) as writer:
+        writer.write_batch(label_batch(pa.array(clip_ids, pa.string()), labels, weights), row_group_size=BATCH_ROWS)
+
+
+@contextlib.contextmanager
+def label_writer(path: Path, *, shard_fingerprint: str, ids_digest: str) -> Iterator[pq.ParquetWriter]:
+    """Yields a writer that takes the batches of a label side-car; the file appears when all are in."""
+    with _writer(path, LABEL, shard_fingerprint, ids_digest) as writer:
+        yield writer
+
+
+def label_batch(clip_ids: pa.Array, labels: np.ndarray, weights: np.ndarray) -> pa.RecordBatch:
+    """Some rows of a label side-car. The ids stay an Arrow array: no Python object per row."""
+    columns = [clip_ids, pa.array(labels, pa.int32()), pa.array(weights, pa.float32())]
+    return pa.RecordBatch.from_arrays(columns, names=LABEL.names)
+
+
+def read_header(path: Path, schema: pa.Schema, way_out: str) -> Header:
+    """Reads what a side-car says about itself and checks its columns.
+
+    Args:
+      path: the side-car.
+      schema: PREDICTION or LABEL; further columns are allowed.
+      way_out: what the user can do when the file is no good, e.g. "run spl_tf.predict again".
+
+    Raises:
+      UserError: the file is missing, damaged, multi-label, or has other columns.
+    """
+    with _opened(path, way_out) as file:
+        found = file.schema_arrow
+        metadata = found.metadata or {}
+        records = file.metadata.num_rows
+    for field in schema:
+        position = found.get_field_index(field.name)
+        if position >= 0 and pa.types.is_list(found.field(position).type):
+            raise UserError(f"{path} holds multi-label clips: they cannot be labelled by these strategies yet")
+        if position < 0 or found.field(position).type != field.type:
+            raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {way_out}")
+    if not {b"shard_fingerprint", b"ids_digest"} <= metadata.keys():
+        raise UserError(f"{path} does not say which shard it belongs to: {way_out}")
+    return Header(records, metadata[b"shard_fingerprint"].decode(), metadata[b"ids_digest"].decode())
+
+
+def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yields the rows of a prediction side-car in batches of at most BATCH_ROWS.
+
+    Args:
+      path: the side-car.
+      columns: names of the columns to read; None reads all.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    with _opened(path, "run spl_tf.predict again") as file:
+        yield from file.iter_batches(BATCH_ROWS, columns=columns)
+
+
+def read_labels(
+    path: Path, *, shard_name: str, shard_fingerprint: str, ids_digest: str, num_records: int
+) -> LabelColumn:
+    """Reads the labels of one shard.
+
+    Args:
+      path: `L/<shard name>.parquet`.
+      shard_name: the shard the labels are for, for messages.
+      shard_fingerprint: of that shard.
+      ids_digest: of that shard's clip ids.
+      num_records: records in that shard.
+
+    Raises:
+      UserError: the side-car is missing, damaged, or belongs to another shard.
+    """
+    name, way_out = pathlib.Path(path).name, "run spl_tf.label again"
+    header = read_header(path, LABEL, way_out)
+    if header.records != num_records:
+        raise UserError(
+            f"{name} has {header.records} labels, its shard {shard_name} {num_records} records ({path}): {way_out}"
+        )
+    if header.shard_fingerprint != shard_fingerprint:
+        raise UserError(
+            f"{path} was made for another shard than {shard_name} (their fingerprints differ): "
+            "run spl_tf.predict and spl_tf.label again"
+        )
+    if header.ids_digest != ids_digest:
+        raise UserError(f"{path} names other clips than its shard {shard_name}: {way_out}")
+    with _opened(path, way_out) as file:
+        table = file.read(columns=["label", "weight"])
+    if table["label"].null_count or table["weight"].null_count:
+        raise UserError(f"{path} has empty cells: {way_out}")
+    return LabelColumn(table["label"].to_numpy(), table["weight"].to_numpy())
+
+
+@contextlib.contextmanager
+def _writer(path: Path, schema: pa.Schema, shard_fingerprint: str, ids_digest: str) -> Iterator[pq.ParquetWriter]:
+    schema = schema.with_metadata({"shard_fingerprint": shard_fingerprint, "ids_digest": ids_digest})
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(
+            temporary,
+            schema,
+            compression="zstd",
+            use_dictionary=[name for name in schema.names if name in _DICTIONARY],
+            write_page_checksum=True,
+        ) as writer,
+    ):
+        yield writer
+
+
+@contextlib.contextmanager
+def _opened(path: Path, way_out: str) -> Iterator[pq.ParquetFile]:
+    """Opens a side-car; a missing or damaged file, also one found damaged while it is read, is a UserError."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: {way_out}") from error
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # The disk's fault, not the file's.
+        raise UserError(f"{path} is damaged ({error}): {way_out}") from error

@@ -1,0 +1,37 @@
+"""Top-k accuracy, accuracy per class and the confusion matrix of an evaluation."""
+
+import numpy as np
+
+
+def rank_of_label(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How many classes stand before the right one, 0 for a top-1 hit.
+
+    Among equal scores the lower class id stands first, as in argmax.
+
+    Args:
+      scores: [V, N].
+      labels: int [V].
+
+    Returns:
+      int [V].
+    """
+    own = np.take_along_axis(scores, labels[:, None], axis=1)
+    earlier_class = np.arange(scores.shape[1])[None, :] < labels[:, None]
+    return np.sum((scores > own) | ((scores == own) & earlier_class), axis=1)
+
+
+def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Share of videos whose label is among the k highest scores."""
+    return float(np.mean(rank_of_label(scores, labels) < k))
+
+
+def confusion_of_predictions(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
+    """Counts int64 [N, N]: rows are labels, columns predictions."""
+    cells = np.bincount(labels.astype(np.int64) * num_classes + predictions, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def accuracy_per_class(confusion: np.ndarray) -> np.ndarray:
+    """Diagonal share of every row, float [N]; NaN for a class without videos."""
+    videos = confusion.sum(axis=1)
+    return np.divide(np.diag(confusion), videos, out=np.full(len(confusion), np.nan), where=videos > 0)

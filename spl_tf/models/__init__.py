@@ -1,0 +1,10 @@
+"""Networks over clips: backbone, head, folded form, transfer of weights, cost.
+
+Importing this package registers its layers with Keras, so that a saved model loads again.
+"""
+
+from spl_tf.models.dropout import ReplicaDropout
+from spl_tf.models.gating import SelfGating
+from spl_tf.models.normalization import FusedBatchNorm
+
+__all__ = ["FusedBatchNorm", "ReplicaDropout", "SelfGating"]

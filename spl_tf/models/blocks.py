@@ -1,0 +1,146 @@
+"""The pieces of a 3D residual network: normalized convolutions and the two kinds of residual block."""
+
+import dataclasses
+
+import keras
+from keras import layers
+
+from spl_tf.models.gating import SelfGating
+from spl_tf.models.normalization import FusedBatchNorm
+
+Size = tuple[int, int, int]  # time, height, width
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """What all layers of one network have in common; the options are explained in `resnet3d`."""
+
+    padding: str
+    weight_decay: float
+    bn_momentum: float
+    bn_epsilon: float
+    synchronized_bn: bool
+    gate_bias: bool
+    folded: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One residual block.
+
+    Attributes:
+      name: prefix of its layers' names.
+      filters: channels of the 3x3 convolutions.
+      temporal_kernel: 1 or an odd number of frames.
+      stride: spatial stride of its first 3x3 convolution.
+      branch_gate: gate at the end of the residual branch.
+    """
+
+    name: str
+    filters: int
+    temporal_kernel: int
+    stride: int
+    branch_gate: bool
+
+
+def bottleneck_block(x, block: Block, style: Style):
+    """1x1, 3x3, 1x1 with four times the channels at the end; "3x1x1 inflation" of Wang et al. 2018.
+
+    [B, T, H, W, C] -> [B, T, ceil(H / stride), ceil(W / stride), 4 * filters]
+
+        x --> kt x 1 x 1 --> 1 x 3 x 3, stride --> 1 x 1 x 1 -(-> gate)-> + --> ReLU
+          \\--> identity, or 1 x 1 x 1, stride -------------------------/
+    """
+    name, strides = block.name, (1, block.stride, block.stride)
+    y = convolution(x, block.filters, (block.temporal_kernel, 1, 1), (1, 1, 1), style, f"{name}_conv1")
+    y = relu(y, f"{name}_relu1")
+    y = convolution(y, block.filters, (1, 3, 3), strides, style, f"{name}_conv2")
+    y = relu(y, f"{name}_relu2")
+    y = convolution(y, 4 * block.filters, (1, 1, 1), (1, 1, 1), style, f"{name}_conv3", zero_gamma=True)
+    return _add_shortcut(x, y, block, style)
+
+
+def basic_block(x, block: Block, style: Style):
+    """Two 3x3 convolutions, both with the block's temporal kernel.
+
+    [B, T, H, W, C] -> [B, T, ceil(H / stride), ceil(W / stride), filters]
+
+        x --> kt x 3 x 3, stride --> kt x 3 x 3 -(-> gate)-> + --> ReLU
+          \\--> identity, or 1 x 1 x 1, stride --------------/
+    """
+    name, strides = block.name, (1, block.stride, block.stride)
+    kernel = (block.temporal_kernel, 3, 3)
+    y = convolution(x, block.filters, kernel, strides, style, f"{name}_conv1")
+    y = relu(y, f"{name}_relu1")
+    y = convolution(y, block.filters, kernel, (1, 1, 1), style, f"{name}_conv2", zero_gamma=True)
+    return _add_shortcut(x, y, block, style)
+
+
+def _add_shortcut(x, y, block: Block, style: Style):
+    if block.branch_gate:
+        y = gate(y, style, f"{block.name}_gate")
+    if block.stride > 1 or x.shape[-1] != y.shape[-1]:
+        strides = (1, block.stride, block.stride)
+        x = convolution(x, y.shape[-1], (1, 1, 1), strides, style, f"{block.name}_shortcut")
+    return relu(layers.Add(name=f"{block.name}_add")([x, y]), f"{block.name}_out")
+
+
+def convolution(x, filters: int, kernel: Size, strides: Size, style: Style, name: str, *, zero_gamma: bool = False):
+    """Convolution without bias and batch normalization `<name>_bn`; folded: one convolution with bias.
+
+    Args:
+      zero_gamma: the scale of the normalization starts at zero, so that a new
+        residual block is the identity (Wang et al. 2018, section 4).
+    """
+    x, keras_padding = _pad(x, kernel, strides, style, name)
+    x = layers.Conv3D(
+        filters,
+        kernel,
+        strides,
+        padding=keras_padding,
+        use_bias=style.folded,
+        # He et al. 2015, over the outgoing connections as in the residual networks of Caffe2 and torchvision.
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_regularizer=coupled_decay(style.weight_decay),
+        name=name,
+    )(x)
+    if style.folded:
+        return x
+    return FusedBatchNorm(
+        style.bn_momentum,
+        style.bn_epsilon,
+        gamma_initializer="zeros" if zero_gamma else "ones",
+        synchronized=style.synchronized_bn,
+        name=f"{name}_bn",
+    )(x)
+
+
+def max_pool(x, kernel: Size, strides: Size, style: Style, name: str):
+    """Maximum over windows of `kernel`; zeros as padding are harmless after a ReLU."""
+    x, keras_padding = _pad(x, kernel, strides, style, name)
+    # On CPU there is no float16 kernel; the maximum is the same in float32.
+    dtype = "float32" if keras.config.dtype_policy().compute_dtype == "float16" else None
+    return layers.MaxPooling3D(kernel, strides, padding=keras_padding, dtype=dtype, name=name)(x)
+
+
+def _pad(x, kernel: Size, strides: Size, style: Style, name: str):
+    """Explicit zeros where Keras' "same" would pad less before than after; returns x and Keras' padding."""
+    if style.padding == "same" or max(strides) == 1:
+        return x, "same"
+    margins = tuple(size // 2 for size in kernel)
+    if any(margins):
+        x = layers.ZeroPadding3D(margins, name=f"{name}_pad")(x)
+    return x, "valid"
+
+
+def gate(x, style: Style, name: str):
+    return SelfGating(style.gate_bias, kernel_regularizer=coupled_decay(style.weight_decay), name=name)(x)
+
+
+def relu(x, name: str):
+    return layers.ReLU(name=name)(x)
+
+
+def coupled_decay(weight_decay: float) -> keras.Regularizer | None:
+    """Regularizer whose gradient is weight_decay * w, as `weight_decay` of Caffe2 and PyTorch SGD."""
+    return keras.regularizers.L2(weight_decay / 2) if weight_decay else None

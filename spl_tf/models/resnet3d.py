@@ -1,0 +1,148 @@
+"""R3D: residual networks over clips, with feature gating; the backbone of the SPL paper is depth 50."""
+
+from collections.abc import Sequence
+
+import gin
+import keras
+
+from spl_tf.errors import UserError
+from spl_tf.models import blocks
+from spl_tf.models.blocks import Block, Size, Style
+
+# Depth: kind of block, blocks in res2, res3, res4, res5.
+DEPTHS = {
+    10: (blocks.basic_block, (1, 1, 1, 1)),
+    18: (blocks.basic_block, (2, 2, 2, 2)),
+    34: (blocks.basic_block, (3, 4, 6, 3)),
+    50: (blocks.bottleneck_block, (3, 4, 6, 3)),
+    101: (blocks.bottleneck_block, (3, 4, 23, 3)),
+}
+
+
+@gin.configurable
+def resnet3d(
+    depth: int = 50,
+    *,
+    width_multiplier: float = 1.0,
+    temporal_kernels: Sequence[Sequence[int]] | None = None,
+    res5_kernels: str = "table",
+    gating: str = "stage",
+    gate_position: str = "post_stage",
+    gate_bias: bool = True,
+    stem_kernel: Size = (5, 7, 7),
+    stem_strides: Size = (1, 2, 2),
+    pool_kernel: Size = (1, 3, 3),
+    pool_strides: Size = (1, 2, 2),
+    padding: str = "symmetric",
+    weight_decay: float = 0.0,
+    bn_momentum: float = 0.9,
+    bn_epsilon: float = 1e-5,
+    synchronized_bn: bool = False,
+    folded: bool = False,
+    name: str = "resnet3d",
+) -> keras.Model:
+    """Builds the backbone, by default R3D-50-G of the SPL paper (appendix A, table 7).
+
+    Sizes for the paper's clip of 64 frames of 224 x 224 pixels; any number of
+    frames and any size will do, time is kept throughout:
+
+        clip                                          64 x 224 x 224 x 3
+        stem_conv  5 x 7 x 7, stride 1, 2, 2          64 x 112 x 112 x 64
+        stem_pool  maximum of 1 x 3 x 3, stride 2     64 x 56 x 56 x 64
+        res2       3 blocks                  -> gate  64 x 56 x 56 x 256
+        res3       4 blocks, first stride 2  -> gate  64 x 28 x 28 x 512
+        res4       6 blocks, first stride 2  -> gate  64 x 14 x 14 x 1024
+        res5       3 blocks, first stride 2  -> gate  64 x 7 x 7 x 2048
+
+    Every layer has a fixed name (`res3_block2_conv1`, `res3_block2_conv1_bn`,
+    `res3_block4_gate`), by which weights are transferred and folded.
+    The numeric precision is Keras' global dtype policy at the time of the call.
+
+    Args:
+      depth: 10, 18 or 34 (basic blocks, two kt x 3 x 3 convolutions each), 50
+        or 101 (bottleneck blocks). Depth 10, one block per stage, is for
+        machines without an accelerator.
+      width_multiplier: scales the 64 channels of the stem, to a multiple of 8,
+        and all others with them.
+      temporal_kernels: kt of every block, one sequence per stage, instead of
+        table 7: 3 in all of res2, then 3 for the odd blocks of a stage and 1
+        for the even ones.
+      res5_kernels: "table" is table 7's rule, (3, 1, 3) for depth 50;
+        "reference_code" is (1, 3, 1), as in the code of Wang et al. 2018 and TF
+        Model Garden. Not used with `temporal_kernels`.
+      gating: "stage" gates once per stage, "block" after every block, "none"
+        never. The paper's text says "after each residual block", its table 7,
+        whose column "Block" lists res2..res5, has one gate per stage.
+      gate_position: "post_stage" gates what leaves the stage (or block), as
+        table 7; "residual_branch" gates the last residual branch of the stage
+        (or each branch) before the shortcut is added, as TF Model Garden.
+      gate_bias: whether the gates have a bias.
+      stem_kernel, stem_strides, pool_kernel, pool_strides: time, height, width.
+        TF Model Garden has stem_strides (2, 2, 2), pool_kernel (3, 3, 3) and
+        pool_strides (2, 2, 2).
+      padding: of strided layers; "symmetric" as in Caffe2 and PyTorch, "same"
+        as in TensorFlow, which pads less before than after at even sizes.
+      weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
+      bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
+      folded: the inference form without normalization; see `folding`.
+
+    Returns:
+      A model from clips [B, T, H, W, 3] to feature maps [B, T, H/32, W/32, C]
+      in the compute dtype, sizes rounded up, C = 2048 for bottleneck and 512
+      for basic blocks at width 1.
+
+    Raises:
+      UserError: an option has a value that is not listed here.
+    """
+    _require("depth", depth, tuple(DEPTHS))
+    _require("gating", gating, ("stage", "block", "none"))
+    _require("gate_position", gate_position, ("post_stage", "residual_branch"))
+    _require("padding", padding, ("symmetric", "same"))
+    make_block, block_counts = DEPTHS[depth]
+    kernels = _temporal_kernels(block_counts, temporal_kernels, res5_kernels)
+    style = Style(padding, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias, folded)
+    filters = max(8, 8 * round(64 * width_multiplier / 8))
+
+    clips = keras.Input((None, None, None, 3), name="clips")
+    x = blocks.convolution(clips, filters, tuple(stem_kernel), tuple(stem_strides), style, "stem_conv")
+    x = blocks.relu(x, "stem_relu")
+    x = blocks.max_pool(x, tuple(pool_kernel), tuple(pool_strides), style, "stem_pool")
+    for stage, stage_kernels in enumerate(kernels, start=2):
+        for number, temporal_kernel in enumerate(stage_kernels, start=1):
+            gated = gating == "block" or (gating == "stage" and number == len(stage_kernels))
+            block = Block(
+                name=f"res{stage}_block{number}",
+                filters=filters * 2 ** (stage - 2),
+                temporal_kernel=temporal_kernel,
+                stride=2 if stage > 2 and number == 1 else 1,
+                branch_gate=gated and gate_position == "residual_branch",
+            )
+            x = make_block(x, block, style)
+            if gated and gate_position == "post_stage":
+                x = blocks.gate(x, style, f"{block.name}_gate")
+    return keras.Model(clips, x, name=name)
+
+
+def _temporal_kernels(
+    block_counts: tuple[int, ...], given: Sequence[Sequence[int]] | None, res5_kernels: str
+) -> tuple[tuple[int, ...], ...]:
+    """Temporal kernel sizes of every block, one tuple per stage."""
+    if given is not None:
+        if [len(stage) for stage in given] != list(block_counts) or any(k % 2 == 0 for stage in given for k in stage):
+            raise UserError(
+                f"resnet3d.temporal_kernels = {given}: needs odd numbers for {block_counts} blocks in res2 to res5"
+            )
+        return tuple(tuple(stage) for stage in given)
+    _require("res5_kernels", res5_kernels, ("table", "reference_code"))
+    res2, res3, res4, res5 = block_counts
+    last = (3, 1) if res5_kernels == "table" else (1, 3)
+    return (3,) * res2, _alternate((3, 1), res3), _alternate((3, 1), res4), _alternate(last, res5)
+
+
+def _alternate(pair: tuple[int, int], length: int) -> tuple[int, ...]:
+    return tuple(pair[i % 2] for i in range(length))
+
+
+def _require(option: str, value: object, allowed: tuple) -> None:
+    if value not in allowed:
+        raise UserError(f"resnet3d.{option} = {value!r}: choose one of {', '.join(map(repr, allowed))}")

@@ -1,0 +1,105 @@
+"""Backbone weights between stages: an HDF5 file with one data set per variable, matched by path."""
+
+import dataclasses
+
+import h5py
+import keras
+import numpy as np
+
+from spl_tf import files
+from spl_tf.errors import UserError
+
+FORMAT_VERSION = 1
+_VERSION_KEY = "spl_tf_backbone_format"
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferReport:
+    """What became of each variable, by path such as `res2_block1_conv1/kernel`.
+
+    Attributes:
+      matched: loaded.
+      missing: in the backbone, not in the file.
+      unexpected: in the file, not in the backbone.
+      mismatched: in both, with different shapes.
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    mismatched: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.matched)} variables matched, {len(self.missing)} missing, "
+            f"{len(self.unexpected)} unexpected, {len(self.mismatched)} of another shape"
+        )
+
+
+def save_backbone_weights(backbone: keras.Model, path: files.Path) -> None:
+    """Writes all weights of a backbone, moving statistics included; the file is whole or absent."""
+    with files.atomic_path(path) as temporary, h5py.File(temporary, "w") as opened:
+        opened.attrs[_VERSION_KEY] = FORMAT_VERSION
+        for variable in backbone.weights:
+            opened.create_dataset(variable.path, data=keras.ops.convert_to_numpy(variable))
+
+
+def load_backbone_weights(backbone: keras.Model, path: files.Path, *, allow_unmatched: bool = False) -> TransferReport:
+    """Loads the weights `save_backbone_weights` wrote into a backbone, by variable path.
+
+    Args:
+      backbone: its head, if it has one by now, is not touched.
+      path: the file.
+      allow_unmatched: load what matches and only report the rest.
+
+    Raises:
+      UserError: the file is missing, damaged or no file of ours, or, unless
+        allowed, a variable is missing, unexpected or of another shape. The
+        backbone is unchanged then.
+    """
+    stored = _read(path)
+    variables = {variable.path: variable for variable in backbone.weights}
+    common = [name for name in variables if name in stored]
+    report = TransferReport(
+        matched=tuple(name for name in common if stored[name].shape == variables[name].shape),
+        missing=tuple(name for name in variables if name not in stored),
+        unexpected=tuple(name for name in stored if name not in variables),
+        mismatched=tuple(name for name in common if stored[name].shape != variables[name].shape),
+    )
+    if not allow_unmatched and len(report.matched) < len(variables.keys() | stored.keys()):
+        raise UserError(
+            f"{path} does not fit the network ({report}; {_examples(report)}): "
+            "give resnet3d the options the file was trained with, or allow unmatched variables"
+        )
+    for name in report.matched:
+        variables[name].assign(stored[name])
+    return report
+
+
+def _read(path: files.Path) -> dict[str, np.ndarray]:
+    """All data sets of the file by their path."""
+    stored = {}
+
+    def keep(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset):
+            stored[name] = item[()]
+
+    try:
+        with h5py.File(path, "r") as opened:
+            version = opened.attrs.get(_VERSION_KEY)
+            opened.visititems(keep)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: name the backbone weights of a finished training stage") from error
+    except (OSError, RuntimeError, KeyError, ValueError) as error:  # What h5py raises for damaged files.
+        raise UserError(f"{path} is damaged or not an HDF5 file ({error}): train its stage again") from error
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has backbone format {version}, not {FORMAT_VERSION}: name a file that spl_tf.train wrote"
+        )
+    return stored
+
+
+def _examples(report: TransferReport) -> str:
+    """A few variables of each unmatched kind."""
+    kinds = {"missing": report.missing, "unexpected": report.unexpected, "other shape": report.mismatched}
+    return "; ".join(f"{kind}: {', '.join(names[:3])}" for kind, names in kinds.items() if names)

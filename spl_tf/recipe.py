@@ -1,0 +1,44 @@
+"""Runs the whole method: teacher, prediction, labels, pre-training, fine-tuning, evaluation.
+
+  python -m spl_tf.recipe --gin_file=demo.gin --output_dir=runs/demo
+
+demo.gin renders its own videos and takes some minutes on two cores; ucf6.gin works
+on real ones. Strategies, seeds and everything else are bindings:
+
+  --gin_param="recipe.strategies = ['none', 'weak', 'spl_b']"
+  --gin_param="recipe.seeds = [0, 1, 2]"
+
+Strategies: none (no pre-training), weak, teacher, agreement, spl, spl_m, spl_d, spl_b.
+
+Stages that several strategies need are run once. A stage is skipped when its
+outputs stand and its inputs and configuration are unchanged, so a stopped run goes
+on where it was, and a longer list of strategies or seeds only adds to it. A stage
+whose configuration changed is done anew, and so is all that builds on it.
+
+Written into --output_dir:
+
+  videos/, shards/     rendered videos; target, web and test as TFRecord shards
+  seed0/teacher/ ...   a folder per stage, see spl_tf.train, spl_tf.predict, spl_tf.label
+  seed0/spl_b/ ...     labels, pretrain, finetune, test of one strategy
+  results.csv          one row per strategy and seed; printed as a table at the end
+"""
+
+from absl import flags
+
+from spl_tf import command
+
+FLAGS = flags.FlagValues()
+command.define_gin_flags(FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder of the experiment.", flag_values=FLAGS)
+flags.mark_flags_as_required(["gin_file", "output_dir"], flag_values=FLAGS)
+
+
+def main() -> None:
+    command.parse_gin(FLAGS)
+    from spl_tf.experiment.recipe import recipe
+
+    recipe(FLAGS.output_dir)
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

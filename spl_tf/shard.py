@@ -1,0 +1,110 @@
+"""Cuts videos into clips and stores them as TFRecord shards.
+
+  python -m spl_tf.shard --manifest=web.csv --label_column=query --classes=classes.txt --output_dir=D
+      --clip_seconds=10 --fps=25 --short_side=256
+  python -m spl_tf.shard --verify=D
+
+The manifest is a CSV file (UTF-8, with a header) or a JSONL file, one video or image a row:
+
+  path        the file, relative to the manifest's folder or absolute
+  <label>     the class, named as in the classes file; --label_column says which column. Several
+              classes are separated by | and make the data multi-label.
+  video_id    optional, unique; otherwise made from the path
+  start, end  optional, seconds: clips are cut from this part of the video only
+  queries     optional: all queries that found the upload, separated by |; kept in the records
+
+The classes file has one class a line; a class id is a position in it.
+
+How clips are cut: a video is divided into windows of --clip_seconds, one after the other. A rest
+shorter than a window is dropped, unless the whole video is shorter than one: then it is one short
+clip. --clip_seconds=0 makes one record of a whole video. --clips_per_class=Q takes Q clips of every
+class, spread as evenly as possible over its videos and over each video's length, and all clips of
+a class that has fewer.
+
+How frames are taken: --fps moments a second, each with the frame the video shows then. Frames are
+scaled so that their short side is --short_side, smaller ones too, and stored as JPEG.
+
+Written into D:
+
+  <manifest>-00003-of-00008.tfrecord  the clips; the record is described in tfrecords_spec/README.md
+  dataset.json   classes, clips per class, settings, and per shard its records and fingerprint;
+                 written last: it marks the folder as finished
+  rejected.csv   the rows that gave no clip, each with its reason: unknown label, no such file,
+                 not decodable, decoder crashed, not done within --seconds_per_video, ...
+
+A killed run goes on with the same command; finished shards are not made again. Another setting or
+manifest needs another folder. The shards' bytes depend on the manifest, the settings and the
+version of OpenCV, not on --workers. To make rejected videos count after mending them, start with an
+empty folder.
+
+--verify reads every record back: lengths, checksums, every JPEG file, labels, times, ids that
+occur twice. It prints the clips per class and each fault with its shard and record; exit code 1
+when there is any.
+"""
+
+from absl import flags
+
+from spl_tf import command
+from spl_tf.errors import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("manifest", None, "CSV or JSONL file with one video a row.", flag_values=FLAGS)
+flags.DEFINE_string("label_column", "label", "Column of the manifest with the class name.", flag_values=FLAGS)
+flags.DEFINE_string("classes", None, "Text file with one class name a line.", flag_values=FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for the shards.", flag_values=FLAGS)
+flags.DEFINE_float("clip_seconds", 10.0, "Length of a clip in seconds; 0 for the whole video.", flag_values=FLAGS)
+flags.DEFINE_float("fps", 25.0, "Frames per second of the clips.", flag_values=FLAGS)
+flags.DEFINE_integer("short_side", 256, "Shorter side of the stored frames in pixels.", flag_values=FLAGS)
+flags.DEFINE_integer("jpeg_quality", 90, "1 to 100.", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "clips_per_class", None, "Quota of clips of a class; without it every window becomes a clip.", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "num_shards", None, "Number of shard files; chosen by size (about 100 MB) when not given.", flag_values=FLAGS
+)
+flags.DEFINE_integer("workers", None, "Decoding processes; one per core when not given.", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "Of the order of the videos and of the quota's choice.", flag_values=FLAGS)
+flags.DEFINE_float("seconds_per_video", 600.0, "A video that takes longer is rejected.", flag_values=FLAGS)
+flags.DEFINE_string("verify", None, "Folder of shards to check; nothing is written.", flag_values=FLAGS)
+
+_NEEDED = ("manifest", "classes", "output_dir")
+
+
+def main() -> int:
+    if FLAGS.verify is not None:
+        return _verify()
+    absent = [f"--{name}" for name in _NEEDED if not FLAGS[name].value]
+    if absent:
+        raise UserError(f"{', '.join(absent)} missing: give it to make shards, or --verify=D to check a folder")
+    from spl_tf.data.shards import summary, write_shards
+    from spl_tf.labels.classes import read_classes
+
+    dataset = write_shards(
+        FLAGS.manifest,
+        FLAGS.output_dir,
+        classes=read_classes(FLAGS.classes),
+        label_column=FLAGS.label_column,
+        clip_seconds=FLAGS.clip_seconds,
+        fps=FLAGS.fps,
+        short_side=FLAGS.short_side,
+        jpeg_quality=FLAGS.jpeg_quality,
+        clips_per_class=FLAGS.clips_per_class,
+        num_shards=FLAGS.num_shards,
+        workers=FLAGS.workers,
+        seed=FLAGS.seed,
+        seconds_per_video=FLAGS.seconds_per_video,
+    )
+    print(summary(dataset))
+    return 0
+
+
+def _verify() -> int:
+    from spl_tf.data.verify import verify
+
+    report = verify(FLAGS.verify)
+    print(report)
+    return 1 if report.faults else 0
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

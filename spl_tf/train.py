@@ -1,0 +1,60 @@
+"""Trains one stage: the teacher, the student's pre-training or its fine-tuning.
+
+  python -m spl_tf.train --gin_file=ucf6.gin --stage=teacher --model_dir=M \\
+      --gin_param="train_stage.train_shards = 'shards/target'"
+
+A gin file configures a whole experiment. --stage enters the scope of one stage: a
+binding "pretrain/train_stage.epochs = 30" holds for --stage=pretrain alone, one
+without a scope for all stages. Data and weights are bindings too:
+
+  train_stage.train_shards       folder of shards to train on
+  train_stage.labels_dir         label side-cars of spl_tf.label, for pre-training
+  train_stage.validation_shards  evaluated now and then, for select = 'best'
+  train_stage.init_weights       backbone.weights.h5 of an earlier stage
+
+Pre-training on SPL-B labels, then fine-tuning:
+
+  python -m spl_tf.train --gin_file=ucf6.gin --stage=pretrain --model_dir=P \\
+      --gin_param="train_stage.train_shards = 'shards/web'" \\
+      --gin_param="train_stage.labels_dir = 'labels/spl_b'"
+  python -m spl_tf.train --gin_file=ucf6.gin --stage=finetune --model_dir=F \\
+      --gin_param="train_stage.train_shards = 'shards/target'" \\
+      --gin_param="train_stage.init_weights = 'P/backbone.weights.h5'"
+
+Stopped at any moment, the same command goes on and ends with the same weights.
+SIGTERM saves first and exits with 143. A folder of another run is refused.
+
+Written into M:
+
+  checkpoints/, logs/                   for resuming; for tensorboard --logdir=M
+  model.keras, folded.keras             the network; its faster form for inference
+  backbone.weights.h5                   what a later stage starts from
+  model.json, metrics.json              classes and input; how the training went
+  operative_config.gin, finished.json   what was really used; written last
+"""
+
+from absl import flags
+
+from spl_tf import command
+
+FLAGS = flags.FlagValues()
+command.define_gin_flags(FLAGS)
+flags.DEFINE_enum(
+    "stage", None, ["teacher", "pretrain", "finetune"], "Stage whose gin scope is entered.", flag_values=FLAGS
+)
+flags.DEFINE_string("model_dir", None, "Folder of the stage.", flag_values=FLAGS)
+flags.mark_flags_as_required(["gin_file", "model_dir"], flag_values=FLAGS)
+
+
+def main() -> None:
+    command.parse_gin(FLAGS)
+    import gin
+
+    from spl_tf.training.stage import train_stage
+
+    with gin.config_scope(FLAGS.stage):
+        train_stage(FLAGS.stage or "train", FLAGS.model_dir)
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

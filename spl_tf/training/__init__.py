@@ -1,0 +1,1 @@
+"""The training loop and all it needs: one step, state and checkpoints, schedules, precision, devices."""

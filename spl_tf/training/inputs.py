@@ -1,0 +1,114 @@
+"""What goes into a stage, and its identity: enough to tell this run from any other."""
+
+import dataclasses
+import pathlib
+
+from spl_tf import configuration, files
+from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.errors import UserError
+from spl_tf.labels.classes import require_same_classes
+
+# Bindings that say where things lie or what is done around a run, not what it trains.
+_AROUND_A_RUN = (
+    "recipe.",
+    "predict_clips.",
+    "evaluate_model.",
+    "train_stage.train_shards",
+    "train_stage.validation_shards",
+    "train_stage.labels_dir",
+    "train_stage.init_weights",
+    "train_stage.steps_per_loop",
+    "train_stage.checkpoint_seconds",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class StageInputs:
+    """Data, labels and initial weights of one stage.
+
+    Attributes:
+      train: shards trained on.
+      labels_dir: side-cars that replace their labels.
+      validation: shards evaluated on now and then.
+      init_weights: backbone weights of an earlier stage.
+      classes: names of the classes of the head.
+    """
+
+    train: ClipDataset
+    labels_dir: pathlib.Path | None
+    validation: ClipDataset | None
+    init_weights: pathlib.Path | None
+    classes: tuple[str, ...]
+
+
+def open_inputs(
+    train_shards: files.Path,
+    labels_dir: files.Path | None,
+    validation_shards: files.Path | None,
+    init_weights: files.Path | None,
+) -> StageInputs:
+    """Opens a stage's inputs.
+
+    Raises:
+      UserError: something is missing, or validation has other classes than training.
+    """
+    train = load_dataset(train_shards)
+    classes = train.classes
+    if labels_dir is not None:
+        summary = files.read_json(pathlib.Path(labels_dir) / "summary.json", "run spl_tf.label")
+        classes = tuple(summary["class_names"])
+    validation = None
+    if validation_shards is not None:
+        validation = load_dataset(validation_shards)
+        require_same_classes(classes, str(labels_dir or train.folder), validation.classes, validation.folder)
+    if init_weights is not None and not pathlib.Path(init_weights).is_file():
+        raise UserError(f"{init_weights} does not exist: train_stage.init_weights names a backbone.weights.h5")
+    return StageInputs(train, _path(labels_dir), validation, _path(init_weights), classes)
+
+
+def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
+    """Configuration and inputs of a run as flat text; equal identities train to equal weights."""
+    bindings = configuration.stage_bindings(stage)
+    identity = {name: value for name, value in bindings.items() if not name.startswith(_AROUND_A_RUN)}
+    identity |= {"stage": stage, "seed": str(seed), "training shards": _digest(inputs.train)}
+    if inputs.validation is not None:
+        identity["validation shards"] = _digest(inputs.validation)
+    if inputs.labels_dir is not None:
+        identity["labels"] = files.sha256(inputs.labels_dir / "summary.json")
+    if inputs.init_weights is not None:
+        identity["initial weights"] = files.sha256(inputs.init_weights)
+    return identity
+
+
+def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
+    """Marks a folder as this run's.
+
+    Raises:
+      UserError: it holds another run; the first difference is named.
+    """
+    path = model_dir / "run.json"
+    if not path.exists():
+        files.write_json(path, identity)
+        return
+    known = files.read_json(path, f"delete {model_dir} and train again")
+    if difference := first_difference(known, identity):
+        raise UserError(
+            f"{model_dir} holds another run: {difference}; use another --model_dir, or delete this one to train anew"
+        )
+
+
+def first_difference(known: dict[str, str], identity: dict[str, str]) -> str | None:
+    """E.g. "train_stage.epochs was 20 and is 30"; None when nothing differs."""
+    for name in sorted(known.keys() | identity.keys()):
+        was, now = known.get(name, "not set"), identity.get(name, "not set")
+        if was != now:
+            return f"{name} was {was} and is {now}"
+    return None
+
+
+def _digest(dataset: ClipDataset) -> str:
+    return " ".join(shard.fingerprint[:16] for shard in dataset.shards)
+
+
+def _path(path: files.Path | None) -> pathlib.Path | None:
+    return None if path is None else pathlib.Path(path)

@@ -1,0 +1,91 @@
+"""What a stage leaves in its folder, and which of its weights: the last or the best on validation."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+
+import keras
+
+from spl_tf import configuration, files
+from spl_tf.inference.trained_model import ClipInput, save_trained
+from spl_tf.models.folding import fold_into
+from spl_tf.models.transfer import save_backbone_weights
+
+FINISHED = "finished.json"
+
+
+@dataclasses.dataclass
+class Selection:
+    """Keeps the weights of the best evaluation on disk, so that a resumed run knows them too.
+
+    Attributes:
+      folder: of the checkpoints.
+      best: whether to keep the best weights or the last.
+    """
+
+    folder: pathlib.Path
+    best: bool
+
+    def offer(self, step: int, metrics: dict[str, float], model: keras.Model) -> None:
+        """Notes an evaluation; keeps the weights when their top-1 beats every earlier step's."""
+        history = [entry for entry in self.history() if entry["step"] < step]
+        if self.best and all(metrics["top_1"] > entry["top_1"] for entry in history):
+            with files.atomic_path(self.folder / "best.weights.h5") as path:
+                model.save_weights(path)
+        files.write_json(self._history_path, [*history, {"step": step, **metrics}])
+
+    def history(self) -> list[dict]:
+        """Every evaluation so far, oldest first."""
+        if not self._history_path.exists():
+            return []
+        return files.read_json(self._history_path, "delete the model folder and train again")
+
+    def step(self, last_step: int) -> int:
+        """The step whose weights are selected."""
+        if not self.best:
+            return last_step
+        return max(self.history(), key=lambda entry: entry["top_1"])["step"]
+
+    def load_into(self, model: keras.Model) -> None:
+        """Puts the selected weights into the model."""
+        if self.best:
+            model.load_weights(self.folder / "best.weights.h5")
+
+    @property
+    def _history_path(self) -> pathlib.Path:
+        return self.folder / "evaluations.json"
+
+
+def write_outcome(
+    model_dir: pathlib.Path,
+    network: keras.Model,
+    trunk: keras.Model,
+    build: Callable[[bool], tuple[keras.Model, keras.Model]],
+    classes: tuple[str, ...],
+    clip_input: ClipInput,
+    metrics: dict,
+) -> None:
+    """Writes the finished network in every form a later command needs; the marker comes last.
+
+    Args:
+      model_dir: the stage's folder.
+      network: the classifier with the selected weights.
+      trunk: its backbone, handed on to a later stage.
+      build: folded -> (backbone, classifier), a new network of the same configuration.
+      classes: names of the head's classes.
+      clip_input: what the network was trained on.
+      metrics: content of `metrics.json`.
+    """
+    with files.atomic_path(model_dir / "model.keras") as path:
+        network.save(path)
+    save_backbone_weights(trunk, model_dir / "backbone.weights.h5")
+    policy = keras.mixed_precision.dtype_policy()
+    # Stored in mixed precision, which marks the layers that stay in float32 in any precision.
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    _, folded = build(True)
+    keras.mixed_precision.set_dtype_policy(policy)
+    fold_into(network, folded)
+    save_trained(model_dir, folded, classes, clip_input)
+    configuration.write_operative_config(model_dir / "operative_config.gin")
+    files.write_json(model_dir / "metrics.json", metrics)
+    files.write_json(model_dir / FINISHED, {"steps": metrics["steps"]})

@@ -1,0 +1,86 @@
+"""What a person sees of a run: the progress line and TensorBoard's scalars."""
+
+import time
+
+import tensorflow as tf
+import tqdm
+
+from spl_tf import files
+
+
+class Progress:
+    """A progress bar with ETA, and the same numbers in TensorBoard, after every few steps."""
+
+    def __init__(
+        self, log_dir: files.Path, *, name: str, headline: str, first_step: int, total_steps: int, batch_size: int
+    ):
+        """Starts the clock.
+
+        Args:
+          log_dir: TensorBoard's folder.
+          name: the bar's text.
+          headline: what is trained; printed with the expected time once a step was timed.
+          first_step: steps done by earlier sessions.
+          total_steps: steps of the whole run.
+          batch_size: clips a step.
+        """
+        self._batch_size = batch_size
+        self._headline = headline
+        self._writer = tf.summary.create_file_writer(str(log_dir))
+        self._bar = tqdm.tqdm(
+            desc=name, initial=first_step, total=total_steps, unit="step", dynamic_ncols=True, mininterval=1.0
+        )
+        self._loops = 0
+        self._clock = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._bar.close()
+        self._writer.close()
+
+    def trained(self, step: int, num_steps: int, sums: dict[str, float], learning_rate: float) -> dict[str, float]:
+        """Reports `num_steps` steps that ended at `step`.
+
+        Args:
+          step: steps done in all.
+          num_steps: steps since the last report.
+          sums: over these steps, as from `make_train_steps`.
+          learning_rate: of the next step.
+
+        Returns:
+          Mean "loss" and "accuracy" of these steps.
+        """
+        now = time.monotonic()
+        seconds, self._clock = now - self._clock, now
+        means = {
+            "loss": sums["loss"] / max(sums["weight"], 1e-9),
+            "accuracy": sums["correct"] / max(sums["weight"], 1e-9),
+        }
+        scalars = {f"train/{name}": value for name, value in means.items()} | {
+            "train/learning_rate": learning_rate,
+            "train/gradient_norm": sums["gradient_norm"] / num_steps,
+            "throughput/clips_per_second": num_steps * self._batch_size / seconds,
+            "throughput/share_waiting_for_data": min(sums["data_seconds"] / seconds, 1.0),
+        }
+        self._write(step, scalars)
+        self._bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.1%}", refresh=False)
+        self._bar.update(num_steps)
+        self._loops += 1
+        if self._loops == 2:  # The first loop built the graph, the second one was timed.
+            remaining = self._bar.format_interval((self._bar.total - step) * seconds / num_steps)
+            self._bar.write(f"{self._headline}, about {remaining} to go")
+        return means
+
+    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
+        """Reports metrics of the validation split."""
+        self._write(step, {f"validation/{name}": value for name, value in metrics.items()})
+        self._bar.write(f"step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+        self._clock = time.monotonic()  # An evaluation is no training time.
+
+    def _write(self, step: int, scalars: dict[str, float]) -> None:
+        with self._writer.as_default(step=step):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()

@@ -1,0 +1,244 @@
+"""One stage of training, from shards to a finished model folder: teacher, pre-training or fine-tuning."""
+
+import contextlib
+import math
+import pathlib
+from collections.abc import Callable, Iterator
+
+import gin
+import keras
+import tensorflow as tf
+
+from spl_tf import files
+from spl_tf.data.pipeline import num_training_clips, training_clips
+from spl_tf.data.preprocessing import prepare_training
+from spl_tf.errors import UserError
+from spl_tf.hardware.distribution import device_strategy
+from spl_tf.hardware.precision import choose_policy
+from spl_tf.inference.evaluate import score_videos, summarize
+from spl_tf.inference.trained_model import ClipInput
+from spl_tf.losses.cross_entropy import softmax_cross_entropy
+from spl_tf.models.classifier import classifier
+from spl_tf.models.cost import gflops_per_clip
+from spl_tf.models.resnet3d import resnet3d
+from spl_tf.models.transfer import load_backbone_weights
+from spl_tf.training.checkpoints import Checkpoints
+from spl_tf.training.inputs import claim_folder, open_inputs, run_identity
+from spl_tf.training.loop import LoopPlan, run_loop
+from spl_tf.training.outcome import FINISHED, Selection, write_outcome
+from spl_tf.training.progress import Progress
+from spl_tf.training.schedules import warmup_cosine
+from spl_tf.training.state import TrainingState, create_state
+from spl_tf.training.step import make_train_steps
+
+
+@gin.configurable(denylist=["stage"])
+def train_stage(
+    stage: str,
+    model_dir: files.Path,
+    *,
+    train_shards: files.Path = gin.REQUIRED,
+    labels_dir: files.Path | None = None,
+    validation_shards: files.Path | None = None,
+    init_weights: files.Path | None = None,
+    epochs: float = gin.REQUIRED,
+    batch_size: int = gin.REQUIRED,
+    num_frames: int = 16,
+    frame_stride: int = 4,
+    crop_size: int = 224,
+    backbone: Callable[..., keras.Model] = resnet3d,
+    loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = softmax_cross_entropy,
+    optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.SGD,
+    learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] = warmup_cosine,
+    accumulation: int = 1,
+    clip_norm: float | None = None,
+    average_decay: float | None = None,
+    precision: str = "auto",
+    deterministic: bool = True,
+    seed: int = 0,
+    select: str = "last",
+    evaluate_epochs: float = 10,
+    evaluation_views: int = 1,
+    steps_per_loop: int = 20,
+    checkpoint_seconds: float = 300.0,
+) -> dict:
+    """Trains a stage to its end, from where an earlier call was stopped; returns `metrics.json`.
+
+    Args:
+      stage: "teacher", "pretrain" or "finetune"; its gin scope is entered by the caller.
+      model_dir: checkpoints, logs and, at the end, the network.
+      train_shards: folder of shards.
+      labels_dir: label side-cars that replace the shards' own labels.
+      validation_shards: evaluated every `evaluate_epochs`; never the test set.
+      init_weights: `backbone.weights.h5` of an earlier stage; its head is not taken over.
+      epochs: passes over the kept clips.
+      batch_size: clips a step, over all replicas and micro-batches.
+      num_frames, frame_stride, crop_size: the network's input; the paper's are
+        16, 4 and 224 (section 4.2).
+      backbone: builder, called with `folded`.
+      loss: (labels [B], logits [B, N]) -> [B].
+      optimizer: called with `learning_rate`.
+      learning_rate: (total steps, steps per epoch) -> schedule.
+      accumulation: micro-batches a step, to fit a large batch into memory.
+      clip_norm: largest global gradient norm.
+      average_decay: decay of the weights' moving average, which is then evaluated
+        and saved; None for none.
+      precision: "auto", "float32", "bfloat16" or "float16"; a resumed run keeps its own.
+      deterministic: TensorFlow's deterministic kernels; off is faster on some GPUs.
+      seed: of initial weights, order, augmentation and dropout.
+      select: "last" (the paper) or "best" on the validation shards.
+      evaluate_epochs: epochs between evaluations.
+      evaluation_views: temporal views of a validation clip.
+      steps_per_loop: steps between two looks at the clock and at SIGTERM.
+      checkpoint_seconds: time between checkpoints.
+
+    Raises:
+      UserError: inputs that don't fit together, a folder of another run, a loss that
+        is not finite.
+      Terminated: after SIGTERM, with the state saved.
+    """
+    model_dir = pathlib.Path(model_dir)
+    inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
+    if select not in ("last", "best"):
+        raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
+    if select == "best" and inputs.validation is None:
+        raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
+    strategy = device_strategy()
+    if batch_size % (strategy.num_replicas_in_sync * accumulation):
+        raise UserError(
+            f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
+            f"x {accumulation} micro-batches"
+        )
+    claim_folder(model_dir, run_identity(stage, seed, inputs))
+    if (model_dir / FINISHED).exists():
+        return files.read_json(model_dir / "metrics.json", f"delete {model_dir} and train again")
+
+    policy = _policy_of_run(model_dir, precision)
+    keras.mixed_precision.set_dtype_policy(policy)
+    keras.utils.set_random_seed(seed)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
+    clips = num_training_clips(inputs.train, inputs.labels_dir)
+    total_steps = max(1, math.ceil(epochs * clips / batch_size))
+
+    def build(folded: bool = False) -> tuple[keras.Model, keras.Model]:
+        trunk = backbone(folded=folded)
+        return trunk, classifier(trunk, len(inputs.classes), seed=seed)
+
+    with strategy.scope():
+        trunk, network = build()
+        if inputs.init_weights is not None:
+            print(load_backbone_weights(trunk, inputs.init_weights))
+        schedule = learning_rate(total_steps, clips / batch_size)
+        state = create_state(
+            network,
+            optimizer(learning_rate=schedule),
+            average_decay=average_decay,
+            float16=policy == "mixed_float16",
+        )
+    checkpoints = Checkpoints(model_dir / "checkpoints", state)
+    checkpoints.restore_latest()
+    first_step = int(state.step.numpy())
+    train_steps = make_train_steps(
+        state,
+        strategy,
+        loss,
+        lambda batch: prepare_training(batch["clips"], batch["color"]),
+        global_batch_size=batch_size,
+        accumulation=accumulation,
+        clip_norm=clip_norm,
+    )
+
+    def batches_of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        batches = training_clips(
+            inputs.train,
+            inputs.labels_dir,
+            batch_size=batch_size,
+            seed=seed,
+            start_step=first_step,
+            num_frames=num_frames,
+            frame_stride=frame_stride,
+            crop_size=crop_size,
+            host=context.input_pipeline_id,
+            num_hosts=context.num_input_pipelines,
+        )
+        replicas_of_host = context.num_replicas_in_sync // context.num_input_pipelines
+        if replicas_of_host == 1:
+            return batches
+        return batches.rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
+
+    clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
+    selection = Selection(model_dir / "checkpoints", best=select == "best")
+
+    def evaluate(step: int) -> dict[str, float]:
+        with _averaged_weights(state):
+            videos = score_videos(
+                network, inputs.validation, clip_input, strategy, batch_size=batch_size, num_views=evaluation_views
+            )
+            metrics = summarize(videos)
+            selection.offer(step, metrics, network)
+        return metrics
+
+    evaluate_every = max(1, round(evaluate_epochs * clips / batch_size)) if inputs.validation else 0
+    headline = (
+        f"{stage}: {network.count_params():,} parameters, "
+        f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
+        f"{len(inputs.classes)} classes, {clips:,} clips, {total_steps:,} steps of {batch_size}"
+    )
+    with _without_remapper(), Progress(
+        model_dir / "logs",
+        name=stage,
+        headline=headline,
+        first_step=first_step,
+        total_steps=total_steps,
+        batch_size=batch_size,
+    ) as progress:
+        trained = run_loop(
+            state,
+            LoopPlan(total_steps, steps_per_loop, evaluate_every, checkpoint_seconds),
+            train_steps,
+            iter(strategy.distribute_datasets_from_function(batches_of_host)),
+            checkpoints=checkpoints,
+            progress=progress,
+            evaluate=evaluate,
+        )
+    metrics = {
+        "stage": stage,
+        "steps": total_steps,
+        "clips": clips,
+        "precision": policy,
+        "seconds": round(float(state.seconds.numpy()), 1),
+        "train": trained,
+        "evaluations": selection.history(),
+        "selected_step": selection.step(total_steps),
+    }
+    with _averaged_weights(state):
+        selection.load_into(network)
+        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, metrics)
+    return metrics
+
+
+def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
+    """The dtype policy; a run resumed on other hardware keeps the one it started with."""
+    path = model_dir / "precision.json"
+    if not path.exists():
+        files.write_json(path, {"dtype_policy": choose_policy(precision)})
+    return files.read_json(path, f"delete {model_dir} and train again")["dtype_policy"]
+
+
+@contextlib.contextmanager
+def _averaged_weights(state: TrainingState) -> Iterator[None]:
+    """Puts the moving average of the weights into the network for a while, where there is one."""
+    if state.average is not None:
+        state.average.swap()
+    yield
+    if state.average is not None:
+        state.average.swap()
+
+
+@contextlib.contextmanager
+def _without_remapper() -> Iterator[None]:
+    """Grappler's remapper trips over the gradient of an explicitly padded convolution and logs an error."""
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    yield
+    tf.config.optimizer.set_experimental_options({"remapping": True})

@@ -1,0 +1,132 @@
+"""One training step on any number of replicas: gradients, their sum, the update."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from spl_tf.training.state import TrainingState
+
+Batch = dict[str, tf.Tensor]
+Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+def make_train_steps(
+    state: TrainingState,
+    strategy: tf.distribute.Strategy,
+    loss: Loss,
+    prepare: Callable[[Batch], tf.Tensor],
+    *,
+    global_batch_size: int,
+    accumulation: int = 1,
+    clip_norm: float | None = None,
+) -> Callable:
+    """Builds the function that runs n training steps in one graph.
+
+    The objective is sum(weight * loss of a clip) / global batch + regularisation.
+    Each replica adds its share of both, so that the summed gradients are the
+    gradients of the whole whatever the number of replicas and of micro-batches.
+
+    Args:
+      state: what is trained; updated in place.
+      strategy: the devices.
+      loss: (labels [b], logits [b, N]) -> float32 [b].
+      prepare: batch -> network input [b, T, H, W, 3]; runs on the device.
+      global_batch_size: B, clips a step over all replicas.
+      accumulation: micro-batches a replica's share is cut into. They are unrolled
+        in the graph, because moving statistics can't be reduced inside a loop.
+      clip_norm: largest global norm of the summed gradient, None for no limit.
+
+    Returns:
+      (iterator, n) -> sums over n steps of "loss", "correct", "weight",
+      "gradient_norm", "finite_steps" and "data_seconds".
+    """
+    model, optimizer = state.model, state.optimizer
+    share = 1.0 / (strategy.num_replicas_in_sync * accumulation)
+
+    def gradients_of(batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            logits = model(prepare(batch), training=True)["logits"]
+            losses = loss(batch["labels"], logits) * batch["weights"]
+            objective = tf.reduce_sum(losses) / global_batch_size
+            if model.losses:
+                objective += tf.add_n(model.losses) * share
+            scaled = objective * state.loss_scale.scale if state.loss_scale else objective
+        gradients = tape.gradient(scaled, model.trainable_variables)
+        correct = tf.cast(tf.argmax(logits, axis=-1, output_type=tf.int32) == batch["labels"], tf.float32)
+        sums = {
+            "loss": tf.reduce_sum(losses),
+            "correct": tf.reduce_sum(correct * batch["weights"]),
+            "weight": tf.reduce_sum(batch["weights"]),
+        }
+        return gradients, sums
+
+    def replica_step(batch: Batch) -> dict[str, tf.Tensor]:
+        parts = [gradients_of(part) for part in _split(batch, accumulation)]
+        gradients = [tf.add_n(list(same)) for same in zip(*(gradients for gradients, _ in parts), strict=True)]
+        context = tf.distribute.get_replica_context()
+        # Summed here, not by the optimizer, so that clipping sees the gradient of the whole batch.
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        if state.loss_scale:
+            gradients = [gradient / state.loss_scale.scale for gradient in gradients]
+        norm = tf.linalg.global_norm(gradients)
+        finite = tf.math.is_finite(norm)
+        if clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
+        context.merge_call(update, args=(finite, *gradients))
+        sums = {name: tf.add_n([part[name] for _, part in parts]) for name in ("loss", "correct", "weight")}
+        # These two are alike on every replica; summed over replicas they must count once.
+        sums["gradient_norm"] = tf.where(finite, norm, 0.0) / strategy.num_replicas_in_sync
+        sums["finite_steps"] = tf.cast(finite, tf.float32) / strategy.num_replicas_in_sync
+        return sums
+
+    def update(strategy: tf.distribute.Strategy, finite: tf.Tensor, *gradients: tf.Tensor) -> None:
+        if state.loss_scale is None:
+            optimizer.apply(gradients, model.trainable_variables)
+        else:
+            finite = strategy.experimental_local_results(finite)[0]
+            tf.cond(
+                finite,
+                lambda: optimizer.apply(gradients, model.trainable_variables),
+                lambda: optimizer.iterations.assign_add(1),  # A skipped step still counts for the schedule.
+            )
+            state.loss_scale.update(finite)
+        if state.average is not None:
+            state.average.update(strategy, state.step)
+        state.step.assign_add(1)
+
+    @tf.function
+    def train_steps(iterator, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
+        names = ("loss", "correct", "weight", "gradient_norm", "finite_steps", "data_seconds")
+        totals = {name: tf.constant(0.0) for name in names}
+        for _ in tf.range(num_steps):
+            batch, data_seconds = _timed_next(iterator, previous=totals["loss"])
+            sums = strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(batch,)), axis=None)
+            sums["data_seconds"] = data_seconds
+            totals = {name: totals[name] + sums[name] for name in names}
+        return totals
+
+    return train_steps
+
+
+def _timed_next(iterator, previous: tf.Tensor) -> tuple[Batch, tf.Tensor]:
+    """The next batch and the seconds waited for it once the `previous` step had ended."""
+    with tf.control_dependencies([previous]):
+        before = _clock()
+    with tf.control_dependencies([before]):
+        batch = next(iterator)
+    with tf.control_dependencies(tf.nest.flatten(batch, expand_composites=True)):
+        after = _clock()
+    return batch, tf.cast(after - before, tf.float32)
+
+
+def _clock() -> tf.Tensor:
+    """Seconds, float64; `tf.timestamp` is refused where deterministic kernels are asked for."""
+    return tf.ensure_shape(tf.numpy_function(time.perf_counter, [], tf.float64), [])
+
+
+def _split(batch: Batch, parts: int) -> Sequence[Batch]:
+    if parts == 1:
+        return [batch]
+    split = {name: tf.split(values, parts) for name, values in batch.items()}
+    return [{name: pieces[part] for name, pieces in split.items()} for part in range(parts)]

@@ -1,0 +1,218 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from unittest import mock
+
+import numpy as np
+import pyarrow.parquet as pq
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.errors import UserError
+from spl_tf.files import write_json
+from spl_tf.labels import figures, sidecars, strategies
+from spl_tf.labels.assign import assign_labels
+from spl_tf.labels.confusion import count_pairs
+
+CLASSES = ["archery", "bowling", "climbing", "diving"]
+
+
+class AssignTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        # Drawing takes longer than all the rest; test_figures and test_label draw.
+        self.enter_context(mock.patch.object(figures, "draw_confusion"))
+        self.enter_context(mock.patch.object(figures, "draw_long_tail"))
+        root = pathlib.Path(self.get_temp_dir())
+        self.predictions, self.labels = root / "P", root / "L"
+        rng = np.random.default_rng(0)
+        self.weak = rng.integers(4, size=300)
+        self.teacher = np.where(rng.random(300) < 0.5, self.weak, rng.integers(4, size=300))
+        self.confidence = rng.random(300).astype(np.float32)
+        self.ids = np.array([f"clip {index}" for index in range(300)])
+        self._write_predictions([100, 0, 7, 193])
+
+    def _write_predictions(self, sizes, **index_changes):
+        """Side-cars of the 300 clips in shards of the given sizes."""
+        shards, start = {}, 0
+        for position, size in enumerate(sizes):
+            name, rows = f"web-{position:05d}-of-{len(sizes):05d}", slice(start, start + size)
+            self._write_shard(name, rows)
+            digest = sidecars.ids_digest(self.ids[rows])
+            shards[name] = {"fingerprint": f"print of {name}", "ids_digest": digest, "records": size}
+            start += size
+        index = {"format_version": 1, "classes": CLASSES, "num_clips": 300, "shards": shards}
+        write_json(self.predictions / "predictions.json", index | index_changes)
+
+    def _write_shard(self, name, rows, **changes):
+        columns = {"clip_ids": self.ids[rows], "weak": self.weak[rows], "teacher": self.teacher[rows]}
+        columns |= {"confidence": self.confidence[rows], "shard_fingerprint": f"print of {name}"}
+        sidecars.write_predictions(self.predictions / f"{name}.parquet", **columns | changes)
+
+    def _written(self):
+        """Ids, labels and weights of all shards, in order."""
+        tables = [pq.read_table(path) for path in sorted(self.labels.glob("*.parquet"))]
+        return [np.concatenate([table[name].to_numpy() for table in tables]) for name in sidecars.LABEL.names]
+
+    @parameterized.parameters(*strategies.STRATEGIES)
+    def test_sharded_assignment_equals_assignment_of_the_whole(self, strategy):
+        summary = assign_labels(self.predictions, strategy, self.labels, num_labels=6)
+        label_map = strategies.STRATEGIES[strategy](count_pairs(self.weak, self.teacher, 4), CLASSES, 6)
+        expected = label_map.apply(self.weak, self.teacher)
+        ids, labels, weights = self._written()
+        self.assertAllEqual(ids, self.ids)
+        self.assertAllEqual(labels, expected)
+        self.assertAllEqual(weights, expected >= 0)
+
+        self.assertEqual(summary, json.loads((self.labels / "summary.json").read_text()))
+        self.assertEqual(summary["class_names"], list(label_map.class_names))
+        self.assertAllEqual(summary["counts"], np.bincount(expected[expected >= 0], minlength=label_map.num_classes))
+        self.assertEqual(summary["discarded"], np.sum(expected < 0))
+        self.assertEqual(summary["kept"] + summary["discarded"], 300)
+        self.assertEqual([shard["records"] for shard in summary["shards"].values()], [100, 0, 7, 193])
+        kept = [np.sum(part >= 0) for part in np.split(expected, [100, 100, 107])]
+        self.assertEqual([shard["kept"] for shard in summary["shards"].values()], kept)
+
+    def test_labels_join_their_shard(self):
+        assign_labels(self.predictions, "spl_b", self.labels)
+        name = "web-00002-of-00004"
+        column = sidecars.read_labels(
+            self.labels / f"{name}.parquet",
+            shard_name=name,
+            shard_fingerprint=f"print of {name}",
+            ids_digest=sidecars.ids_digest(self.ids[100:107]),
+            num_records=7,
+        )
+        weak, teacher = self.weak[100:107], self.teacher[100:107]
+        self.assertAllEqual(column.labels, np.where(weak == teacher, weak, 4 + weak))
+
+    def test_ratios_are_those_of_the_paper(self):
+        summary = assign_labels(self.predictions, "spl_m", self.labels, num_labels=6)
+        confusion = np.load(self.labels / "confusion.npy")
+        self.assertAllEqual(confusion, count_pairs(self.weak, self.teacher, 4))
+        off_diagonal = np.sort(confusion[~np.eye(4, dtype=bool)])[::-1]
+        self.assertAlmostEqual(summary["noise_ratio"], off_diagonal.sum() / 300)
+        self.assertAlmostEqual(summary["samples_cover_ratio"], (np.trace(confusion) + off_diagonal[:2].sum()) / 300)
+        self.assertEqual((summary["kept"], summary["merged"]), (300, off_diagonal[2:].sum()))
+
+    @parameterized.parameters("teacher", "agreement", "spl", "spl_b", "spl_m", "spl_d")
+    def test_clips_below_the_confidence_are_discarded_and_do_not_choose_cells(self, strategy):
+        summary = assign_labels(self.predictions, strategy, self.labels, min_confidence=0.6)
+        sure = self.confidence >= 0.6
+        usable = count_pairs(self.weak[sure], self.teacher[sure], 4)
+        expected = np.where(sure, strategies.STRATEGIES[strategy](usable, CLASSES).apply(self.weak, self.teacher), -1)
+        self.assertAllEqual(self._written()[1], expected)
+        self.assertEqual(summary["kept"], np.sum(expected >= 0))
+        self.assertEqual(sum(summary["counts"]), summary["kept"])
+        self.assertAlmostEqual(summary["samples_cover_ratio"], (summary["kept"] - summary["merged"]) / 300)
+        # The matrix and its noise ratio are of all clips.
+        self.assertAllEqual(np.load(self.labels / "confusion.npy"), count_pairs(self.weak, self.teacher, 4))
+        self.assertAlmostEqual(summary["noise_ratio"], np.mean(self.weak != self.teacher))
+
+    def test_weak_labels_ignore_the_confidence_and_say_so(self):
+        with self.assertLogs("absl", "WARNING") as logs:
+            summary = assign_labels(self.predictions, "weak", self.labels, min_confidence=0.6, num_labels=8)
+        self.assertIn("weak has 4 classes", logs.output[0])
+        self.assertIn("min_confidence is ignored", logs.output[1])
+        self.assertEqual((summary["kept"], summary["min_confidence"]), (300, 0))
+        self.assertAllEqual(self._written()[1], self.weak)
+
+    def test_relabelling_leaves_no_file_of_the_earlier_run(self):
+        assign_labels(self.predictions, "spl", self.labels)
+        (self.labels / ".web-00009-of-00010.123.tmp.parquet").write_bytes(b"half")
+        for path in self.predictions.glob("*.parquet"):
+            path.unlink()
+        self._write_predictions([200, 100])
+        assign_labels(self.predictions, "weak", self.labels)
+        self.assertAllEqual(self._written()[1], self.weak)
+        expected = {"web-00000-of-00002.parquet", "web-00001-of-00002.parquet", "confusion.npy", "summary.json"}
+        self.assertEqual(set(os.listdir(self.labels)), expected)
+
+    def test_a_broken_off_run_does_not_look_complete(self):
+        assign_labels(self.predictions, "spl", self.labels)
+        (self.labels / "confusion.npy").unlink()
+        (self.labels / "confusion.npy").mkdir()
+        with self.assertRaises(OSError):
+            assign_labels(self.predictions, "weak", self.labels)
+        self.assertFalse((self.labels / "summary.json").exists())
+
+    def test_bad_predictions_leave_the_earlier_labels_alone(self):
+        before = assign_labels(self.predictions, "spl", self.labels)
+        self.weak[250] = 4
+        self._write_predictions([100, 0, 7, 193])
+        with self.assertRaisesRegex(UserError, "web-00003-of-00004.parquet row 143 has the weak class 4, .*4 classes"):
+            assign_labels(self.predictions, "weak", self.labels)
+        self.assertEqual(before, json.loads((self.labels / "summary.json").read_text()))
+
+    def test_files_that_are_not_ours_are_never_removed(self):
+        sidecars.write_predictions(
+            self.labels / "other.parquet", clip_ids=[], weak=[], teacher=[], confidence=[], shard_fingerprint=""
+        )
+        with self.assertRaisesRegex(UserError, "other.parquet .*choose another output folder"):
+            assign_labels(self.predictions, "weak", self.labels)
+        with self.assertRaisesRegex(UserError, "holds predictions"):
+            assign_labels(self.predictions, "weak", self.predictions)
+        self.assertTrue((self.labels / "other.parquet").exists())
+
+    def test_missing_sidecars_are_named(self):
+        (self.predictions / "web-00000-of-00004.parquet").unlink()
+        (self.predictions / "web-00002-of-00004.parquet").unlink()
+        message = "lacks web-00000-of-00004.parquet, web-00002-of-00004.parquet, .*run spl_tf.predict again"
+        with self.assertRaisesRegex(UserError, message):
+            assign_labels(self.predictions, "spl", self.labels)
+        self.assertFalse(self.labels.exists())
+
+    @parameterized.parameters(
+        ({"shard_fingerprint": "of another"}, "is of another shard than .*predictions.json lists"),
+        ({"clip_ids": [f"other {index}" for index in range(7)]}, "is of another shard"),
+        ({"teacher": np.array([0, 0, -1, 0, 0, 0, 0])}, "row 2 has the teacher class -1"),
+        ({"weak": [[0], [1, 2], [], [0], [0], [0], [0]]}, "multi-label clips: they cannot be labelled .*yet"),
+    )
+    def test_foreign_and_damaged_sidecars_are_named(self, changes, message):
+        self._write_shard("web-00002-of-00004", slice(100, 107), **changes)
+        with self.assertRaisesRegex(UserError, "web-00002-of-00004.parquet .*" + message):
+            assign_labels(self.predictions, "spl", self.labels)
+
+    def test_a_sidecar_of_another_length_is_named(self):
+        self._write_shard("web-00002-of-00004", slice(100, 106))
+        with self.assertRaisesRegex(UserError, "web-00002-of-00004.parquet has 6 rows, .*predictions.json says 7"):
+            assign_labels(self.predictions, "spl", self.labels)
+
+    def test_a_cut_sidecar_is_named(self):
+        path = self.predictions / "web-00003-of-00004.parquet"
+        path.write_bytes(path.read_bytes()[:-9])
+        with self.assertRaisesRegex(UserError, "web-00003-of-00004.parquet is damaged .*run spl_tf.predict again"):
+            assign_labels(self.predictions, "spl", self.labels)
+
+    def test_predictions_over_fewer_classes_are_refused(self):
+        self._write_predictions([300], classes=CLASSES[:3])
+        with self.assertRaisesRegex(UserError, "row [0-9]+ has the weak class 3, but predictions.json lists 3 classes"):
+            assign_labels(self.predictions, "spl", self.labels)
+
+    @parameterized.parameters(
+        ({"format_version": 2}, "format version 2, not 1"),
+        ({"classes": None}, "is not what spl_tf.predict writes"),
+        ({"shards": {}}, "no clips"),
+        ({"shards": ["web"]}, "is not what spl_tf.predict writes"),
+    )
+    def test_a_wrong_index_is_refused(self, changes, message):
+        self._write_predictions([300], **changes)
+        with self.assertRaisesRegex(UserError, message):
+            assign_labels(self.predictions, "spl", self.labels)
+
+    def test_a_confidence_that_is_no_probability_is_refused(self):
+        for value in (-0.1, 60, float("nan")):
+            with self.assertRaisesRegex(UserError, "min_confidence"):
+                assign_labels(self.predictions, "spl", self.labels, min_confidence=value)
+
+    def test_labelling_does_not_import_tensorflow(self):
+        code = "import sys, spl_tf.labels.assign, spl_tf.labels.report, spl_tf.labels.classes; "
+        code += "print([name for name in ('tensorflow', 'keras', 'matplotlib.pyplot') if name in sys.modules])"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        self.assertEqual(found.stdout.strip(), "[]")
+
+
+if __name__ == "__main__":
+    tf.test.main()

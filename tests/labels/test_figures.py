@@ -1,0 +1,61 @@
+import os
+
+import matplotlib.image
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.labels import figures, strategies
+from spl_tf.labels.confusion import clips_per_class
+
+
+class FiguresTest(parameterized.TestCase, tf.test.TestCase):
+    def _pixels(self, draw, *arguments):
+        path = os.path.join(self.get_temp_dir(), "figure.png")
+        draw(*arguments, path)
+        self.assertEqual(os.listdir(self.get_temp_dir()), ["figure.png"])
+        return matplotlib.image.imread(path)[..., :3]
+
+    @parameterized.parameters(4, 200)
+    def test_a_cell_of_the_matrix_has_its_place_in_the_picture(self, num_classes):
+        rng = np.random.default_rng(0)
+        confusion = np.diag(rng.integers(500, 1000, num_classes)) + rng.integers(0, 3, (num_classes, num_classes))
+        names = [f"class {index}" for index in range(num_classes)]
+        pixels = self._pixels(figures.draw_confusion, confusion, names)
+        self.assertGreater(min(pixels.shape[:2]), 600)
+        # The diagonal is dark blue and runs from the upper left to the lower right. The colour bar stands right of it.
+        dark = (pixels[:, : int(0.8 * pixels.shape[1])].sum(axis=-1) < 1.3) & (
+            pixels[:, : int(0.8 * pixels.shape[1]), 2] > 0.4
+        )
+        rows, columns = np.nonzero(dark)
+        self.assertGreater(len(rows), 2000)
+        self.assertGreater(np.corrcoef(rows, columns)[0, 1], 0.9)
+
+    @parameterized.parameters(("spl_d", 5), ("spl_m", 400), ("spl", None), ("weak", None))
+    def test_the_long_tail_shows_both_parts_in_their_colours(self, strategy, num_labels):
+        rng = np.random.default_rng(0)
+        num_classes = 4 if num_labels == 5 else 30
+        confusion = rng.integers(0, 40, (num_classes, num_classes)) + 300 * np.eye(num_classes, dtype=int)
+        label_map = strategies.STRATEGIES[strategy](confusion, [str(i) for i in range(num_classes)], num_labels)
+        pixels = self._pixels(figures.draw_long_tail, clips_per_class(confusion, label_map), label_map)
+        blue = np.abs(pixels - np.array([0x2A, 0x5D, 0x9F]) / 255).max(axis=-1) < 0.02
+        orange = np.abs(pixels - np.array([0xE0, 0x8A, 0x3C]) / 255).max(axis=-1) < 0.02
+        self.assertGreater(blue.mean(), 0.01)
+        self.assertEqual(orange.mean() > 0.002, strategy != "weak")
+
+    def test_long_names_and_dollar_signs_leave_the_picture_whole(self):
+        names = ["Pretending to put something onto something but something falls", "$1 and $2 _{", "a"]
+        confusion = np.full((3, 3), 10)
+        pixels = self._pixels(figures.draw_confusion, confusion, names)
+        self.assertLess(pixels.min(axis=-1)[: pixels.shape[0] // 2].mean(), 0.95)
+        label_map = strategies.spl(confusion, names)
+        self._pixels(figures.draw_long_tail, np.full(9, 10), label_map)
+
+    def test_empty_classes_and_queries_without_clips_are_drawn(self):
+        label_map = strategies.spl_b(np.zeros((3, 3), int), list("abc"))
+        self._pixels(figures.draw_long_tail, np.zeros(6, int), label_map)
+        self._pixels(figures.draw_confusion, np.zeros((3, 3), int), list("abc"))
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,120 @@
+import contextlib
+import io
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command, label
+from spl_tf.files import write_json
+from spl_tf.labels import sidecars
+
+
+def write_predictions(folder, classes, weak, teacher):
+    """One prediction side-car, with its index."""
+    ids = [f"clip {index}" for index in range(len(weak))]
+    sidecars.write_predictions(
+        folder / "web-00000-of-00001.parquet",
+        clip_ids=ids,
+        weak=weak,
+        teacher=teacher,
+        confidence=np.linspace(0, 1, len(weak)),
+        shard_fingerprint="f",
+    )
+    shard = {"fingerprint": "f", "ids_digest": sidecars.ids_digest(ids), "records": len(weak)}
+    shards = {"web-00000-of-00001": shard}
+    write_json(folder / "predictions.json", {"format_version": 1, "classes": classes, "shards": shards})
+
+
+class LabelTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        root = pathlib.Path(self.get_temp_dir())
+        self.predictions, self.labels = root / "P", root / "L"
+        weak, teacher = np.repeat([0, 0, 1, 1], [6, 2, 1, 7]), np.repeat([0, 1, 0, 1], [6, 2, 1, 7])
+        write_predictions(self.predictions, ["archery", "horse race"], weak, teacher)
+
+    def _run(self, *arguments):
+        """Exit code, standard output, standard error."""
+        out, err = io.StringIO(), io.StringIO()
+        paths = [f"--predictions={self.predictions}", f"--output_dir={self.labels}"]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = command.execute(label.main, label.FLAGS, label.__doc__, ["label", *paths, *arguments])
+        return code, out.getvalue(), err.getvalue()
+
+    def test_the_command_prints_what_became_of_the_clips(self):
+        code, out, _ = self._run("--strategy=spl_d", "--num_labels=3")
+        self.assertEqual(code, 0)
+        lines = [" ".join(line.split()) for line in out.splitlines()]
+        for line in (
+            "spl_d: 3 classes",
+            "clips 16",
+            "kept 15 93.8%",
+            "discarded 1 6.2%",
+            "noise ratio 18.8% query and teacher disagree",
+            "0 archery 6 2",
+            "1 horse race 1 7",
+            "0 of 2 queries are no better than chance",
+            "2 archery|horse race 2",
+        ):
+            self.assertIn(line, lines)
+        self.assertEqual(json.loads((self.labels / "summary.json").read_text())["kept"], 15)
+        expected = {"web-00000-of-00001.parquet", "confusion.npy", "confusion.png", "long_tail.png", "summary.json"}
+        self.assertEqual({path.name for path in self.labels.iterdir()}, expected)
+
+    def test_spl_m_prints_the_merged_clips(self):
+        _, out, _ = self._run("--strategy=spl_m", "--num_labels=3")
+        self.assertIn("merged 1 6.2% got their query's class", [" ".join(line.split()) for line in out.splitlines()])
+
+    def test_of_many_queries_only_those_that_say_nothing_are_printed(self):
+        weak, teacher = np.repeat(np.arange(60), 20), np.repeat(np.arange(60), 20)
+        teacher[weak == 33] = 5
+        write_predictions(self.predictions, [f"query {index}" for index in range(60)], weak, teacher)
+        code, out, _ = self._run("--strategy=spl_b")
+        self.assertEqual(code, 0)
+        self.assertNotIn("Confusion matrix", out)
+        flagged = [line.split()[:2] for line in out.splitlines() if "says nothing" in line]
+        self.assertEqual(flagged, [["query", "33"]])
+        self.assertIn("1 of 60 queries are no better than chance", out)
+        self.assertIn("... 100 more, see summary.json ...", out)
+        self.assertEqual(json.loads((self.labels / "summary.json").read_text())["flagged_queries"], ["query 33"])
+
+    @parameterized.parameters(
+        (["--strategy=spl-d"], "there is no strategy 'spl-d': did you mean spl_d?"),
+        (["--strategy=nonsense"], "The strategies are weak, teacher,"),
+        (["--strategy=spl_m", "--num_labels=5"], "num_labels is 5"),
+        (["--strategy=spl_m", "--num_labels=many"], "num_labels"),
+        (["--strategy=spl", "--min_confidence=2"], "min_confidence is 2"),
+        (["--strategy=spl", "--predictions=nowhere"], "predictions.json does not exist: run spl_tf.predict first"),
+        (["--strategi=spl"], "strateg"),
+        ([], "--strategy"),
+    )
+    def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
+        code, out, err = self._run(*arguments)
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn(message, err)
+        self.assertEqual(err.count("\n"), 1)
+        self.assertFalse(self.labels.exists())
+
+    def test_an_output_folder_that_cannot_be_written_is_exit_code_2(self):
+        self.labels.write_text("a file, not a folder")
+        code, _, err = self._run("--strategy=spl")
+        self.assertEqual((code, err.count("\n")), (2, 1))
+        self.assertIn("is a file: choose a folder", err)
+
+    def test_help_is_the_manual_and_needs_no_library(self):
+        code = "import sys; sys.argv = ['label', '--help']\n"
+        code += "import runpy\ntry:\n  runpy.run_module('spl_tf.label', run_name='__main__')\n"
+        code += "finally:\n  print(sorted({'numpy', 'pyarrow', 'matplotlib', 'tensorflow'} & set(sys.modules)))"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        self.assertIn(label.__doc__.strip(), found.stdout)
+        self.assertIn("--min_confidence", found.stdout)
+        self.assertEqual(found.stdout.splitlines()[-1], "[]")
+
+
+if __name__ == "__main__":
+    tf.test.main()
