@@ -75,7 +75,7 @@ def main() -> int:
         return _verify()
     absent = [f"--{name}" for name in _NEEDED if not FLAGS[name].value]
     if absent:
-        raise UserError(f"{', '.join(absent)} missing: give it to make shards, or --verify=D to check a folder")
+        raise UserError(f"{' '.join(absent)} missing: needed to make shards (--verify=D checks a folder of them)")
     from spl_tf.data.shards import summary, write_shards
     from spl_tf.labels.classes import read_classes
 

@@ -8,6 +8,9 @@ import gin
 import keras
 import pytest
 import tensorflow as tf
+from absl import flags
+
+flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.
 
 # Must come before any op runs: MirroredStrategy over two replicas is tested on a machine without accelerators.
 tf.config.set_logical_device_configuration(

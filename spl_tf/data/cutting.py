@@ -23,6 +23,8 @@ from spl_tf.data.workers import Failure
 
 # Matroska, WebM and FLV round times to milliseconds: a frame that is late by so little is on time.
 _TOLERANCE_US = 1000
+# A damaged header may promise years, and the plan divides the shards by it.
+_LONGEST_US = 12 * 3600 * 1_000_000
 # A protocol buffer holds less than 2 GiB.
 _MAX_CLIP_BYTES = 1 << 30
 
@@ -55,7 +57,10 @@ class Cut:
 
 
 def probe_duration(video: Video) -> int | Failure:
-    """Microseconds of the video's interval by its header, which may be wrong; 0 for an image."""
+    """Microseconds of the video's interval by its header, up to 12 hours; 0 for an image.
+
+    Good enough to plan with. A header may promise more than there is.
+    """
     if is_image(video.path):
         return 0
     try:
@@ -64,7 +69,7 @@ def probe_duration(video: Video) -> int | Failure:
         reader.close()
     except (UnreadableError, cv2.error, MemoryError) as error:
         return _failure(error)
-    return max(0, round(end_us - video.start_seconds * 1e6))
+    return max(0, round(min(end_us - video.start_seconds * 1e6, _LONGEST_US)))
 
 
 def spool_clips(cut: Cut) -> int | Failure:

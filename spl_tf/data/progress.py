@@ -84,15 +84,19 @@ class Progress:
     def save_state(self, name: str, state: ShardState) -> None:
         files.write_json(self._folder / f"{name}.json", dataclasses.asdict(state))
 
-    def spool_folder(self) -> pathlib.Path:
-        """A new folder for this run's spool files, those of killed runs and their half-written files removed."""
+    @contextlib.contextmanager
+    def spool_folder(self) -> Iterator[pathlib.Path]:
+        """A folder for this run's spool files. First removes what a killed run left half-written."""
         for leftover in [*self._output.glob(".*.tmp*"), *self._folder.glob(".*.tmp*")]:
             leftover.unlink(missing_ok=True)
         for spools in self._folder.glob("spool-*"):
             shutil.rmtree(spools, ignore_errors=True)
         spools = self._folder / f"spool-{os.getpid()}"
         spools.mkdir(parents=True)
-        return spools
+        try:
+            yield spools
+        finally:
+            shutil.rmtree(spools, ignore_errors=True)
 
     def clear(self) -> None:
         shutil.rmtree(self._folder)

@@ -27,21 +27,24 @@ def write_missing_shards(
     progress = Progress(folder)
     states = {shard.name: progress.state(shard.name) for shard in plan.shards}
     missing = [shard for shard in plan.shards if states[shard.name] is None]
-    # A video's clips wait on disk: none reaches a shard before the whole video is known to be good.
-    spools = progress.spool_folder()
     cuts = [cut for shard in missing for cut in shard.cuts]
-    jobs = [Cut(cut.video, cut.windows, settings.clip_format, str(spools / str(row))) for row, cut in enumerate(cuts)]
     num_videos = sum(len(shard.cuts) for shard in plan.shards)
-    results = run_in_workers(spool_clips, jobs, num_workers=num_workers, seconds_per_job=seconds_per_video)
+    # A video's clips wait on disk: none reaches a shard before the whole video is known to be good.
     with (
-        contextlib.closing(results),
-        tqdm(total=num_videos, initial=num_videos - len(jobs), desc="cutting", unit="video") as bar,
+        progress.spool_folder() as spools,
+        tqdm(total=num_videos, initial=num_videos - len(cuts), desc="cutting", unit="video") as bar,
     ):
-        cut_videos = zip(jobs, results, strict=True)
-        for shard in missing:
-            state = _write_shard(shard, cut_videos, settings, folder, bar)
-            progress.save_state(shard.name, state)
-            states[shard.name] = state
+        jobs = [
+            Cut(cut.video, cut.windows, settings.clip_format, str(spools / str(number)))
+            for number, cut in enumerate(cuts)
+        ]
+        results = run_in_workers(spool_clips, jobs, num_workers=num_workers, seconds_per_job=seconds_per_video)
+        with contextlib.closing(results):
+            cut_videos = zip(jobs, results, strict=True)
+            for shard in missing:
+                state = _write_shard(shard, cut_videos, settings, folder, bar)
+                progress.save_state(shard.name, state)
+                states[shard.name] = state
     return states
 
 

@@ -131,7 +131,7 @@ def _records(shard: Shard, faults: list[str]) -> Iterator[bytes]:
             yield record
             count += 1
     except tf.errors.DataLossError as error:
-        faults.append(f"{shard.name} record {count} is damaged ({error.message.split(' [')[0]})")
+        faults.append(f"{shard.name} record {count} is damaged ({error.message.split('}} ')[-1].split(' [')[0]})")
 
 
 def _check_record(dataset: ClipDataset, record: bytes) -> tuple[Clip | None, list[str]]:

@@ -13,7 +13,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.data.shards import write_shards
 from spl_tf.experiment.steps import Json, run_step
 from spl_tf.experiment.table import Result, format_table, write_results
-from spl_tf.experiment.video_folder import VideoLists
+from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.inference.evaluate import evaluate_model
 from spl_tf.inference.predict import predict_clips
 from spl_tf.labels.assign import assign_labels

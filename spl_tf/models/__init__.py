@@ -6,5 +6,6 @@ Importing this package registers its layers with Keras, so that a saved model lo
 from spl_tf.models.dropout import ReplicaDropout
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
+from spl_tf.models.padding import SymmetricPadding
 
-__all__ = ["FusedBatchNorm", "ReplicaDropout", "SelfGating"]
+__all__ = ["FusedBatchNorm", "ReplicaDropout", "SelfGating", "SymmetricPadding"]

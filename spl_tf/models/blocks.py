@@ -7,6 +7,7 @@ from keras import layers
 
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
+from spl_tf.models.padding import SymmetricPadding
 
 Size = tuple[int, int, int]  # time, height, width
 
@@ -129,7 +130,7 @@ def _pad(x, kernel: Size, strides: Size, style: Style, name: str):
         return x, "same"
     margins = tuple(size // 2 for size in kernel)
     if any(margins):
-        x = layers.ZeroPadding3D(margins, name=f"{name}_pad")(x)
+        x = SymmetricPadding(margins, name=f"{name}_pad")(x)
     return x, "valid"
 
 

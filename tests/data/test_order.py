@@ -8,13 +8,13 @@ from spl_tf.data.order import BlockOrder, host_share, permutation
 
 
 def _order(**changes):
-    options = dict(
-        shard_bytes=[10, 30, 20, 25, 5, 40],
-        shard_clips=[3, 7, 0, 6, 1, 9],
-        seed=4,
-        block_bytes=50,
-        block_shards=3,
-    )
+    options = {
+        "shard_bytes": [10, 30, 20, 25, 5, 40],
+        "shard_clips": [3, 7, 0, 6, 1, 9],
+        "seed": 4,
+        "block_bytes": 50,
+        "block_shards": 3,
+    }
     return BlockOrder(**(options | changes))
 
 

@@ -61,10 +61,8 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(_temporal_kernels(model, "_conv1"), given)
         self.assertEqual(_temporal_kernels(model, "_conv2"), given)
 
-    @parameterized.product(depth=(10, 18, 34, 50, 101), padding=("symmetric", "same"))
+    @parameterized.parameters((10, "same"), (18, "symmetric"), (34, "symmetric"), (50, "symmetric"), (101, "same"))
     def test_time_is_kept_and_space_shrinks_32_times_rounded_up(self, depth, padding):
-        if depth in (34, 101) and padding == "same":
-            self.skipTest("large networks are built once")
         model = _tiny(depth, padding=padding)
         channels = 64 if depth < 50 else 256
         for clip, height, width in (((7, 33, 64), 2, 2), ((1, 32, 97), 1, 4), ((16, 224, 224), 7, 7)):
@@ -146,13 +144,13 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
             else:
                 self.assertIsNone(gradient, variable.path)
 
-    @parameterized.parameters("mixed_bfloat16", "mixed_float16")
-    def test_mixed_precision_trains_float32_weights(self, policy):
+    @parameterized.parameters(("mixed_bfloat16", 32), ("mixed_float16", 8))  # float16 is slow on CPUs.
+    def test_mixed_precision_trains_float32_weights(self, policy, side):
         keras.config.set_dtype_policy(policy)
         model = classifier(_tiny(), 4, dropout=0.0)
         self.assertEqual(model.get_layer("res5_block1_out").compute_dtype, policy.removeprefix("mixed_"))
         self.assertEqual({variable.dtype for variable in model.weights}, {"float32"})
-        clips, labels = _clips(4, 2, 32, 32, 3), tf.range(4)
+        clips, labels = _clips(4, 2, side, side, 3), tf.range(4)
         variables = [variable.value for variable in model.trainable_weights]
 
         @tf.function
@@ -164,8 +162,9 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
                 variable.assign_sub(0.05 * gradient)
             return loss
 
-        losses = [step().numpy() for _ in range(12)]
-        self.assertLess(losses[-1], 0.5 * losses[0])
+        losses = [step().numpy() for _ in range(4)]
+        self.assertAllClose(losses[0], np.log(4), atol=0.2)
+        self.assertLess(losses[-1], losses[0] - 0.05)
 
     @parameterized.parameters(
         ({"depth": 51}, "resnet3d.depth = 51: choose one of 10, 18, 34, 50, 101"),

@@ -6,6 +6,7 @@ import pathlib
 import gin
 
 from spl_tf import files
+from spl_tf.data.rendered_actions import render_actions
 from spl_tf.errors import UserError
 
 
@@ -56,3 +57,14 @@ def video_folder(
         if not path.is_file():
             raise UserError(f"{path} does not exist: {how_to_get}")
     return lists
+
+
+@gin.configurable
+def rendered_videos(output_dir: pathlib.Path) -> VideoLists:
+    """Lists of videos made on the spot, as `render_actions` is configured."""
+    rendered = render_actions(output_dir)
+    note = (
+        f"rendered videos, seed {rendered.seed}: the query is wrong for {rendered.noise_rate:.0%} of the web videos' "
+        "running time (fixed before the first result)"
+    )
+    return VideoLists(rendered.classes, rendered.target, rendered.web, rendered.test, note)

@@ -1,0 +1,113 @@
+import json
+import math
+import pathlib
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.data.manifest import Rejection, Video, read_manifest
+from spl_tf.errors import UserError
+
+CLASSES = ("archery", "playing piano", "a|b")
+
+
+class ManifestTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        for name in ("one.mp4", "two.mp4", "sub/one.mp4"):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_bytes(b"video")
+
+    def read(self, text, name="m.csv", label_column="label"):
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return read_manifest(self.folder / name, CLASSES, label_column)
+
+    def test_reads_rows_against_the_manifests_folder(self):
+        first, second = self.read(f"path,label\none.mp4,archery\n{self.folder}/two.mp4, playing piano \n")
+        self.assertEqual(
+            first,
+            Video(f"{self.folder}/one.mp4", "one.mp4", "one", (0,), ("archery",), 0.0, math.inf, ()),
+        )
+        self.assertEqual((second.path, second.labels), (f"{self.folder}/two.mp4", (1,)))
+
+    def test_reads_another_label_column_ids_interval_and_queries(self):
+        (video,) = self.read("video_id,path,query,start,end\nv7,one.mp4,archery,1.5,4\n", label_column="query")
+        self.assertEqual((video.video_id, video.start_seconds, video.end_seconds), ("v7", 1.5, 4.0))
+        self.assertEqual(video.queries, ("archery",))
+
+    def test_several_labels_are_separated_by_a_bar_unless_the_whole_is_a_class(self):
+        videos = self.read("path,label,queries\none.mp4,playing piano|archery|archery,x|y\ntwo.mp4,a|b,\n")
+        self.assertEqual([video.labels for video in videos], [(1, 0), (2,)])
+        self.assertEqual(videos[0].queries, ("x", "y"))
+
+    def test_jsonl_and_csv_with_byte_order_mark_read_alike(self):
+        rows = [{"path": "one.mp4", "label": ["archery", "a|b"], "start": 2}, {"path": "two.mp4", "label": "archery"}]
+        from_json = self.read("\n".join(map(json.dumps, rows)), "m.jsonl")
+        from_csv = self.read("\ufeffpath,label,start\none.mp4,archery,2\ntwo.mp4,archery,\n")
+        self.assertEqual(from_json[0].labels, (0, 2))
+        self.assertEqual(from_json[0].start_seconds, from_csv[0].start_seconds)
+        self.assertEqual(from_json[1], from_csv[1])
+
+    def test_derived_ids_are_the_shortest_unique_form_of_the_path(self):
+        videos = self.read(
+            "path,label,start\none.mp4,archery,\nsub/one.mp4,archery,\ntwo.mp4,archery,0\ntwo.mp4,archery,5\n"
+        )
+        self.assertEqual([video.video_id for video in videos], ["one", "sub/one", "two.mp4#0-", "two.mp4#5-"])
+
+    @parameterized.named_parameters(
+        ("no path", ",archery,,", "no path"),
+        ("no label", "one.mp4,,,", "no label"),
+        ("unknown", "one.mp4,archry,,", "unknown label 'archry' (is it 'archery'?)"),
+        ("other case", "one.mp4,PLAYING PIANO,,", "unknown label 'PLAYING PIANO' (is it 'playing piano'?)"),
+        ("one of two unknown", "one.mp4,archery|zzz,,", "unknown label 'zzz'"),
+        ("missing", "three.mp4,archery,,", "no such file"),
+        ("folder", "sub,archery,,", "not a file"),
+        ("empty", "empty.mp4,archery,,", "empty file"),
+        ("address", "http://127.0.0.1/x.mp4,archery,,", "no such file"),
+        ("start is no number", "one.mp4,archery,soon,", "unusable interval (start 'soon', end '')"),
+        ("end before start", "one.mp4,archery,3,2", "unusable interval (start '3', end '2')"),
+        ("end is nan", "one.mp4,archery,0,nan", "unusable interval (start '0', end 'nan')"),
+        ("row too short", "one.mp4", "no label"),
+    )
+    def test_rejects_a_row_with_its_reason(self, row, reason):
+        (self.folder / "empty.mp4").touch()
+        rejection, video = self.read(f"path,label,start,end\n{row}\ntwo.mp4,archery,,\n")
+        self.assertEqual(rejection.reason, reason)
+        self.assertIsInstance(video, Video)
+
+    def test_rejects_later_rows_of_a_video_id(self):
+        rows = self.read("path,label,video_id\nno.mp4,archery,v\none.mp4,archery,v\ntwo.mp4,archery,v\n")
+        self.assertEqual([getattr(row, "kind", None) for row in rows], ["no such file", None, "duplicate video_id"])
+        self.assertEqual(rows[2], Rejection("two.mp4", "v", "archery", "duplicate video_id", "(rows 2 and 3)"))
+
+    def test_rejects_what_no_file_can_hold(self):
+        (broken_id, broken_path) = self.read(
+            '{"path": "one.mp4", "label": "archery", "video_id": "a\\nb"}\n'
+            '{"path": "\\ud800\\u0000.mp4", "label": "archery"}\n',
+            "m.jsonl",
+        )
+        self.assertEqual((broken_id.kind, broken_path.kind), ("unusable video_id", "no such file"))
+        broken_path.path.encode()
+
+    @parameterized.named_parameters(
+        ("empty", b"", "has no rows"),
+        ("header only", b"path,label\n", "has no rows"),
+        ("no label column", b"path,query\none.mp4,archery\n", r"no column 'label' \(it has path, query\)"),
+        ("no path column", b"file,label\none.mp4,archery\n", "no column 'path'"),
+        ("latin-1", "path,label\none.mp4,b\u00f6gen\n".encode("latin-1"), "is not UTF-8"),
+        ("binary", bytes(range(256)), "is not UTF-8"),
+    )
+    def test_names_what_is_wrong_with_the_table(self, content, message):
+        (self.folder / "m.csv").write_bytes(content)
+        with self.assertRaisesRegex(UserError, message):
+            read_manifest(self.folder / "m.csv", CLASSES, "label")
+
+    @parameterized.parameters(("{", "line 2 .* is not JSON"), ("[1]", "line 2 .* is not a JSON object"))
+    def test_names_a_bad_line_of_json(self, line, message):
+        with self.assertRaisesRegex(UserError, message):
+            self.read(f'{{"path": "one.mp4", "label": "archery"}}\n{line}\n', "m.jsonl")
+
+    def test_names_a_missing_manifest(self):
+        with self.assertRaisesRegex(UserError, "is no file: check --manifest"):
+            read_manifest(self.folder / "none.csv", CLASSES, "label")

@@ -1,0 +1,58 @@
+"""Metrics against plain loops over videos."""
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.errors import UserError
+from spl_tf.metrics import accuracy
+from spl_tf.metrics.averaging import VideoScores
+
+
+class AccuracyTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        generator = np.random.default_rng(1)
+        # Rounded, so that there are ties.
+        self.scores = np.round(generator.random((200, 6)), 1)
+        self.labels = generator.integers(0, 6, 200)
+
+    @parameterized.parameters(1, 3, 5, 6)
+    def test_top_k_counts_labels_among_the_k_first_of_a_stable_sort(self, k):
+        hits = 0
+        for row, label in zip(self.scores, self.labels, strict=True):
+            order = sorted(range(6), key=lambda c: (-row[c], c))
+            hits += label in order[:k]
+        self.assertAlmostEqual(accuracy.top_k_accuracy(self.scores, self.labels, k), hits / 200)
+
+    def test_confusion_rows_are_labels_and_columns_predictions(self):
+        predictions = self.scores.argmax(axis=1)
+        expected = np.zeros((6, 6), int)
+        for label, prediction in zip(self.labels, predictions, strict=True):
+            expected[label, prediction] += 1
+        confusion = accuracy.confusion_of_predictions(self.labels, predictions, 6)
+        self.assertAllEqual(confusion, expected)
+        per_class = accuracy.accuracy_per_class(confusion)
+        self.assertAllClose(per_class, [np.mean(predictions[self.labels == c] == c) for c in range(6)])
+
+    def test_a_class_without_videos_has_no_accuracy(self):
+        per_class = accuracy.accuracy_per_class(np.array([[0, 0], [1, 3]]))
+        self.assertTrue(np.isnan(per_class[0]))
+        self.assertEqual(per_class[1], 0.75)
+
+
+class VideoScoresTest(tf.test.TestCase):
+    def test_a_video_is_the_mean_of_all_its_views_whatever_their_order(self):
+        videos = VideoScores()
+        for video, label, score in [("b", 1, 0.2), ("a", 0, 0.9), ("b", 1, 0.4), ("b", 1, 0.9)]:
+            videos.add(video, label, np.array([1 - score, score]))
+        ids, labels, means = videos.means()
+        self.assertEqual(ids, ["b", "a"])
+        self.assertAllEqual(labels, [1, 0])
+        self.assertAllClose(means, [[0.5, 0.5], [0.1, 0.9]])
+
+    def test_clips_of_two_classes_under_one_video_id_are_refused(self):
+        videos = VideoScores()
+        videos.add("a", 0, np.zeros(2))
+        with self.assertRaisesRegex(UserError, "video a has clips of classes 0 and 1"):
+            videos.add("a", 1, np.zeros(2))

@@ -1,0 +1,93 @@
+"""Exit codes and messages of the frame all commands run in."""
+
+import contextlib
+import errno
+import io
+import os
+import signal
+import subprocess
+import sys
+
+import tensorflow as tf
+from absl import flags
+from absl.testing import parameterized
+
+from spl_tf import command
+from spl_tf.errors import Terminated, UserError
+
+COMMANDS = ("shard", "train", "predict", "label", "evaluate", "recipe")
+
+
+def _call(main, *arguments, flag_values=None):
+    """(exit code, standard error) of a command."""
+    stderr = io.StringIO()
+    with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):
+        code = command.execute(main, flag_values or _flag_values(), "A manual.", ["prog", *arguments])
+    return code, stderr.getvalue()
+
+
+def _flag_values():
+    values = flags.FlagValues()
+    flags.DEFINE_integer("number", 1, "A number.", flag_values=values)
+    return values
+
+
+def _raise(error):
+    def main():
+        raise error
+
+    return main
+
+
+class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
+    def test_success_is_0_and_a_failed_check_keeps_its_code(self):
+        self.assertEqual(_call(lambda: None), (0, ""))
+        self.assertEqual(_call(lambda: 1), (1, ""))
+
+    @parameterized.parameters(
+        (UserError("web.csv:\n no column"), 2, "spl_tf: web.csv: no column\n"),
+        (OSError(errno.ENOSPC, "No space", "/x/y"), 2, "spl_tf: the disk is full: /x/y\n"),
+        (OSError(errno.EACCES, "Permission denied", "/x/y"), 2, "spl_tf: permission denied: /x/y\n"),
+        (Terminated("stopped at step 3"), 143, "spl_tf: stopped at step 3\n"),
+    )
+    def test_known_errors_are_one_line(self, error, code, message):
+        self.assertEqual(_call(_raise(error)), (code, message))
+
+    def test_a_defect_of_ours_keeps_its_traceback(self):
+        with self.assertRaises(ZeroDivisionError):
+            _call(lambda: 1 / 0)
+
+    def test_mistyped_flags_and_stray_arguments_are_refused(self):
+        code, message = _call(lambda: None, "--nmber=3")
+        self.assertEqual(code, 2)
+        self.assertRegex(message, "nmber.*number")
+        code, message = _call(lambda: None, "number=3")
+        self.assertEqual(code, 2)
+        self.assertIn("'number=3'", message)
+
+    def test_a_second_call_starts_from_the_defaults(self):
+        values = _flag_values()
+        seen = []
+        for arguments in (["--number=5"], []):
+            _call(lambda: seen.append(values.number), *arguments, flag_values=values)
+        self.assertEqual(seen, [5, 1])
+
+    def test_sigterm_ends_a_command_with_143(self):
+        code, _ = _call(lambda: os.kill(os.getpid(), signal.SIGTERM))
+        self.assertEqual(code, 143)
+
+    @parameterized.parameters(*COMMANDS)
+    def test_help_is_the_manual_and_needs_no_tensorflow(self, name):
+        program = (
+            "import runpy, sys\n"
+            f"sys.argv = ['{name}', '--help']\n"
+            "try:\n"
+            f"    runpy.run_module('spl_tf.{name}', run_name='__main__')\n"
+            "except SystemExit as exit:\n"
+            "    heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'pyarrow'} & set(sys.modules)\n"
+            "    sys.exit(f'imported {heavy}' if heavy else exit.code)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(f"python -m spl_tf.{name}", done.stdout)
+        self.assertIn("Flags:", done.stdout)

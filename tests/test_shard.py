@@ -1,0 +1,71 @@
+import contextlib
+import io
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command, shard
+
+ROOT = pathlib.Path(__file__).parents[1]
+GOLDEN = ROOT / "tfrecords_spec/golden"
+
+
+class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        (self.folder / "classes.txt").write_text("a\nb\n")
+        cv2.imwrite(str(self.folder / "i.png"), np.full((30, 60, 3), 9, np.uint8))
+        (self.folder / "m.csv").write_text("path,label\ni.png,b\nnone.mp4,a\n")
+
+    def execute(self, *arguments):
+        """Runs the command in this process: exit code, stdout, last line of stderr."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = command.execute(shard.main, shard.FLAGS, shard.__doc__, ["shard", *arguments])
+        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+
+    def test_help_needs_neither_tensorflow_nor_opencv(self):
+        code = "import sys; sys.argv = ['shard', '--help']; import runpy\n"
+        code += "try: runpy.run_module('spl_tf.shard', run_name='__main__')\n"
+        code += "finally: print(sorted({'tensorflow', 'cv2', 'numpy'} & set(sys.modules)))"
+        text = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        self.assertIn("--clips_per_class=...", text)
+        self.assertEqual(text.splitlines()[-1], "[]")
+
+    def test_makes_shards_and_verifies_them(self):
+        output = self.folder / "D"
+        inputs = [f"--manifest={self.folder}/m.csv", f"--classes={self.folder}/classes.txt"]
+        code, out, _ = self.execute(*inputs, f"--output_dir={output}", "--workers=1")
+        self.assertEqual(code, 0)
+        self.assertIn("1 clips of 1 videos in 1 shards", out)
+        self.assertIn("rejected 1 (no such file 1): see rejected.csv", out)
+        description = json.loads((output / "dataset.json").read_text())
+        self.assertEqual((description["fps"], description["short_side"]), (25.0, 256))
+        self.assertEqual(self.execute(f"--verify={output}")[0], 0)
+
+    def test_verify_exits_with_1_on_a_fault(self):
+        shutil.copytree(GOLDEN, self.folder / "G")
+        (self.folder / "G/golden-00000-of-00002.tfrecord").unlink()
+        code, out, _ = self.execute(f"--verify={self.folder}/G")
+        self.assertEqual(code, 1)
+        self.assertIn("FAULT golden-00000-of-00002 is missing", out)
+
+    @parameterized.parameters(
+        ([], "--manifest --classes --output_dir missing: needed to make shards (--verify=D checks a folder of them)"),
+        (["--manifest=m.csv"], "--classes --output_dir missing"),
+        (["--manifest=m.csv", "--classes=none", "--output_dir=D"], "none is no classes file"),
+        (["--verify=none"], "none/dataset.json does not exist: run spl_tf.shard"),
+        (["--fsp=3"], "Unknown command line flag 'fsp'"),
+    )
+    def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
+        code, _, last_line = self.execute(*arguments)
+        self.assertEqual(code, 2)
+        self.assertIn(message, last_line)
