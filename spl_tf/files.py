@@ -12,6 +12,9 @@ from spl_tf.errors import UserError
 
 Path = str | os.PathLike
 
+# What a killed process may leave behind, for pathlib's glob and match.
+TEMPORARY = ".*.tmp.*"
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[pathlib.Path]:
@@ -23,7 +26,7 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and Keras choose the format by it.
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
     try:
         yield temporary
         with open(temporary, "rb") as written:

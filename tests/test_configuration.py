@@ -56,7 +56,13 @@ class ParseTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_a_stage_sees_its_own_bindings_over_the_shared_ones(self):
         configuration.parse(
-            [], ["WIDTH = 0.5", "resnet3d.width_multiplier = %WIDTH", "resnet3d.depth = 18", "pretrain/resnet3d.depth = 50"]
+            [],
+            [
+                "WIDTH = 0.5",
+                "resnet3d.width_multiplier = %WIDTH",
+                "resnet3d.depth = 18",
+                "pretrain/resnet3d.depth = 50",
+            ],
         )
         self.assertEqual(
             configuration.stage_bindings("pretrain"), {"resnet3d.width_multiplier": "0.5", "resnet3d.depth": "50"}

@@ -131,7 +131,7 @@ def lay_over(frames: np.ndarray, sprite: np.ndarray, motion: Motion) -> None:
         if left == right or top == bottom:
             continue
         size = (int(right - left), int(bottom - top))
-        drawn = opacity * cv2.warpAffine(sprite, _placed(x - left, y - top, scale, turn), size)
+        drawn = float(opacity) * cv2.warpAffine(sprite, _placed(x - left, y - top, scale, turn), size)
         part = frame[top:bottom, left:right]
         part *= 1 - drawn[..., 3:]
         part += drawn[..., :3]

@@ -23,7 +23,7 @@ def write_video(path: str | os.PathLike, frames: np.ndarray, frame_rate: float) 
         writer.release()
         # The writer reports nothing, not even a full disk.
         written = cv2.VideoCapture(str(temporary))
-        count = int(written.get(cv2.CAP_PROP_FRAME_COUNT))
+        count = max(0, int(written.get(cv2.CAP_PROP_FRAME_COUNT)))
         written.release()
         if count != len(frames):
             raise UserError(

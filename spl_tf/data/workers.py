@@ -21,6 +21,7 @@ from typing import Any
 from spl_tf.errors import UserError
 
 _SECONDS_TO_START = 120.0
+_SECONDS_TO_DIE = 10.0
 _ENVIRONMENT = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # quiet: a damaged file is reported once, by us
@@ -139,7 +140,7 @@ class _Worker:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.join(_SECONDS_TO_DIE)  # A process that waits for a dead file server cannot even be killed.
         self.connection.close()
 
     def _replace(self, failure: Failure) -> dict[int, Any]:

@@ -140,7 +140,9 @@ def _labels(
 def _train(stage: str, folder: pathlib.Path, seed: int, **inputs: files.Path) -> Json:
     """Runs a stage of training; `inputs` as the arguments of `train_stage`."""
     with gin.config_scope(stage):
-        opened = {name: inputs.get(name) for name in ("train_shards", "labels_dir", "validation_shards", "init_weights")}
+        opened = {
+            name: inputs.get(name) for name in ("train_shards", "labels_dir", "validation_shards", "init_weights")
+        }
         identity = run_identity(stage, seed, open_inputs(**opened))
 
         def action() -> Json:

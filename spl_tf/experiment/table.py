@@ -47,7 +47,9 @@ def write_results(path: pathlib.Path, results: Sequence[Result]) -> None:
 def format_table(results: Sequence[Result]) -> str:
     """The table over seeds, in Markdown: strategies in the order they were run."""
     header = ["strategy", "classes", "clips used", "SCR", "top-1 (%)", "minutes"]
-    rows = [_row(name, [r for r in results if r.strategy == name]) for name in dict.fromkeys(r.strategy for r in results)]
+    rows = [
+        _row(name, [r for r in results if r.strategy == name]) for name in dict.fromkeys(r.strategy for r in results)
+    ]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

@@ -11,13 +11,13 @@ import tensorflow as tf
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
+from spl_tf.hardware.distribution import device_strategy
+from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.trained_model import ClipInput, load_trained
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.metrics import accuracy
 from spl_tf.metrics.averaging import VideoScores
-from spl_tf.hardware.distribution import device_strategy
-from spl_tf.hardware.precision import choose_policy
 
 
 @gin.configurable

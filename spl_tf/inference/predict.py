@@ -10,12 +10,12 @@ import tensorflow as tf
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, Shard, load_dataset
 from spl_tf.data.pipeline import evaluation_clips
+from spl_tf.data.preprocessing import prepare_evaluation
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import ClipScores, score_clips
 from spl_tf.inference.trained_model import TrainedModel, load_trained, with_precision
-from spl_tf.data.preprocessing import prepare_evaluation
 from spl_tf.labels import sidecars
 from spl_tf.labels.classes import require_same_classes
 

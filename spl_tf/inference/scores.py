@@ -11,8 +11,8 @@ import tqdm
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.pipeline import evaluation_clips
 from spl_tf.data.preprocessing import prepare_evaluation
-from spl_tf.inference.trained_model import ClipInput
 from spl_tf.hardware.distribution import join_batch, split_batch
+from spl_tf.inference.trained_model import ClipInput
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from absl import logging
 from tqdm import tqdm
 
 from spl_tf.errors import UserError
-from spl_tf.files import atomic_path, read_json, write_json
+from spl_tf.files import TEMPORARY, atomic_path, read_json, write_json
 from spl_tf.labels import figures, sidecars
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import clips_per_class, count_pairs, noise_ratio, samples_cover_ratio
@@ -190,8 +190,7 @@ def _stale_files(output_dir: pathlib.Path, predictions: Predictions) -> list[pat
     for path in sorted(output_dir.glob("*.parquet")):
         if path.stem in predictions.shards:
             continue
-        half_written = path.name.startswith(".") and path.name.endswith(".tmp.parquet")
-        if not half_written:
+        if not path.match(TEMPORARY):
             sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
         stale.append(path)
     return stale

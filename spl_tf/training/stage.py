@@ -185,14 +185,17 @@ def train_stage(
         f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
         f"{len(inputs.classes)} classes, {clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
-    with _without_remapper(), Progress(
-        model_dir / "logs",
-        name=stage,
-        headline=headline,
-        first_step=first_step,
-        total_steps=total_steps,
-        batch_size=batch_size,
-    ) as progress:
+    with (
+        _without_remapper(),
+        Progress(
+            model_dir / "logs",
+            name=stage,
+            headline=headline,
+            first_step=first_step,
+            total_steps=total_steps,
+            batch_size=batch_size,
+        ) as progress,
+    ):
         trained = run_loop(
             state,
             LoopPlan(total_steps, steps_per_loop, evaluate_every, checkpoint_seconds),

@@ -42,6 +42,7 @@ def make_train_steps(
       "gradient_norm", "finite_steps" and "data_seconds".
     """
     model, optimizer = state.model, state.optimizer
+    optimizer._all_reduce_sum_gradients = lambda gradients: gradients  # Summed below, before clipping.
     share = 1.0 / (strategy.num_replicas_in_sync * accumulation)
 
     def gradients_of(batch: Batch) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
@@ -65,7 +66,7 @@ def make_train_steps(
         parts = [gradients_of(part) for part in _split(batch, accumulation)]
         gradients = [tf.add_n(list(same)) for same in zip(*(gradients for gradients, _ in parts), strict=True)]
         context = tf.distribute.get_replica_context()
-        # Summed here, not by the optimizer, so that clipping sees the gradient of the whole batch.
+        # Here and not in the optimizer, so that clipping sees the gradient of the whole batch.
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         if state.loss_scale:
             gradients = [gradient / state.loss_scale.scale for gradient in gradients]
@@ -73,23 +74,29 @@ def make_train_steps(
         finite = tf.math.is_finite(norm)
         if clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, clip_norm, use_norm=norm)
-        context.merge_call(update, args=(finite, *gradients))
+        if state.loss_scale is None:
+            optimizer.apply(gradients, model.trainable_variables)
+        context.merge_call(finish_step, args=(finite, *gradients))
         sums = {name: tf.add_n([part[name] for _, part in parts]) for name in ("loss", "correct", "weight")}
         # These two are alike on every replica; summed over replicas they must count once.
         sums["gradient_norm"] = tf.where(finite, norm, 0.0) / strategy.num_replicas_in_sync
         sums["finite_steps"] = tf.cast(finite, tf.float32) / strategy.num_replicas_in_sync
         return sums
 
-    def update(strategy: tf.distribute.Strategy, finite: tf.Tensor, *gradients: tf.Tensor) -> None:
-        if state.loss_scale is None:
-            optimizer.apply(gradients, model.trainable_variables)
-        else:
+    def finish_step(strategy: tf.distribute.Strategy, finite: tf.Tensor, *gradients: tf.Tensor) -> None:
+        """What must be done once for all replicas."""
+        if state.loss_scale is not None:
+            # Replicas can't agree inside a condition, so the condition stands around them.
+            def apply() -> None:
+                strategy.extended.call_for_each_replica(
+                    lambda *own: optimizer.apply(own, model.trainable_variables), args=gradients
+                )
+
+            def skip() -> None:
+                optimizer.iterations.assign_add(1)  # A skipped step still counts for the schedule.
+
             finite = strategy.experimental_local_results(finite)[0]
-            tf.cond(
-                finite,
-                lambda: optimizer.apply(gradients, model.trainable_variables),
-                lambda: optimizer.iterations.assign_add(1),  # A skipped step still counts for the schedule.
-            )
+            tf.cond(finite, apply, skip)
             state.loss_scale.update(finite)
         if state.average is not None:
             state.average.update(strategy, state.step)

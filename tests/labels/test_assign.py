@@ -121,7 +121,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_relabelling_leaves_no_file_of_the_earlier_run(self):
         assign_labels(self.predictions, "spl", self.labels)
-        (self.labels / ".web-00009-of-00010.123.tmp.parquet").write_bytes(b"half")
+        (self.labels / ".123.tmp.web-00009-of-00010.parquet").write_bytes(b"half")
         for path in self.predictions.glob("*.parquet"):
             path.unlink()
         self._write_predictions([200, 100])

@@ -12,7 +12,7 @@ WIDTH = 160
 HEIGHT = 120
 UPLOAD_FPS = 25
 
-# Cut times have three decimals: a time this close below a frame's start means that frame.
+# In frames: a time this little before a frame's start means that frame (sums of decimal fractions are not exact).
 _TOLERANCE = 1e-3
 
 

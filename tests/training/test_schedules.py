@@ -1,0 +1,31 @@
+"""Learning rates against the formulas written out."""
+
+import math
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.training.schedules import constant, warmup_cosine
+
+
+class SchedulesTest(parameterized.TestCase, tf.test.TestCase):
+    def test_the_papers_pretraining_schedule(self):
+        """Section 4.2: 10 epochs of warm-up from 0.04, then 0.4 with cosine decay for 150 epochs."""
+        schedule = warmup_cosine(160 * 7, 7, peak=0.4, warmup_start=0.04, warmup_epochs=10)
+        for step in (0, 35, 70, 71, 500, 1119, 1120):
+            if step < 70:
+                expected = 0.04 + (0.4 - 0.04) * step / 70
+            else:
+                expected = 0.2 * (1 + math.cos(math.pi * (step - 70) / (150 * 7)))
+            self.assertAllClose(float(schedule(step)), expected, atol=1e-6)
+
+    @parameterized.parameters(1, 2, 5)
+    def test_a_run_shorter_than_its_warm_up_still_has_a_rate(self, total_steps):
+        schedule = warmup_cosine(total_steps, 100, peak=0.4, warmup_start=0.04, warmup_epochs=10, final=0.01)
+        rates = [float(schedule(step)) for step in range(total_steps + 1)]
+        self.assertTrue(all(0.0 <= rate <= 0.4 + 1e-6 for rate in rates), rates)
+        self.assertAllClose(rates[-1], 0.01, atol=1e-6)
+
+    def test_constant(self):
+        schedule = constant(10, 5, value=0.005)
+        self.assertAllClose([float(schedule(step)) for step in (0, 5, 10)], [0.005] * 3)
