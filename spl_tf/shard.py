@@ -15,6 +15,8 @@ The manifest is a CSV file (UTF-8, with a header) or a JSONL file, one video or 
 
 The classes file has one class a line; a class id is a position in it.
 
+--exclude=test.csv keeps the videos of a held-out manifest out: those with the same video_id or file name.
+
 How clips are cut: a video is divided into windows of --clip_seconds, one after the other. A rest
 shorter than a window is dropped, unless the whole video is shorter than one: then it is one short
 clip. --clip_seconds=0 makes one record of a whole video. --clips_per_class=Q takes Q clips of every
@@ -52,6 +54,9 @@ flags.DEFINE_string("manifest", None, "CSV or JSONL file with one video a row.",
 flags.DEFINE_string("label_column", "label", "Column of the manifest with the class name.", flag_values=FLAGS)
 flags.DEFINE_string("classes", None, "Text file with one class name a line.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the shards.", flag_values=FLAGS)
+flags.DEFINE_multi_string(
+    "exclude", [], "Manifest whose videos must not get into the shards, repeatable.", flag_values=FLAGS
+)
 flags.DEFINE_float("clip_seconds", 10.0, "Length of a clip in seconds; 0 for the whole video.", flag_values=FLAGS)
 flags.DEFINE_float("fps", 25.0, "Frames per second of the clips.", flag_values=FLAGS)
 flags.DEFINE_integer("short_side", 256, "Shorter side of the stored frames in pixels.", flag_values=FLAGS)
@@ -90,6 +95,7 @@ def main() -> int:
         jpeg_quality=FLAGS.jpeg_quality,
         clips_per_class=FLAGS.clips_per_class,
         num_shards=FLAGS.num_shards,
+        exclude=FLAGS.exclude,
         workers=FLAGS.workers,
         seed=FLAGS.seed,
         seconds_per_video=FLAGS.seconds_per_video,

@@ -4,11 +4,17 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import pathlib
+
+import cv2
 import gin
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+
+from spl_tf.data.shards import write_shards
 
 flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.
 
@@ -24,3 +30,84 @@ def _fresh_process_state():
     keras.mixed_precision.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
     gin.clear_config()
+
+
+COLORS = {"red": (40, 40, 200), "green": (40, 200, 40), "blue": (200, 40, 40)}  # BGR, as OpenCV writes it
+
+
+def _write_video(path: pathlib.Path, colors: list[str], generator: np.random.Generator) -> None:
+    """One frame a colour at 10 frames per second, with noise and a brightness of its own."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 10, (32, 32))
+    brightness = generator.uniform(0.6, 1.2)
+    for color in colors:
+        picture = np.array(COLORS[color]) * brightness + generator.normal(0, 20, (32, 32, 3))
+        writer.write(np.clip(picture, 0, 255).astype(np.uint8))
+    writer.release()
+
+
+@pytest.fixture(scope="session")
+def color_videos(tmp_path_factory) -> pathlib.Path:
+    """A folder with the paper's problem in small: classes are colours, a web video shows its query half of the time.
+
+    `classes.txt`, `target.csv` and `test.csv` (path, label; 4 videos a class of 8 frames),
+    `web.csv` (path, query; 4 videos a class of 48 frames).
+    """
+    folder = tmp_path_factory.mktemp("color_videos")
+    generator = np.random.default_rng(0)
+    (folder / "classes.txt").write_text("\n".join(COLORS) + "\n")
+    for name, column in (("target", "label"), ("test", "label"), ("web", "query")):
+        rows = [f"path,{column}"]
+        for color in COLORS:
+            for number in range(4):
+                path = f"{name}_{color}{number}.mp4"
+                shots = [color] * 8
+                if name == "web":
+                    shots = [
+                        shot for other in generator.permutation([color] * 3 + list(COLORS)) for shot in [other] * 8
+                    ]
+                _write_video(folder / path, shots, generator)
+                rows.append(f"{path},{color}")
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def color_shards(color_videos, tmp_path_factory) -> pathlib.Path:
+    """Folders `target`, `test` and `web` of shards of `color_videos`; web clips have 8 frames."""
+    folder = tmp_path_factory.mktemp("color_shards")
+    for name, column, seconds in (("target", "label", 0.0), ("test", "label", 0.0), ("web", "query", 0.8)):
+        write_shards(
+            color_videos / f"{name}.csv",
+            folder / name,
+            classes=tuple(COLORS),
+            label_column=column,
+            clip_seconds=seconds,
+            fps=10,
+            short_side=32,
+            num_shards=3,
+        )
+    return folder
+
+
+# The smallest network and run that all tests of training share.
+TINY = (
+    "train_stage.backbone = @resnet3d",
+    "resnet3d.depth = 10",
+    "resnet3d.width_multiplier = 0.125",
+    "train_stage.num_frames = 4",
+    "train_stage.frame_stride = 2",
+    "train_stage.crop_size = 28",
+    "train_stage.batch_size = 4",
+    "train_stage.epochs = 4",
+    "train_stage.optimizer = @SGD",
+    "SGD.momentum = 0.9",
+    "train_stage.learning_rate = @warmup_cosine",
+    "warmup_cosine.peak = 0.05",
+    "training_clips.hue = 0.0",
+    "pretrain/classifier.projection_units = 16",
+)
+
+
+@pytest.fixture(scope="session")
+def tiny_bindings() -> tuple[str, ...]:
+    return TINY

@@ -75,7 +75,7 @@ def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column:
       UserError: the file cannot be read as a table, is empty, or lacks a column.
     """
     path = pathlib.Path(path)
-    rows = list(_read_rows(path))
+    rows = list(read_rows(path))
     if not rows:
         raise UserError(f"{path} has no rows: give one line per video")
     columns = dict.fromkeys(column for row in rows for column in row)
@@ -97,7 +97,8 @@ def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column:
     return entries
 
 
-def _read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
+def read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
+    """The rows of a CSV or JSONL file, column name -> text (in JSONL any value)."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as opened:
             if path.suffix.lower() in (".jsonl", ".json"):

@@ -31,6 +31,7 @@ class Settings:
     jpeg_quality: int
     clips_per_class: int | None
     num_shards: int | None
+    exclude_sha256: tuple[str, ...]
     seed: int
     decoder: str = f"OpenCV {cv2.__version__}"
 
@@ -54,7 +55,8 @@ class Settings:
         return ClipFormat(self.clip_seconds, self.fps, self.short_side, self.jpeg_quality)
 
     def as_json(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "classes": list(self.classes)}
+        lists = {"classes": list(self.classes), "exclude_sha256": list(self.exclude_sha256)}
+        return {**dataclasses.asdict(self), **lists}
 
 
 def settings_of(manifest: str | os.PathLike, **settings: Any) -> Settings:
@@ -78,5 +80,6 @@ def require_same_settings(settings: Settings, stored: Any, folder: str | os.Path
         difference = {
             "manifest_sha256": "another content of the manifest",
             "classes": "another list of classes",
+            "exclude_sha256": "another --exclude",
         }.get(name, f"{name} {stored.get(name)}, not {value}")
         raise UserError(f"{folder} holds shards made with {difference}: choose another --output_dir, or empty this one")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from spl_tf import files
 from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset
+from spl_tf.data.held_out import held_out_ids, reject_held_out
 from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.data.plan import Plan, make_plan
 from spl_tf.data.progress import Progress, ShardState, locked, shard_path
@@ -29,6 +30,7 @@ def write_shards(
     jpeg_quality: int = 90,
     clips_per_class: int | None = None,
     num_shards: int | None = None,
+    exclude: Sequence[str | os.PathLike] = (),
     workers: int | None = None,
     seed: int = 0,
     seconds_per_video: float = 600.0,
@@ -49,6 +51,7 @@ def write_shards(
       jpeg_quality: 1 to 100.
       clips_per_class: quota, see `spl_tf.data.windows.choose_for_quota`; None for all windows.
       num_shards: None to choose by size.
+      exclude: manifests of held-out videos, which are kept out by id and file name.
       workers: processes; None for one per core.
       seed: of the order of the videos and of the quota's draw.
       seconds_per_video: time limit for one video.
@@ -62,6 +65,7 @@ def write_shards(
     num_workers = (os.cpu_count() or 1) if workers is None else workers
     if num_workers < 1 or not seconds_per_video > 0:
         raise UserError(f"workers is {workers}, seconds_per_video {seconds_per_video}: both must be above 0")
+    held_out = held_out_ids(exclude)
     settings = settings_of(
         manifest,
         label_column=label_column,
@@ -72,6 +76,7 @@ def write_shards(
         jpeg_quality=jpeg_quality,
         clips_per_class=clips_per_class,
         num_shards=num_shards,
+        exclude_sha256=tuple(files.sha256(path) for path in exclude),
         seed=seed,
     )
     finished = _finished(output_dir, settings)  # Before the lock: the folder may be read-only.
@@ -85,6 +90,7 @@ def write_shards(
         plan = progress.plan(settings)
         if plan is None:
             entries = read_manifest(manifest, settings.classes, label_column)
+            entries = reject_held_out(entries, held_out)
             plan = make_plan(entries, settings, num_workers, seconds_per_video)
             progress.save_plan(settings, plan)
         # Imports TensorFlow: not before the user's mistakes have had their chance.

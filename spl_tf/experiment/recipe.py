@@ -10,7 +10,7 @@ import keras
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.shards import write_shards
+from spl_tf.data.shards import summary, write_shards
 from spl_tf.experiment.steps import Json, run_step
 from spl_tf.experiment.table import Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
@@ -86,13 +86,18 @@ def recipe(
 def _make_shards(
     lists: VideoLists, folder: pathlib.Path, fps: float, short_side: int, web_clip_seconds: float
 ) -> ShardFolders:
-    def make(name: str, manifest: pathlib.Path, label_column: str, clip_seconds: float) -> pathlib.Path:
+    def make(
+        name: str, manifest: pathlib.Path, label_column: str, clip_seconds: float, exclude: Sequence[pathlib.Path] = ()
+    ) -> pathlib.Path:
         settings = {"fps": fps, "short_side": short_side, "clip_seconds": clip_seconds, "label_column": label_column}
         identity = {key: str(value) for key, value in settings.items()}
-        identity |= {"manifest": files.sha256(manifest), "classes": files.sha256(lists.classes)}
+        sources = {"manifest": manifest, "classes": lists.classes} | {f"without {path.name}": path for path in exclude}
+        identity |= {key: files.sha256(path) for key, path in sources.items()}
 
         def action() -> Json:
-            dataset = write_shards(manifest, folder / name, classes=read_classes(lists.classes), **settings)
+            classes = read_classes(lists.classes)
+            dataset = write_shards(manifest, folder / name, classes=classes, exclude=exclude, **settings)
+            print(summary(dataset), flush=True)
             return {"clips": dataset.num_clips}
 
         run_step(folder / name, identity, action)
@@ -100,7 +105,7 @@ def _make_shards(
 
     return ShardFolders(
         target=make("target", lists.target, "label", 0.0),
-        web=make("web", lists.web, "query", web_clip_seconds),
+        web=make("web", lists.web, "query", web_clip_seconds, exclude=[lists.test]),
         test=make("test", lists.test, "label", 0.0),
     )
 

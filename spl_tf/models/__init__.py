@@ -3,9 +3,10 @@
 Importing this package registers its layers with Keras, so that a saved model loads again.
 """
 
+from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.dropout import ReplicaDropout
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
 from spl_tf.models.padding import SymmetricPadding
 
-__all__ = ["FusedBatchNorm", "ReplicaDropout", "SelfGating", "SymmetricPadding"]
+__all__ = ["ClipConv3D", "FusedBatchNorm", "ReplicaDropout", "SelfGating", "SymmetricPadding"]

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
 from spl_tf.models.padding import SymmetricPadding
@@ -94,7 +95,7 @@ def convolution(x, filters: int, kernel: Size, strides: Size, style: Style, name
         residual block is the identity (Wang et al. 2018, section 4).
     """
     x, keras_padding = _pad(x, kernel, strides, style, name)
-    x = layers.Conv3D(
+    x = ClipConv3D(
         filters,
         kernel,
         strides,

@@ -27,6 +27,7 @@ def settings(**changes):
         "jpeg_quality": 90,
         "clips_per_class": None,
         "num_shards": 6,
+        "exclude_sha256": (),
         "seed": 0,
     }
     return Settings(**{**values, **changes})

@@ -1,0 +1,163 @@
+"""Whole stages of training: what they leave, what they refuse, and that an interruption changes nothing."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import gin
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import configuration
+from spl_tf.errors import UserError
+from spl_tf.training.stage import train_stage
+
+
+def _weights(path):
+    """Every data set of an HDF5 file."""
+    found = {}
+    with h5py.File(path) as opened:
+        opened.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards, tiny_bindings):
+        self.shards, self.bindings = color_shards, tiny_bindings
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def _train(self, name="m", stage="teacher", bindings=(), **arguments):
+        configuration.parse([], [*self.bindings, *bindings])
+        with gin.config_scope(stage):
+            return train_stage(stage, self.folder / name, train_shards=self.shards / "target", **arguments)
+
+    def test_a_finished_stage_learned_and_left_all_its_files(self):
+        metrics = self._train(bindings=["train_stage.epochs = 20"])
+        self.assertEqual(metrics["steps"], 60)
+        self.assertGreater(metrics["train"]["accuracy"], 0.8)
+        for name in ("model.keras", "folded.keras", "backbone.weights.h5", "model.json", "metrics.json"):
+            self.assertTrue((self.folder / "m" / name).is_file(), name)
+        self.assertIn("teacher/train_stage", (self.folder / "m" / "operative_config.gin").read_text())
+        self.assertNotEmpty(list((self.folder / "m" / "logs").glob("events.*")))
+        network = keras.models.load_model(self.folder / "m" / "model.keras")
+        folded = keras.models.load_model(self.folder / "m" / "folded.keras")
+        clips = np.random.default_rng(0).normal(size=(2, 4, 28, 28, 3)).astype(np.float32)
+        self.assertAllClose(network(clips)["logits"], folded(clips)["logits"], atol=0.1)  # bfloat16 in the folded one
+
+    def test_a_finished_folder_is_not_trained_again_and_another_run_is_refused(self):
+        first = self._train()
+        before = os.stat(self.folder / "m" / "folded.keras").st_mtime_ns
+        self.assertEqual(self._train(), first)
+        self.assertEqual(os.stat(self.folder / "m" / "folded.keras").st_mtime_ns, before)
+        with self.assertRaisesRegex(UserError, "m holds another run: train_stage.epochs was 4 and is 5"):
+            self._train(bindings=["train_stage.epochs = 5"])
+
+    def test_equal_seeds_give_equal_weights_and_others_do_not(self):
+        for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+            self._train(name, seed=seed)
+        a, b, c = (_weights(self.folder / name / "backbone.weights.h5") for name in "abc")
+        self.assertTrue(all(np.array_equal(a[key], b[key]) for key in a))
+        self.assertFalse(all(np.array_equal(a[key], c[key]) for key in a))
+
+    def test_the_best_weights_on_validation_are_selected(self):
+        metrics = self._train(
+            bindings=["train_stage.select = 'best'", "train_stage.evaluate_epochs = 1", "train_stage.epochs = 6"],
+            validation_shards=self.shards / "test",
+        )
+        self.assertEqual([entry["step"] for entry in metrics["evaluations"]], [3, 6, 9, 12, 15, 18])
+        best = max(metrics["evaluations"], key=lambda entry: entry["top_1"])
+        self.assertEqual(metrics["selected_step"], best["step"])
+
+    def test_a_later_stage_starts_from_the_backbone_of_an_earlier_one(self):
+        self._train("first")
+        frozen = ["warmup_cosine.peak = 1e-12"]
+        weights = self.folder / "first" / "backbone.weights.h5"
+        self._train("second", "finetune", frozen, init_weights=weights)
+        kernels = {name: value for name, value in _weights(weights).items() if name.endswith("kernel")}
+        second = _weights(self.folder / "second" / "backbone.weights.h5")
+        self.assertNotEmpty(kernels)
+        for name, kernel in kernels.items():
+            self.assertAllClose(second[name], kernel, atol=1e-6)
+
+    def test_averaged_weights_are_saved(self):
+        """Over four steps the average moves at most 0.1 to 0.3 of the way, so it is far from the last weights."""
+        self._train("plain")
+        self._train("averaged", bindings=["train_stage.average_decay = 0.9999", "train_stage.checkpoint_seconds = 0"])
+        plain, averaged = (_weights(self.folder / n / "backbone.weights.h5") for n in ("plain", "averaged"))
+        self.assertFalse(any(np.array_equal(plain[name], averaged[name]) for name in plain if name.endswith("gamma")))
+
+    @parameterized.parameters(
+        (["train_stage.select = 'first'"], {}, "select 'first' is neither"),
+        (["train_stage.select = 'best'"], {}, "needs train_stage.validation_shards"),
+        (["train_stage.batch_size = 5", "train_stage.accumulation = 2"], {}, "does not divide by 1 replicas x 2"),
+        (["train_stage.crop_size = 64"], {}, "crop_size"),
+        ([], {"init_weights": "nowhere.h5"}, "nowhere.h5 does not exist"),
+        ([], {"labels_dir": "nowhere"}, "summary.json does not exist: run spl_tf.label"),
+    )
+    def test_what_does_not_fit_is_refused_by_name(self, bindings, arguments, message):
+        with self.assertRaisesRegex(UserError, message):
+            self._train(bindings=bindings, **arguments)
+
+    def test_a_diverging_run_names_the_last_good_checkpoint(self):
+        with self.assertRaisesRegex(UserError, "not finite at step .*last good checkpoint: .*ckpt-"):
+            self._train(
+                bindings=[
+                    "warmup_cosine.peak = 1e30",
+                    "warmup_cosine.warmup_epochs = 1",
+                    "train_stage.epochs = 20",
+                    "train_stage.checkpoint_seconds = 0",
+                ]
+            )
+
+    def test_killed_and_terminated_runs_end_with_the_weights_of_an_undisturbed_one(self):
+        (self.folder / "tiny.gin").write_text("\n".join(self.bindings))
+
+        def start(name):
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "spl_tf.train", f"--gin_file={self.folder / 'tiny.gin'}"),
+                    *(f"--model_dir={self.folder / name}", "--stage=teacher"),
+                    f"--gin_param=train_stage.train_shards = '{self.shards / 'target'}'",
+                    *("--gin_param=train_stage.checkpoint_seconds = 0", "--gin_param=train_stage.steps_per_loop = 3"),
+                    *("--gin_param=train_stage.epochs = 30", "--gin_param=train_stage.average_decay = 0.9"),
+                ],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+
+        def wait_for_a_new_checkpoint(name, process):
+            known = set(self.folder.glob(f"{name}/checkpoints/*.index"))
+            while process.poll() is None and not set(self.folder.glob(f"{name}/checkpoints/*.index")) - known:
+                time.sleep(0.01)
+
+        undisturbed = start("undisturbed")
+        killed = start("disturbed")
+        wait_for_a_new_checkpoint("disturbed", killed)
+        killed.kill()
+        killed.communicate()
+        terminated = start("disturbed")
+        wait_for_a_new_checkpoint("disturbed", terminated)
+        terminated.send_signal(signal.SIGTERM)
+        message = terminated.communicate()[1].decode()
+        self.assertEqual(terminated.returncode, 143, message)
+        self.assertRegex(message, r"stopped at step \d+, saved as .*ckpt-\d+")
+        self.assertFalse((self.folder / "disturbed" / "finished.json").exists())
+        finishing = start("disturbed")
+        for process in (finishing, undisturbed):
+            message = process.communicate()[1].decode()
+            self.assertEqual(process.returncode, 0, message)
+        one, other = (_weights(self.folder / n / "backbone.weights.h5") for n in ("undisturbed", "disturbed"))
+        self.assertEqual(one.keys(), other.keys())
+        for name, values in one.items():
+            self.assertAllEqual(values, other[name], name)
