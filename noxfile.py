@@ -14,10 +14,10 @@ def oldest(session: nox.Session) -> None:
 
 
 @nox.session
-def model_garden(session: nox.Session) -> None:
+def parity(session: nox.Session) -> None:
     """Logits against tf-models-official's ResNet3D-50 with copied weights: tools/parity/RESULTS.md."""
-    session.install("--requirement", "tools/parity/requirements.txt")
-    session.run("python", "-m", "tools.parity.model_garden", *session.posargs)
+    session.install("--editable", ".[modelgarden]")
+    session.run("python", "-m", "tools.parity.model_garden", "--results=tools/parity/RESULTS.md")
 
 
 @nox.session

@@ -11,7 +11,8 @@ class ClipConv3D(keras.layers.Conv3D):
     With padding "same" the zeros make no difference to the values. They go
     around a defect of TensorFlow on CPUs (oneDNN, seen with 2.16 and 2.21): in
     bfloat16 the gradient of a kernel longer than the clip holds uninitialised
-    memory. One frame is right, and so are longer clips.
+    memory. One frame is right, and so are longer clips. A temporal stride with
+    padding "same" is not covered: give such a network at least kt frames.
     """
 
     def call(self, inputs):

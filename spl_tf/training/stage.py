@@ -237,11 +237,3 @@ def _averaged_weights(state: TrainingState) -> Iterator[None]:
     yield
     if state.average is not None:
         state.average.swap()
-
-
-@contextlib.contextmanager
-def _without_remapper() -> Iterator[None]:
-    """Grappler's remapper trips over the gradient of an explicitly padded convolution and logs an error."""
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-    yield
-    tf.config.optimizer.set_experimental_options({"remapping": True})

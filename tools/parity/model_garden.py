@@ -160,8 +160,11 @@ def main() -> int:
     table = [f"| {' | '.join(header)} |", "|" + "---|" * len(header), *rows]
     if FLAGS.results:
         stamp = f"{datetime.date.today()}, " + ", ".join(f"{name} {version}" for name, version in versions.items())
-        intro = "# 3D ResNet-50 against TF Model Garden\n\nLargest absolute difference over the largest value, float32"
-        files.write_text(FLAGS.results, f"{intro}, CPU ({stamp}).\n\n" + "\n".join(table) + "\n")
+        intro = (
+            "# 3D ResNet-50 against TF Model Garden\n\n"
+            "`python -m tools.parity.model_garden`: largest absolute difference over the largest value, float32, CPU"
+        )
+        files.write_text(FLAGS.results, f"{intro}\n({stamp}).\n\n" + "\n".join(table) + "\n")
     print(f"largest difference {worst:.1e}, allowed {TOLERANCE:.0e}")
     return 0 if worst <= TOLERANCE else 1
 

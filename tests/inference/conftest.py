@@ -1,0 +1,64 @@
+"""A small trained network shared by the tests of inference, and its scores computed without the pipeline."""
+
+import functools
+import pathlib
+
+import cv2
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spl_tf import configuration
+from spl_tf.data.dataset import load_dataset
+from spl_tf.data.record import clip_from_bytes
+from spl_tf.training.stage import train_stage
+
+
+@pytest.fixture(scope="session")
+def trained_dir(color_shards, tiny_bindings, tmp_path_factory) -> pathlib.Path:
+    """Folder of a teacher trained for a few steps on the target colours, in float32."""
+    folder = tmp_path_factory.mktemp("trained") / "teacher"
+    configuration.parse([], [*tiny_bindings, "train_stage.precision = 'float32'"])
+    with gin.config_scope("teacher"):
+        train_stage("teacher", folder, train_shards=color_shards / "target")
+    gin.clear_config()
+    keras.utils.clear_session(free_memory=False)
+    return folder
+
+
+@functools.cache
+def _records_by_hand(network_path, folder, clip_input, num_views=1):
+    """One record, one view, one frame at a time through the network as it was trained (not folded).
+
+    Returns:
+      A list of (shard, row, clip id, video id, labels, scores float64 [N]).
+    """
+    network = tf.function(keras.models.load_model(network_path, compile=False))
+    size, reach = clip_input.crop_size, (clip_input.num_frames - 1) * clip_input.frame_stride + 1
+    rows = []
+    for position, shard in enumerate(load_dataset(folder).shards):
+        for row, record in enumerate(tf.data.TFRecordDataset(shard.path).as_numpy_iterator()):
+            clip = clip_from_bytes(record)
+            y, x = (clip.height - size) // 2, (clip.width - size) // 2
+            room = len(clip.frames) - reach
+            assert room >= 0, "looping short clips is the pipeline's matter"
+            starts = (
+                [room // 2] if num_views == 1 else [int(room * v / (num_views - 1) + 0.5) for v in range(num_views)]
+            )
+            scores = []
+            for start in starts:
+                frames = [clip.frames[start + i * clip_input.frame_stride] for i in range(clip_input.num_frames)]
+                pictures = [cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_COLOR) for frame in frames]
+                pixels = np.stack([picture[y : y + size, x : x + size, ::-1] for picture in pictures])
+                logits = network(((pixels / 255 - 0.45) / 0.225).astype(np.float32)[None])["logits"].numpy()[0]
+                powers = np.exp(logits.astype(np.float64) - logits.max())
+                scores.append(powers / powers.sum())
+            rows.append((position, row, clip.clip_id, clip.video_id, clip.labels, np.mean(scores, axis=0)))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def records_by_hand():
+    return _records_by_hand
