@@ -12,7 +12,7 @@ class Progress:
     """A progress bar with ETA, and the same numbers in TensorBoard, after every few steps."""
 
     def __init__(
-        self, log_dir: files.Path, *, name: str, headline: str, first_step: int, total_steps: int, batch_size: int
+        self, log_dir: files.Path, name: str, headline: str, first_step: int, total_steps: int, batch_size: int
     ):
         """Starts the clock.
 

@@ -1,6 +1,5 @@
 """One stage of training, from shards to a finished model folder: teacher, pre-training or fine-tuning."""
 
-import contextlib
 import math
 import pathlib
 from collections.abc import Callable, Iterator
@@ -23,12 +22,12 @@ from spl_tf.models.cost import gflops_per_clip
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.training.checkpoints import Checkpoints
-from spl_tf.training.inputs import claim_folder, open_inputs, run_identity
+from spl_tf.training.inputs import StageInputs, claim_folder, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.outcome import FINISHED, Selection, write_outcome
 from spl_tf.training.progress import Progress
 from spl_tf.training.schedules import warmup_cosine
-from spl_tf.training.state import TrainingState, create_state
+from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
 
 
@@ -118,8 +117,10 @@ def train_stage(
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
+    clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
     clips = num_training_clips(inputs.train, inputs.labels_dir)
-    total_steps = max(1, math.ceil(epochs * clips / batch_size))
+    steps_per_epoch = clips / batch_size
+    total_steps = max(1, math.ceil(epochs * steps_per_epoch))
 
     def build(folded: bool = False) -> tuple[keras.Model, keras.Model]:
         trunk = backbone(folded=folded)
@@ -129,49 +130,19 @@ def train_stage(
         trunk, network = build()
         if inputs.init_weights is not None:
             print(load_backbone_weights(trunk, inputs.init_weights))
-        schedule = learning_rate(total_steps, clips / batch_size)
         state = create_state(
             network,
-            optimizer(learning_rate=schedule),
+            optimizer(learning_rate=learning_rate(total_steps, steps_per_epoch)),
             average_decay=average_decay,
             float16=policy == "mixed_float16",
         )
     checkpoints = Checkpoints(model_dir / "checkpoints", state)
     checkpoints.restore_latest()
     first_step = int(state.step.numpy())
-    train_steps = make_train_steps(
-        state,
-        strategy,
-        loss,
-        lambda batch: prepare_training(batch["clips"], batch["color"]),
-        global_batch_size=batch_size,
-        accumulation=accumulation,
-        clip_norm=clip_norm,
-    )
-
-    def batches_of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        batches = training_clips(
-            inputs.train,
-            inputs.labels_dir,
-            batch_size=batch_size,
-            seed=seed,
-            start_step=first_step,
-            num_frames=num_frames,
-            frame_stride=frame_stride,
-            crop_size=crop_size,
-            host=context.input_pipeline_id,
-            num_hosts=context.num_input_pipelines,
-        )
-        replicas_of_host = context.num_replicas_in_sync // context.num_input_pipelines
-        if replicas_of_host == 1:
-            return batches
-        return batches.rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
-
-    clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
     selection = Selection(model_dir / "checkpoints", best=select == "best")
 
     def evaluate(step: int) -> dict[str, float]:
-        with _averaged_weights(state):
+        with averaged_weights(state):
             videos = score_videos(
                 network, inputs.validation, clip_input, strategy, batch_size=batch_size, num_views=evaluation_views
             )
@@ -179,28 +150,30 @@ def train_stage(
             selection.offer(step, metrics, network)
         return metrics
 
-    evaluate_every = max(1, round(evaluate_epochs * clips / batch_size)) if inputs.validation else 0
     headline = (
         f"{stage}: {network.count_params():,} parameters, "
         f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
         f"{len(inputs.classes)} classes, {clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
-    with (
-        _without_remapper(),
-        Progress(
-            model_dir / "logs",
-            name=stage,
-            headline=headline,
-            first_step=first_step,
-            total_steps=total_steps,
-            batch_size=batch_size,
-        ) as progress,
-    ):
+    with Progress(model_dir / "logs", stage, headline, first_step, total_steps, batch_size) as progress:
         trained = run_loop(
             state,
-            LoopPlan(total_steps, steps_per_loop, evaluate_every, checkpoint_seconds),
-            train_steps,
-            iter(strategy.distribute_datasets_from_function(batches_of_host)),
+            LoopPlan(
+                total_steps,
+                steps_per_loop,
+                evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
+                checkpoint_seconds=checkpoint_seconds,
+            ),
+            make_train_steps(
+                state,
+                strategy,
+                loss,
+                lambda batch: prepare_training(batch["clips"], batch["color"]),
+                global_batch_size=batch_size,
+                accumulation=accumulation,
+                clip_norm=clip_norm,
+            ),
+            _batches(strategy, inputs, clip_input, batch_size, seed, first_step),
             checkpoints=checkpoints,
             progress=progress,
             evaluate=evaluate,
@@ -215,7 +188,7 @@ def train_stage(
         "evaluations": selection.history(),
         "selected_step": selection.step(total_steps),
     }
-    with _averaged_weights(state):
+    with averaged_weights(state):
         selection.load_into(network)
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, metrics)
     return metrics
@@ -229,11 +202,31 @@ def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
     return files.read_json(path, f"delete {model_dir} and train again")["dtype_policy"]
 
 
-@contextlib.contextmanager
-def _averaged_weights(state: TrainingState) -> Iterator[None]:
-    """Puts the moving average of the weights into the network for a while, where there is one."""
-    if state.average is not None:
-        state.average.swap()
-    yield
-    if state.average is not None:
-        state.average.swap()
+def _batches(
+    strategy: tf.distribute.Strategy,
+    inputs: StageInputs,
+    clip_input: ClipInput,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+) -> Iterator:
+    """The endless batches from `first_step` on, each dealt out to all replicas of all hosts."""
+
+    def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        batches = training_clips(
+            inputs.train,
+            inputs.labels_dir,
+            batch_size=batch_size,
+            seed=seed,
+            start_step=first_step,
+            num_frames=clip_input.num_frames,
+            frame_stride=clip_input.frame_stride,
+            crop_size=clip_input.crop_size,
+            host=context.input_pipeline_id,
+            num_hosts=context.num_input_pipelines,
+        )
+        if context.num_replicas_in_sync == context.num_input_pipelines:
+            return batches
+        return batches.rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
+
+    return iter(strategy.distribute_datasets_from_function(of_host))

@@ -1,6 +1,8 @@
 """What a run carries from step to step, and so what a checkpoint holds."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -100,6 +102,19 @@ def create_state(
         average=WeightAverage(model, average_decay) if average_decay else None,
         loss_scale=LossScale() if float16 else None,
     )
+
+
+@contextlib.contextmanager
+def averaged_weights(state: TrainingState) -> Iterator[None]:
+    """Puts the moving average of the weights into the model for a while, where there is one."""
+    if state.average is None:
+        yield
+        return
+    state.average.swap()
+    try:
+        yield
+    finally:
+        state.average.swap()
 
 
 def _counter(initial: float, dtype: tf.DType) -> tf.Variable:

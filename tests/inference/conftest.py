@@ -1,7 +1,9 @@
 """A small trained network shared by the tests of inference, and its scores computed without the pipeline."""
 
 import functools
+import json
 import pathlib
+import shutil
 
 import cv2
 import gin
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spl_tf import configuration
+from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.record import clip_from_bytes, clip_to_bytes
+from spl_tf.labels.sidecars import ids_digest
 from spl_tf.training.stage import train_stage
 
 
@@ -62,3 +65,25 @@ def _records_by_hand(network_path, folder, clip_input, num_views=1):
 @pytest.fixture(scope="session")
 def records_by_hand():
     return _records_by_hand
+
+
+def _rewrite_shards(shards, folder, change=None, **entries):
+    """Copies a folder of shards with other `dataset.json` entries and, by `change`, other clips in its first shard."""
+    shutil.copytree(shards, folder)
+    description = json.loads((folder / "dataset.json").read_text()) | entries
+    if change is not None:
+        path = folder / f"{description['shards'][0]['name']}.tfrecord"
+        clips = change([clip_from_bytes(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()])
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for clip in clips:
+                writer.write(clip_to_bytes(clip))
+        digest = ids_digest([clip.clip_id for clip in clips])
+        written = {"bytes": path.stat().st_size, "fingerprint": files.sha256(path), "ids_digest": digest}
+        description["shards"][0] |= written
+    (folder / "dataset.json").write_text(json.dumps(description))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rewrite_shards():
+    return _rewrite_shards

@@ -1,0 +1,88 @@
+"""The printed table against hand-written ones, and the rows of results.csv."""
+
+import csv
+import dataclasses
+import pathlib
+import typing
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.experiment.table import Result, format_table, write_results
+
+NONE = Result("none", 0, 0, 0, None, None, top_1=0.5, top_5=0.9, seconds=30.0)
+WEAK = Result("weak", 0, 6, 12345, 0.6, 0.4, top_1=0.615, top_5=0.95, seconds=90.0)
+SPL_B = Result("spl_b", 0, 12, 12345, 0.6, 1.0, top_1=2 / 3, top_5=1.0, seconds=120.0)
+
+
+def _seeds(result, top_1, **changes):
+    """The same strategy with other seeds; further changes are lists as long as `top_1`."""
+    return [
+        dataclasses.replace(result, seed=seed, top_1=value, **{name: values[seed] for name, values in changes.items()})
+        for seed, value in enumerate(top_1)
+    ]
+
+
+class TableTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = pathlib.Path(self.create_tempdir().full_path) / "results.csv"
+
+    def _read(self):
+        """The results in a file, each value converted to its field's type."""
+        types = typing.get_type_hints(Result)
+
+        def value(name, text):
+            if types[name] in (str, int, float):
+                return types[name](text)
+            return float(text) if text else None
+
+        with open(self.path, newline="", encoding="utf-8") as opened:
+            return [Result(**{name: value(name, text) for name, text in row.items()}) for row in csv.DictReader(opened)]
+
+    def test_one_seed_has_no_deviation(self):
+        self.assertEqual(
+            format_table([NONE, WEAK, SPL_B]),
+            "| strategy | classes | clips used |     SCR | top-1 (%) | minutes |\n"
+            "|----------|--------:|-----------:|--------:|----------:|--------:|\n"
+            "| none     |       - |          - |       - |      50.0 |     0.5 |\n"
+            "| weak     |       6 |     12,345 |  40.0 % |      61.5 |     1.5 |\n"
+            "| spl_b    |      12 |     12,345 | 100.0 % |      66.7 |     2.0 |",
+        )
+
+    def test_three_seeds_give_mean_and_deviation_of_the_sample(self):
+        """Of 50, 60 and 70 %: mean 60, deviation sqrt((100 + 0 + 100) / 2) = 10."""
+        none = _seeds(NONE, [0.5, 0.6, 0.7], seconds=[60.0, 120.0, 180.0])
+        spl = _seeds(
+            dataclasses.replace(WEAK, strategy="spl"),
+            [0.7, 0.7, 0.73],  # Deviation sqrt((1 + 1 + 4) / 2) = sqrt(3).
+            classes=[30, 33, 36],
+            clips=[1000, 1001, 1004],
+            samples_cover_ratio=[0.9, 0.91, 0.95],
+        )
+        by_seed = [result for pair in zip(none, spl, strict=True) for result in pair]
+        expected = (
+            "| strategy | classes | clips used |    SCR |   top-1 (%) | minutes |\n"
+            "|----------|--------:|-----------:|-------:|------------:|--------:|\n"
+            "| none     |       - |          - |      - | 60.0 ± 10.0 |     2.0 |\n"
+            "| spl      |      33 |      1,002 | 92.0 % |  71.0 ± 1.7 |     1.5 |"
+        )
+        self.assertEqual(format_table(by_seed), expected)
+        self.assertEqual(format_table([*none, *spl]), expected)
+
+    def test_csv_returns_the_results_unchanged(self):
+        results = [NONE, WEAK, *_seeds(SPL_B, [1 / 3, 0.1 + 0.2, 1e-9])]
+        write_results(self.path, results)
+        self.assertEqual(self._read(), results)
+        write_results(self.path, results[:1])  # A shorter list replaces a longer one.
+        self.assertEqual(self._read(), results[:1])
+
+    def test_csv_columns_are_the_fields(self):
+        write_results(self.path, [NONE])
+        self.assertEqual(
+            self.path.read_text().splitlines(),
+            [
+                "strategy,seed,classes,clips,noise_ratio,samples_cover_ratio,top_1,top_5,seconds",
+                "none,0,0,0,,,0.5,0.9,30.0",
+            ],
+        )

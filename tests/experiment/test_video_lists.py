@@ -1,0 +1,55 @@
+"""The lists a recipe starts from: found in a folder, or rendered."""
+
+import csv
+import pathlib
+
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import configuration
+from spl_tf.errors import UserError
+from spl_tf.experiment.video_lists import rendered_videos, video_folder
+
+
+class VideoFolderTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        for name in ("classes.txt", "target_train.csv", "web.csv", "test.csv", "other.csv"):
+            (self.folder / name).touch()
+
+    def test_lists_lie_in_the_folder_and_nothing_is_written(self):
+        lists = video_folder(self.folder / "videos", folder=str(self.folder), test="other.csv")
+        self.assertEqual(lists.classes, self.folder / "classes.txt")
+        self.assertEqual(lists.target, self.folder / "target_train.csv")
+        self.assertEqual(lists.web, self.folder / "web.csv")
+        self.assertEqual(lists.test, self.folder / "other.csv")
+        self.assertEqual(lists.note, str(self.folder))
+        self.assertFalse((self.folder / "videos").exists())
+
+    @parameterized.parameters("classes.txt", "target_train.csv", "web.csv", "test.csv")
+    def test_a_missing_list_is_named_with_how_to_get_it(self, name):
+        (self.folder / name).unlink()
+        with self.assertRaisesRegex(UserError, f"{self.folder / name} does not exist: run the tool"):
+            video_folder(self.folder / "videos", folder=self.folder, how_to_get="run the tool")
+
+
+class RenderedVideosTest(tf.test.TestCase):
+    def test_lists_and_videos_are_made_where_they_should_and_the_note_tells_noise_and_seed(self):
+        folder = pathlib.Path(self.create_tempdir().full_path) / "videos"
+        per_class = ("target_per_class = 1", "test_per_class = 1", "web_per_class = 1")
+        options = (*per_class, "noise_rate = 0.35", "seed = 11")
+        configuration.parse([], [f"render_actions.{option}" for option in options])
+        lists = rendered_videos(folder)
+        self.assertIn("seed 11", lists.note)
+        self.assertIn("35%", lists.note)
+        self.assertNotIn("\n", lists.note)
+        classes = lists.classes.read_text().split()
+        for manifest, column in ((lists.target, "label"), (lists.web, "query"), (lists.test, "label")):
+            with open(manifest, newline="", encoding="utf-8") as opened:
+                rows = list(csv.DictReader(opened))
+            self.assertCountEqual([row[column] for row in rows], classes)
+            for row in rows:
+                path = manifest.parent / row["path"]
+                self.assertTrue(path.is_file())
+                self.assertTrue(path.is_relative_to(folder))

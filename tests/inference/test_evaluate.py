@@ -1,0 +1,194 @@
+"""Metrics of a network against numpy on its scores and on the files an evaluation leaves."""
+
+import contextlib
+import csv
+import io
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command
+from spl_tf import evaluate as evaluate_command
+from spl_tf.data.dataset import load_dataset
+from spl_tf.errors import UserError
+from spl_tf.hardware.distribution import device_strategy
+from spl_tf.inference.evaluate import evaluate_model, score_videos, summarize
+from spl_tf.inference.trained_model import ClipInput, load_trained, save_trained
+from spl_tf.models.classifier import classifier
+from spl_tf.models.resnet3d import resnet3d
+
+# As many classes as make a top-5 that can fail; the clips are of the first three.
+CLASSES = ("red", "green", "blue", "cyan", "magenta", "yellow", "black", "white")
+
+
+@pytest.fixture(scope="module")
+def random_dir(tmp_path_factory):
+    """Folder of an untrained network of eight classes, whose mistakes are many."""
+    folder = tmp_path_factory.mktemp("random") / "m"
+    network = classifier(resnet3d(depth=10, width_multiplier=0.125, folded=True), len(CLASSES), seed=3)
+    clips = np.random.default_rng(0).normal(size=(4, 4, 28, 28, 3))
+    scale = 3 / np.std(network(clips)["logits"])  # Far from equal scores, so that no rounding decides.
+    network.set_weights([*network.get_weights()[:-2], *(scale * weight for weight in network.get_weights()[-2:])])
+    save_trained(folder, network, CLASSES, ClipInput(4, 2, 28, short_side=32, fps=10.0))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def web_dir(color_shards, rewrite_shards, tmp_path_factory):
+    """The web shards, 6 clips a video, with the eight classes."""
+    return rewrite_shards(color_shards / "web", tmp_path_factory.mktemp("web") / "web", classes=CLASSES)
+
+
+def _videos(folder):
+    with open(folder / "videos.csv", newline="", encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards, trained_dir, random_dir, web_dir, records_by_hand, rewrite_shards):
+        self.shards, self.trained_dir, self.random_dir, self.web_dir = color_shards, trained_dir, random_dir, web_dir
+        self.records_by_hand, self.rewrite_shards = records_by_hand, rewrite_shards
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def _scores_of_videos(self, num_views):
+        """(ids, labels, scores) by hand: the plain mean over all clips of a video."""
+        clip_input = load_trained(self.random_dir).clip_input
+        records = self.records_by_hand(self.random_dir / "folded.keras", self.web_dir, clip_input, num_views)
+        ids = list(dict.fromkeys(record[3] for record in records))
+        of_video = {video: [record for record in records if record[3] == video] for video in ids}
+        self.assertEqual({len(clips) for clips in of_video.values()}, {6})
+        labels = np.array([of_video[video][0][4][0] for video in ids])
+        return ids, labels, np.stack([np.mean([record[5] for record in of_video[video]], axis=0) for video in ids])
+
+    @parameterized.parameters(1, 2)
+    def test_metrics_are_those_of_scores_averaged_over_clips_and_views(self, num_views):
+        metrics = evaluate_model(self.random_dir, self.web_dir, self.folder, num_views=num_views, batch_size=7)
+        ids, labels, scores = self._scores_of_videos(num_views)
+        ranked = np.argsort(-scores, axis=1)
+        self.assertLen(ids, 12)
+        self.assertEqual((metrics["videos"], metrics["clips"]), (12, 72))
+        self.assertAllClose(metrics["top_1"], np.mean(ranked[:, 0] == labels))
+        self.assertAllClose(
+            metrics["top_5"], np.mean([label in row[:5] for label, row in zip(labels, ranked, strict=True)])
+        )
+        self.assertBetween(metrics["top_5"], 0.01, 0.99)
+        self.assertEqual(json.loads((self.folder / "metrics.json").read_text()), metrics)
+
+        confusion = np.zeros((8, 8), int)
+        for label, prediction in zip(labels, ranked[:, 0], strict=True):
+            confusion[label, prediction] += 1
+        self.assertAllEqual(np.load(self.folder / "confusion.npy"), confusion)
+        shares = [np.mean(ranked[labels == label, 0] == label) for label in range(3)]
+        self.assertAllClose(metrics["mean_class_accuracy"], np.mean(shares))
+        for name, share in zip(CLASSES[:3], shares, strict=True):
+            self.assertEqual(metrics["per_class"][name], {"videos": 4, "accuracy": share})
+        for name in CLASSES[3:]:
+            self.assertEqual(metrics["per_class"][name], {"videos": 0, "accuracy": None})
+
+        rows = _videos(self.folder)
+        self.assertEqual([row["video_id"] for row in rows], ids)
+        self.assertEqual([row["label"] for row in rows], [CLASSES[label] for label in labels])
+        self.assertEqual([row["prediction"] for row in rows], [CLASSES[best] for best in ranked[:, 0]])
+        own = scores[np.arange(12), labels]
+        self.assertAllClose([float(row["score_of_label"]) for row in rows], own, atol=2e-5)
+
+    def test_files_agree_with_each_other(self):
+        metrics = evaluate_model(self.trained_dir, self.shards / "test", self.folder)
+        rows = _videos(self.folder)
+        confusion = np.load(self.folder / "confusion.npy")
+        hits = [row["label"] == row["prediction"] for row in rows]
+        self.assertLen(rows, 12)
+        self.assertAllClose(metrics["top_1"], np.mean(hits))
+        self.assertAllClose(np.trace(confusion) / confusion.sum(), np.mean(hits))
+        self.assertEqual(confusion.sum(axis=1).tolist(), [4, 4, 4])
+        self.assertEqual(metrics["top_5"], 1.0)  # Of three classes.
+
+    def test_two_replicas_and_training_s_summary_say_the_same(self):
+        expected = evaluate_model(self.random_dir, self.web_dir, self.folder, batch_size=5)
+        strategy = device_strategy("mirrored")
+        with strategy.scope():
+            trained = load_trained(self.random_dir)
+        dataset = load_dataset(self.web_dir)
+        videos = score_videos(trained.network, dataset, trained.clip_input, strategy, batch_size=5, num_views=1)
+        self.assertEqual(summarize(videos), {name: expected[name] for name in ("top_1", "top_5")})
+
+    def test_other_classes_and_several_labels_are_refused(self):
+        with self.assertRaisesRegex(UserError, r"class 3 is missing in .*teacher and 'cyan' in .*web"):
+            evaluate_model(self.trained_dir, self.web_dir, self.folder / "e")
+        shards = self.rewrite_shards(self.shards / "test", self.folder / "several", multi_label=True)
+        with self.assertRaisesRegex(UserError, "several is multi-label"):
+            evaluate_model(self.trained_dir, shards, self.folder / "e")
+
+        def change_label(clips):
+            clips[1].labels = [(clips[1].labels[0] + 1) % 3]
+            return clips
+
+        shards = self.rewrite_shards(self.web_dir, self.folder / "contradicting", change_label)
+        with self.assertRaisesRegex(UserError, r"video web_\w+ has clips of classes \d and \d"):
+            evaluate_model(self.random_dir, shards, self.folder / "e")
+        self.assertFalse((self.folder / "e").exists())
+
+
+class CommandTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards, trained_dir):
+        self.test_shards, self.trained_dir = color_shards / "test", trained_dir
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def _call(self, *arguments):
+        """(exit code, standard output, standard error)."""
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            module = evaluate_command
+            code = command.execute(module.main, module.FLAGS, module.__doc__, ["evaluate", *arguments])
+        return code, stdout.getvalue(), stderr.getvalue()
+
+    def test_success_prints_a_table_and_exits_with_0(self):
+        model_dir = self.folder / "m"
+        model_dir.mkdir()
+        for name in ("folded.keras", "model.json"):
+            shutil.copy(self.trained_dir / name, model_dir)
+        code, printed, _ = self._call(
+            f"--model_dir={model_dir}", f"--shards={self.test_shards}", "--gin_param=evaluate_model.num_views = 2"
+        )
+        self.assertEqual(code, 0)
+        metrics = json.loads((model_dir / "evaluate-test" / "metrics.json").read_text())
+        *classes, total, where = printed.splitlines()
+        percent = {name: 100 * row["accuracy"] for name, row in metrics["per_class"].items()}
+        self.assertEqual(
+            classes,
+            [
+                f"red          4 videos  {percent['red']:5.1f} %",
+                f"green        4 videos  {percent['green']:5.1f} %",
+                f"blue         4 videos  {percent['blue']:5.1f} %",
+            ],
+        )
+        self.assertStartsWith(total, f"12 videos (12 clips x 2 views): top-1 {100 * metrics['top_1']:.2f} %, top-5 100")
+        self.assertEqual(where, f"written to {model_dir / 'evaluate-test'}")
+
+    @parameterized.parameters(
+        (["--model_dir=nowhere"], "spl_tf: nowhere/model.json does not exist: name the --model_dir of a finished"),
+        (["--shards=nowhere"], "spl_tf: nowhere/dataset.json does not exist: run spl_tf.shard"),
+        (["--gin_param=evaluate_model.views = 3"], "did you mean 'num_views'"),
+        (["--gin_param=evaluate_model.precision = 'int8'"], "spl_tf: precision 'int8' is none of auto"),
+        (["--gin_param=evaluate_model.num_views = 0"], "spl_tf: num_views = 0: must be at least 1"),
+        (["--gin_param=evaluate_model.batch_size = 0"], "spl_tf: batch_size = 0: must be at least 1"),
+    )
+    def test_mistakes_are_one_line_and_exit_with_2(self, arguments, message):
+        folders = [f"--model_dir={self.trained_dir}", f"--shards={self.test_shards}", f"--output_dir={self.folder}"]
+        code, _, complaint = self._call(*folders, *arguments)
+        self.assertEqual(code, 2)
+        self.assertIn(message, complaint)
+        self.assertLen(complaint.splitlines(), 1)
