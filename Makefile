@@ -15,7 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m spl_tf.recipe --gin_file=demo.gin --output_dir=$(DEMO_DIR)
 
 test: $(VENV)/installed-test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

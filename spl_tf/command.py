@@ -15,12 +15,17 @@ from absl import flags
 
 from spl_tf.errors import Terminated, UserError
 
-_DISK_ERRORS = {
+_FILE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "permission denied",
+    errno.EEXIST: "a file is in the way of a folder",
+    errno.ENOTDIR: "a file is in the way of a folder",
+    errno.EISDIR: "a folder is in the way of a file",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk reports an error",
 }
 
 
@@ -60,9 +65,13 @@ def execute(
     except (UserError, flags.Error) as error:
         return _complain(str(error), 2)
     except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+        if error.errno not in _FILE_ERRORS:
             raise
-        return _complain(f"{_DISK_ERRORS[error.errno]}: {error.filename or error}", 2)
+        return _complain(f"{_FILE_ERRORS[error.errno]}: {error.filename or error}", 2)
+    except RuntimeError as error:
+        if "Required bindings" not in str(error):  # gin's word for a binding that nobody gave
+            raise
+        return _complain(f"gin: {error}: give them with --gin_param or in the gin file", 2)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
     except Terminated as error:

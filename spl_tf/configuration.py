@@ -16,7 +16,7 @@ from spl_tf.errors import UserError
 STAGES = ("teacher", "pretrain", "finetune")
 
 _PACKAGE = pathlib.Path(__file__).parent
-_GIN_ERRORS = (ValueError, SyntaxError, TypeError, KeyError, NameError, AttributeError, OSError)
+_GIN_ERRORS = (ValueError, SyntaxError, TypeError, KeyError, NameError, AttributeError, OSError, ImportError)
 
 
 def search_folders(extra: Sequence[str] = ()) -> list[pathlib.Path]:
@@ -83,9 +83,10 @@ def _find(name: str, folders: Iterable[pathlib.Path]) -> pathlib.Path:
 def _check_scopes() -> None:
     """gin ignores a binding whose scope is never entered: a typing error would go unnoticed."""
     for (scope, selector), parameters in gin.config._CONFIG.items():
-        if selector == "gin.macro" or not scope:
-            continue
-        if scope not in STAGES:
+        if selector == "gin.macro":
+            if "/" in scope:
+                raise UserError(f"gin macro {scope}: a macro holds for all stages, give it a name without a scope")
+        elif scope and scope not in STAGES:
             name = f"{scope}/{selector.split('.')[-1]}.{next(iter(parameters))}"
             raise UserError(f"gin binding {name}: no stage {scope!r}{_nearest(scope, STAGES)}")
 

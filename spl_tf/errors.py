@@ -8,5 +8,8 @@ class UserError(Exception):
     """
 
 
-class Terminated(Exception):
-    """The process was asked to stop (SIGTERM) and its state is saved: exit code 143."""
+class Terminated(BaseException):
+    """The process was asked to stop (SIGTERM) and its state is saved: exit code 143.
+
+    No Exception, so that no library on the way takes it for a failure of its own.
+    """

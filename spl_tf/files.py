@@ -1,10 +1,13 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and folders that one run at a time writes to."""
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +18,9 @@ Path = str | os.PathLike
 # What a killed process may leave behind, for pathlib's glob and match.
 TEMPORARY = ".*.tmp.*"
 
+# Less than the smallest write of the libraries that write our files.
+_FULL_BYTES = 64 * 1024
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[pathlib.Path]:
@@ -22,20 +28,38 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
 
     On any exception the temporary file is removed and `path` keeps its old content.
     The folder of `path` is created when missing.
+
+    Raises:
+      OSError: ENOSPC with the file's name when the body failed on a full disk. HDF5, Keras and
+        Arrow report one with exceptions of their own.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and Keras choose the format by it.
-    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
+    # Two hosts that share the folder may have equal process ids.
+    temporary = path.with_name(f".{os.uname().nodename}.{os.getpid()}.tmp.{path.name}")
     try:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
+        full = _is_full(path.parent, error)  # Before the next line makes room.
         temporary.unlink(missing_ok=True)
+        if full and isinstance(error, Exception) and not isinstance(error, UserError):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     _sync_folder(path.parent)
+
+
+def _is_full(folder: pathlib.Path, error: BaseException) -> bool:
+    """Whether a full disk is why writing failed, by the error's text or by what is left."""
+    if os.strerror(errno.ENOSPC) in str(error):  # HDF5 cuts the file, and so makes room, before it raises.
+        return True
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BYTES
+    except OSError:  # The folder is gone: what the body raised says more.
+        return False
 
 
 def _sync_folder(folder: pathlib.Path) -> None:
@@ -45,6 +69,32 @@ def _sync_folder(folder: pathlib.Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(folder: Path, what: str) -> Iterator[None]:
+    """Creates the folder and holds it for one run by its file `.lock`, which stays; a killed run's lock is gone.
+
+    Args:
+      folder: held until the end of the `with` block.
+      what: what the run writes there, for the message, e.g. "the shards".
+
+    Raises:
+      UserError: another run holds the folder, or it is no folder.
+    """
+    folder = pathlib.Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{folder} is not a folder: choose another one for {what}") from error
+    with open(folder / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{folder} is in use by another run: wait for it or choose another folder for {what}"
+            ) from error
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

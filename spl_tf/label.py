@@ -23,11 +23,13 @@ Written into L (earlier labels there are replaced):
   confusion.npy    int64 [N, N], clips by query (row) and teacher prediction (column)
   confusion.png    the same as a picture
   long_tail.png    clips per class
-  summary.json     strategy, names of the new classes, clips per class, ratios; written last
+  summary.json     strategy, names of the new classes, clips per class, ratios, every query's agreement
+                   with the teacher against chance; written last
 
 Printed: how many clips are kept, merged into their query's class and discarded, the noise ratio, the
-confusion matrix (up to 20 classes), clips per class, and the queries whose class the teacher sees in
-their clips no more often than in the clips of other queries: these say nothing about their class.
+confusion matrix (up to 20 classes), clips per class, and for every query (of more than 20, only those
+flagged) the share of its clips in which the teacher sees its class, and that share in the clips of
+other queries, which is chance. A query no better than chance is flagged: it says nothing about its class.
 
 The shards are not touched: another strategy costs seconds and a few megabytes.
 """

@@ -3,8 +3,8 @@
   python -m spl_tf.predict --model_dir=M --shards=D --output_dir=P
 
 M is the folder of a finished stage of spl_tf.train, D a folder of spl_tf.shard.
-Both must have the same ordered classes. Stopped at any moment, the same command
-goes on with the shards that are missing.
+Both must have the same ordered classes, frame size and frame rate. Stopped at any
+moment, the same command goes on with the shards that are missing.
 
 Options are gin bindings:
 
@@ -14,7 +14,9 @@ Options are gin bindings:
 Written into P:
 
   <shard>.parquet    one row a clip: clip_id, weak, teacher, confidence
-  predictions.json   classes, shards, model, precision; written last
+  predictions.json   classes, shards, model, precision and how often it predicts as float32; written last
+
+Each side-car also says which weights and settings made it; others in P are refused.
 """
 
 from absl import flags

@@ -12,7 +12,7 @@ Strategies: none (no pre-training), weak, teacher, agreement, spl, spl_m, spl_d,
 
 Stages that several strategies need are run once. A stage is skipped when its
 outputs stand and its inputs and configuration are unchanged, so a stopped run goes
-on where it was, and a longer list of strategies or seeds only adds to it. A stage
+on where it was, and a longer list of strategies or seeds only adds runs. A stage
 whose configuration changed is done anew, and so is all that builds on it.
 
 Written into --output_dir:
@@ -20,7 +20,7 @@ Written into --output_dir:
   videos/, shards/     rendered videos; target, web and test as TFRecord shards
   seed0/teacher/ ...   a folder per stage, see spl_tf.train, spl_tf.predict, spl_tf.label
   seed0/spl_b/ ...     labels, pretrain, finetune, test of one strategy
-  results.csv          one row per strategy and seed; printed as a table at the end
+  results.csv          one row per strategy and seed of this call; printed as a table at the end
 """
 
 from absl import flags
@@ -35,9 +35,11 @@ flags.mark_flags_as_required(["gin_file", "output_dir"], flag_values=FLAGS)
 
 def main() -> None:
     command.parse_gin(FLAGS)
+    from spl_tf import files
     from spl_tf.experiment.recipe import recipe
 
-    recipe(FLAGS.output_dir)
+    with files.locked(FLAGS.output_dir, "the experiment"):
+        recipe(FLAGS.output_dir)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ The manifest is a CSV file (UTF-8, with a header) or a JSONL file, one video or 
 
 The classes file has one class a line; a class id is a position in it.
 
---exclude=test.csv keeps the videos of a held-out manifest out: those with the same video_id or file name.
+--exclude=test.csv keeps the videos of a held-out manifest out. Where both manifests give a video_id,
+the same id is the same video. Where one does not, ids and file names without folder and suffix are
+compared: test/v7.mp4 without an id holds out the video_id v7 and every v7.mp4 in any folder.
 
 How clips are cut: a video is divided into windows of --clip_seconds, one after the other. A rest
 shorter than a window is dropped, unless the whole video is shorter than one: then it is one short
@@ -55,7 +57,10 @@ flags.DEFINE_string("label_column", "label", "Column of the manifest with the cl
 flags.DEFINE_string("classes", None, "Text file with one class name a line.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the shards.", flag_values=FLAGS)
 flags.DEFINE_multi_string(
-    "exclude", [], "Manifest whose videos must not get into the shards, repeatable.", flag_values=FLAGS
+    "exclude",
+    [],
+    "Manifest (column video_id, path or both) whose videos must not get into the shards, repeatable.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_float("clip_seconds", 10.0, "Length of a clip in seconds; 0 for the whole video.", flag_values=FLAGS)
 flags.DEFINE_float("fps", 25.0, "Frames per second of the clips.", flag_values=FLAGS)

@@ -50,10 +50,12 @@ def main() -> None:
     command.parse_gin(FLAGS)
     import gin
 
+    from spl_tf import files
     from spl_tf.training.stage import train_stage
 
-    with gin.config_scope(FLAGS.stage):
-        train_stage(FLAGS.stage or "train", FLAGS.model_dir)
+    with files.locked(FLAGS.model_dir, "the model"), gin.config_scope(FLAGS.stage):
+        metrics = train_stage(FLAGS.stage or "train", FLAGS.model_dir)
+    print(f"{FLAGS.model_dir}: finished after {metrics['steps']:,} steps")
 
 
 if __name__ == "__main__":

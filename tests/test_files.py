@@ -1,8 +1,16 @@
-"""Files are whole or absent."""
+"""Files are whole or absent; a folder has one run at a time."""
 
+import errno
 import os
 import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+from unittest import mock
 
+import h5py
+import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
@@ -23,6 +31,55 @@ class AtomicPathTest(tf.test.TestCase):
         self.assertEqual(files.read_json(path, ""), {"old": 1})
         self.assertEqual(os.listdir(self.folder), ["a.json"])
 
+    def test_temporary_names_differ_between_hosts_and_processes_and_keep_the_suffix(self):
+        with files.atomic_path(self.folder / "a.json") as temporary:
+            temporary.touch()
+        self.assertEqual(temporary.name, f".{socket.gethostname()}.{os.getpid()}.tmp.a.json")
+        self.assertTrue(temporary.match(files.TEMPORARY))
+
+    def _fail(self, free, error):
+        """What `atomic_path` raises for this error on a disk with so many bytes left."""
+        usage = shutil.disk_usage(self.folder)._replace(free=free)
+        with (
+            mock.patch.object(shutil, "disk_usage", return_value=usage),
+            self.assertRaises(BaseException) as caught,
+            files.atomic_path(self.folder / "w.h5") as temporary,
+        ):
+            temporary.write_text("half")
+            raise error
+        self.assertEmpty(os.listdir(self.folder))
+        return caught.exception
+
+    def test_a_librarys_own_error_on_a_full_disk_is_a_full_disk(self):
+        for error in (RuntimeError("HDF5: unable to flush"), OSError("Can't write data")):
+            raised = self._fail(4096, error)
+            self.assertIsInstance(raised, OSError)
+            self.assertEqual((raised.errno, raised.filename), (errno.ENOSPC, str(self.folder / "w.h5")))
+            self.assertIs(raised.__cause__, error)
+        raised = self._fail(1 << 30, RuntimeError("HDF5: errno = 28, error message = 'No space left on device'"))
+        self.assertEqual(raised.errno, errno.ENOSPC)
+
+    def test_other_errors_stay_what_they_are(self):
+        error = RuntimeError("a defect")
+        self.assertIs(self._fail(1 << 30, error), error)
+        for error in (UserError("a wrong input"), KeyboardInterrupt()):
+            self.assertIs(self._fail(0, error), error)
+
+    def test_a_file_system_that_runs_full_under_a_library_is_a_full_disk(self):
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", self.folder], capture_output=True)
+        if mounted.returncode:
+            self.skipTest(f"no right to mount a small file system: {mounted.stderr.decode()}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", self.folder], check=True)
+        with (
+            self.assertRaises(OSError) as caught,
+            files.atomic_path(self.folder / "w.h5") as temporary,
+            h5py.File(temporary, "w") as opened,
+        ):
+            opened["weights"] = np.zeros(1_000_000, np.float32)
+        raised = caught.exception
+        self.assertEqual((raised.errno, raised.filename), (errno.ENOSPC, str(self.folder / "w.h5")))
+        self.assertEmpty(os.listdir(self.folder))
+
     def test_missing_folders_are_made(self):
         files.write_text(self.folder / "x" / "y" / "a.txt", "ü")
         self.assertEqual((self.folder / "x" / "y" / "a.txt").read_text(encoding="utf-8"), "ü")
@@ -33,3 +90,37 @@ class AtomicPathTest(tf.test.TestCase):
             files.read_json(self.folder / "a.json", "run it again")
         with self.assertRaisesRegex(UserError, r"b\.json does not exist: run it first"):
             files.read_json(self.folder / "b.json", "run it first")
+
+
+class LockedTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path) / "new" / "D"
+
+    def test_a_missing_folder_is_made_and_keeps_the_lock_file(self):
+        with files.locked(self.folder, "the labels"):
+            self.assertEqual(os.listdir(self.folder), [".lock"])
+        self.assertEqual(os.listdir(self.folder), [".lock"])
+        with files.locked(str(self.folder), "the labels"):
+            pass
+
+    def test_a_folder_in_use_is_refused_until_its_run_ends_even_when_killed(self):
+        code = "import sys, time; from spl_tf.files import locked\n"
+        code += "with locked(sys.argv[1], 'x'): print('held', flush=True); time.sleep(600)"
+        root = pathlib.Path(__file__).parents[1]
+        arguments = [sys.executable, "-c", code, str(self.folder)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, cwd=root) as process:
+            process.stdout.readline()
+            message = f"{self.folder} is in use by another run: wait for it or choose another folder for the labels"
+            with self.assertRaisesRegex(UserError, message), files.locked(self.folder, "the labels"):
+                pass
+            process.kill()
+        with files.locked(self.folder, "the labels"):
+            pass
+
+    def test_a_file_in_the_folders_place_is_refused(self):
+        file = self.folder.parent / "file"
+        files.write_text(file, "")
+        for folder in (file, file / "sub"):
+            with self.assertRaisesRegex(UserError, "is not a folder: choose another one"), files.locked(folder, "x"):
+                pass

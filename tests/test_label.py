@@ -66,6 +66,24 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
         expected = {"web-00000-of-00001.parquet", "confusion.npy", "confusion.png", "long_tail.png", "summary.json"}
         self.assertEqual({path.name for path in self.labels.iterdir()}, expected)
 
+    def test_every_querys_agreement_is_printed_and_saved_with_chance(self):
+        # 2 of the 4 clips of c are seen as c, and none of the 16 others; nothing was found for d.
+        weak, teacher = np.repeat([0, 0, 1, 1, 2], [6, 2, 1, 7, 4]), np.repeat([0, 1, 0, 1, 2, 0], [6, 2, 1, 7, 2, 2])
+        write_predictions(self.predictions, ["a", "b", "c", "d"], weak, teacher)
+        code, out, _ = self._run("--strategy=spl_b")
+        self.assertEqual(code, 0)
+        lines = [" ".join(line.split()) for line in out.splitlines()]
+        self.assertIn("c 4 50.0% 0.0% 0.032", lines)  # P = C(4, 2) / C(20, 2)
+        self.assertIn("d 0 nan% 0.0% 1 no clips", lines)
+        text = (self.labels / "summary.json").read_text()
+        self.assertNotIn("NaN", text)  # JSON has no such number.
+        rows = json.loads(text)["query_agreement"]
+        self.assertEqual([row["name"] for row in rows], ["a", "b", "c", "d"])
+        self.assertAlmostEqual(rows[2].pop("p_value"), 6 / 190)
+        self.assertEqual(rows[2], {"name": "c", "clips": 4, "agreement": 0.5, "chance": 0.0, "flagged": False})
+        expected = {"name": "d", "clips": 0, "agreement": None, "chance": 0.0, "p_value": 1.0, "flagged": True}
+        self.assertEqual(rows[3], expected)
+
     def test_spl_m_prints_the_merged_clips(self):
         _, out, _ = self._run("--strategy=spl_m", "--num_labels=3")
         self.assertIn("merged 1 6.2% got their query's class", [" ".join(line.split()) for line in out.splitlines()])
@@ -82,6 +100,7 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("1 of 60 queries are no better than chance", out)
         self.assertIn("... 100 more, see summary.json ...", out)
         self.assertEqual(json.loads((self.labels / "summary.json").read_text())["flagged_queries"], ["query 33"])
+        self.assertLen(json.loads((self.labels / "summary.json").read_text())["query_agreement"], 60)
 
     @parameterized.parameters(
         (["--strategy=spl-d"], "there is no strategy 'spl-d': did you mean spl_d?"),

@@ -25,12 +25,17 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         cv2.imwrite(str(self.folder / "i.png"), np.full((30, 60, 3), 9, np.uint8))
         (self.folder / "m.csv").write_text("path,label\ni.png,b\nnone.mp4,a\n")
 
-    def execute(self, *arguments):
-        """Runs the command in this process: exit code, stdout, last line of stderr."""
+    def execute_fully(self, *arguments):
+        """Runs the command in this process: exit code, stdout, stderr."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = command.execute(shard.main, shard.FLAGS, shard.__doc__, ["shard", *arguments])
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        return code, out.getvalue(), err.getvalue()
+
+    def execute(self, *arguments):
+        """The same with the last line of stderr only."""
+        code, out, err = self.execute_fully(*arguments)
+        return code, out, (err.splitlines() or [""])[-1]
 
     def test_help_needs_neither_tensorflow_nor_opencv(self):
         code = "import sys; sys.argv = ['shard', '--help']; import runpy\n"
@@ -69,3 +74,48 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         code, _, last_line = self.execute(*arguments)
         self.assertEqual(code, 2)
         self.assertIn(message, last_line)
+
+    @parameterized.parameters(
+        ("--manifest={0}", "is no file: check --manifest"),
+        ("--exclude={0}", "is no file: check --exclude"),
+        ("--exclude={0}/classes.txt", "classes.txt names no video"),
+        ("--output_dir={0}/m.csv", "m.csv is not a folder"),
+        ("--classes={0}/twice.txt", "names 'a' on lines 1 and 2"),
+        ("--classes={0}/empty.txt", "holds no classes"),
+        ("--label_column=query", "has no column 'query' (it has path, label)"),
+        ("--fps=0", "fps is 0.0: it must be above 0"),
+        ("--fps=nan", "fps is nan: it must be above 0"),
+        ("--clip_seconds=-1", "clip_seconds is -1.0: it must be 0 (the whole video) or up to 86400 seconds"),
+        ("--clip_seconds=1e308", "clip_seconds is 1e+308: it must be 0"),
+        ("--short_side=0", "short_side is 0: it must be 1 to 8192 pixels"),
+        ("--workers=0", "workers is 0"),
+        ("--seconds_per_video=0", "seconds_per_video 0.0: both must be above 0"),
+        ("--seed=-1", "seed is -1: it must be 0 or more"),
+    )
+    def test_a_bad_value_is_one_line_and_makes_no_shard(self, argument, message):
+        (self.folder / "twice.txt").write_text("a\na\n")
+        (self.folder / "empty.txt").touch()
+        before = {path.name for path in self.folder.iterdir()}
+        paths = [f"--manifest={self.folder}/m.csv", f"--classes={self.folder}/classes.txt"]
+        code, out, err = self.execute_fully(*paths, f"--output_dir={self.folder}/D", argument.format(self.folder))
+        self.assertEqual((code, out, err.count("\n")), (2, "", 1))
+        self.assertIn(message, err)
+        after = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
+        self.assertContainsSubset(after, before | {"D", "D/.lock"})
+
+    @parameterized.parameters(
+        ("ro", "the file system is read-only"), ("size=80k", "the disk is full: {0}/D/m-00000-of-00001.tfrecord")
+    )
+    def test_a_disk_that_takes_nothing_is_one_line_and_exit_code_2(self, option, message):
+        noise = np.random.default_rng(0).integers(0, 256, (256, 512, 3), np.uint8)
+        cv2.imwrite(str(self.folder / "i.png"), noise)
+        disk = self.folder / "disk"
+        disk.mkdir()
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", option, "tmpfs", disk], capture_output=True)
+        if mounted.returncode:
+            self.skipTest(f"no right to mount a small file system: {mounted.stderr.decode()}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", disk], check=True)
+        inputs = [f"--manifest={self.folder}/m.csv", f"--classes={self.folder}/classes.txt", "--workers=1"]
+        code, _, last_line = self.execute(*inputs, f"--output_dir={disk}/D")
+        self.assertEqual(code, 2)
+        self.assertIn(message.format(disk), last_line)

@@ -74,6 +74,7 @@ def probe_duration(video: Video) -> int | Failure:
 
 def spool_clips(cut: Cut) -> int | Failure:
     """Cuts a video into `cut.spool`, one pickled `Clip` after the other; returns how many."""
+    cv2.setNumThreads(1)  # Scaling too: there is a worker per core.
     count = 0
     with open(cut.spool, "wb") as spool:
         try:

@@ -35,6 +35,7 @@ class Video:
       start_seconds: clips are cut from here on.
       end_seconds: clips are cut up to here; infinity for the video's end.
       queries: all queries that found the upload.
+      id_is_given: whether the manifest gives the video_id; else it is made from the path.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Video:
     start_seconds: float
     end_seconds: float
     queries: tuple[str, ...]
+    id_is_given: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +89,7 @@ def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column:
     derived_ids = _derive_ids(rows)
     entries, first_rows = [], {}
     for number, (row, derived_id) in enumerate(zip(rows, derived_ids, strict=True), 1):
-        video_id = _text(row.get(VIDEO_ID)) or derived_id
+        video_id = text(row.get(VIDEO_ID)) or derived_id
         entry = _read_row(row, path.parent, video_id, label_column, class_ids)
         if isinstance(entry, Video):
             first = first_rows.setdefault(video_id, number)
@@ -97,8 +99,8 @@ def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column:
     return entries
 
 
-def read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or JSONL file, column name -> text (in JSONL any value)."""
+def read_rows(path: pathlib.Path, flag: str = "--manifest") -> Iterator[dict[str, Any]]:
+    """The rows of a CSV or JSONL file, column name -> text (in JSONL any value, see `text`)."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as opened:
             if path.suffix.lower() in (".jsonl", ".json"):
@@ -108,7 +110,7 @@ def read_rows(path: pathlib.Path) -> Iterator[dict[str, Any]]:
             else:
                 yield from csv.DictReader(opened, restval="")
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise UserError(f"manifest {path} is no file: check --manifest") from error
+        raise UserError(f"manifest {path} is no file: check {flag}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"manifest {path} is not UTF-8 text: save it as a UTF-8 CSV or JSONL file") from error
     except csv.Error as error:
@@ -127,8 +129,8 @@ def _json_row(path: pathlib.Path, number: int, line: str) -> dict[str, Any]:
 
 def _derive_ids(rows: list[dict[str, Any]]) -> list[str]:
     """One id per row for rows without a video_id: the shortest of the path's forms that no other upload shares."""
-    uploads = [(_text(row.get(PATH)), _text(row.get(START)), _text(row.get(END))) for row in rows]
-    given = {_text(row.get(VIDEO_ID)) for row in rows}
+    uploads = [(text(row.get(PATH)), text(row.get(START)), text(row.get(END))) for row in rows]
+    given = {text(row.get(VIDEO_ID)) for row in rows}
     ids: dict[tuple[str, str, str], str] = {}
     pending = list(dict.fromkeys(uploads))
     for form in (_stem, _path_without_suffix, _whole_path, _path_and_interval):
@@ -162,7 +164,7 @@ def _read_row(
     def reject(kind: str, detail: str = "") -> Rejection:
         return _rejection(row, video_id, label_column, kind, detail)
 
-    if not _text(row.get(PATH)):
+    if not text(row.get(PATH)):
         return reject("no path")
     if "\n" in video_id or "\r" in video_id:  # Ids are joined by line breaks in a shard's digest.
         return reject("unusable video_id", "(it has a line break)")
@@ -174,30 +176,31 @@ def _read_row(
             return reject("unknown label", repr(name) + _near_miss(name, tuple(class_ids)))
     interval = (_seconds(row.get(START), 0.0), _seconds(row.get(END), math.inf))
     if not 0 <= interval[0] < interval[1]:  # Also where either is not a number (nan).
-        return reject("unusable interval", f"(start {_text(row.get(START))!r}, end {_text(row.get(END))!r})")
-    path = os.path.join(folder, _text(row[PATH]))
+        return reject("unusable interval", f"(start {text(row.get(START))!r}, end {text(row.get(END))!r})")
+    path = os.path.join(folder, text(row[PATH]))
     if not os.path.isfile(path):
         return reject("no such file" if not os.path.exists(path) else "not a file")
     if os.path.getsize(path) == 0:
         return reject("empty file")
     return Video(
         path=path,
-        listed_path=_text(row[PATH]),
+        listed_path=text(row[PATH]),
         video_id=video_id,
         labels=tuple(class_ids[name] for name in names),
         label_texts=tuple(names),
         start_seconds=interval[0],
         end_seconds=interval[1],
         queries=tuple(_texts(row.get(QUERIES)) or _texts(row.get(QUERY))),
+        id_is_given=bool(text(row.get(VIDEO_ID))),
     )
 
 
 def _rejection(row: dict[str, Any], video_id: str, label_column: str, kind: str, detail: str) -> Rejection:
     label = "|".join(_texts(row.get(label_column)))
-    return Rejection(_text(row.get(PATH)), video_id, label, kind, detail)
+    return Rejection(text(row.get(PATH)), video_id, label, kind, detail)
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
     """A cell as text; half a surrogate pair (JSON can hold one) is spelled out, since no file can."""
     return "" if value is None else str(value).strip().encode(errors="backslashreplace").decode()
 
@@ -205,18 +208,18 @@ def _text(value: Any) -> str:
 def _texts(value: Any, whole: Sequence[str] | dict[str, int] = ()) -> list[str]:
     """`a|b` or `["a", "b"]` as distinct names; a text in `whole` is one name even with `|` in it."""
     if isinstance(value, list):
-        parts = [_text(part) for part in value]
+        parts = [text(part) for part in value]
     else:
-        parts = [_text(value)] if _text(value) in whole else [part.strip() for part in _text(value).split("|")]
+        parts = [text(value)] if text(value) in whole else [part.strip() for part in text(value).split("|")]
     return list(dict.fromkeys(part for part in parts if part))
 
 
 def _seconds(value: Any, default: float) -> float:
     """A number of seconds; nan for what is not one."""
-    if not _text(value):
+    if not text(value):
         return default
     try:
-        return float(_text(value))
+        return float(text(value))
     except ValueError:
         return math.nan
 

@@ -7,6 +7,7 @@ clips of about three batches. Measured with one frame per clip: twice `block_byt
 plus 0.3 GB. Each host reads every shard but keeps and decodes only its own share.
 """
 
+import sys
 from collections.abc import Sequence
 
 import gin
@@ -32,7 +33,9 @@ def num_training_clips(dataset: ClipDataset, labels_dir: Path | None = None) -> 
     return sum(len(shard.rows) for shard in join_labels(dataset, labels_dir))
 
 
-@gin.configurable
+@gin.configurable(
+    allowlist=["flip", "color_jitter", "brightness", "contrast", "saturation", "hue", "block_bytes", "block_shards"]
+)
 def training_clips(
     dataset: ClipDataset,
     labels_dir: Path | None = None,
@@ -132,7 +135,6 @@ def training_clips(
     return _batched(stream.map(decode, num_parallel_calls=tf.data.AUTOTUNE), batch_size // num_hosts)
 
 
-@gin.configurable
 def evaluation_clips(
     dataset: ClipDataset,
     *,
@@ -142,6 +144,7 @@ def evaluation_clips(
     crop_size: int,
     num_views: int = 1,
     shards: Sequence[int] | None = None,
+    rows_per_shard: int = sys.maxsize,
 ) -> tf.data.Dataset:
     """Every view of every record once, in the order of the data set.
 
@@ -153,6 +156,7 @@ def evaluation_clips(
       crop_size: S, side of the square window in the middle, in pixels.
       num_views: draws per record, uniformly spaced over its length; 1: the middle.
       shards: positions in `dataset.shards` of the shards to read; None: all.
+      rows_per_shard: most records to read of each shard, from its first on.
 
     Returns:
       a finite dataset of known length, of dicts:
@@ -168,18 +172,22 @@ def evaluation_clips(
     _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
     _check_at_least(1, num_views=num_views)
     positions = range(len(dataset.shards)) if shards is None else shards
-    paths = tf.constant([dataset.shards[position].path for position in positions], tf.string)
-    total = sum(dataset.shards[position].records for position in positions) * num_views
+    chosen = [dataset.shards[position] for position in positions]
+    paths = tf.constant([shard.path for shard in chosen], tf.string)
+    total = sum(min(shard.records, rows_per_shard) for shard in chosen) * num_views
 
     def read_shard(path: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
-        rows = tf.data.TFRecordDataset(path).enumerate()
+        rows = tf.data.TFRecordDataset(path).take(rows_per_shard).enumerate()
         return rows.map(lambda row, record: (shard, tf.cast(row, tf.int32), record))
 
-    def add_views(*row: tf.Tensor) -> tf.data.Dataset:
+    def parse(shard: tf.Tensor, row: tf.Tensor, record: tf.Tensor) -> tuple:
+        return shard, row, vars(record_decoding.parse(record))
+
+    def add_views(*row) -> tf.data.Dataset:
         return tf.data.Dataset.range(num_views, output_type=tf.int32).map(lambda view: (*row, view))
 
-    def decode(shard: tf.Tensor, row: tf.Tensor, record: tf.Tensor, view: tf.Tensor) -> dict[str, tf.Tensor]:
-        clip = record_decoding.parse(record)
+    def decode(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], view: tf.Tensor) -> dict[str, tf.Tensor]:
+        clip = record_decoding.EncodedClip(**parsed)
         start = sampling.view_start(clip.num_frames, num_frames, frame_stride, view, num_views)
         frames = record_decoding.decode(
             clip,
@@ -198,7 +206,7 @@ def evaluation_clips(
         }
 
     elements = tf.data.Dataset.from_tensor_slices((paths, tf.constant(list(positions), tf.int32)))
-    elements = elements.flat_map(read_shard).flat_map(add_views)
+    elements = elements.flat_map(read_shard).map(parse, num_parallel_calls=tf.data.AUTOTUNE).flat_map(add_views)
     elements = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that holds fewer or more records than it should is an error, not a silent loss.
     elements = elements.apply(tf.data.experimental.assert_cardinality(total))

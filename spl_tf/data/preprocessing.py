@@ -10,7 +10,7 @@ DEVIATION = 0.225
 
 
 def normalize(clips: tf.Tensor) -> tf.Tensor:
-    """(x / 255 - 0.45) / 0.225.
+    """(x / 255 - 0.45) / 0.225: all that is done to clips in evaluation and serving.
 
     Args:
       clips: uint8 or floating [B, T, H, W, 3] in [0, 255].
@@ -32,8 +32,3 @@ def prepare_training(clips: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
       float32 [B, T, H, W, 3].
     """
     return (apply_color_jitter(tf.cast(clips, tf.float32) / 255.0, color) - MEAN) / DEVIATION
-
-
-def prepare_evaluation(clips: tf.Tensor) -> tf.Tensor:
-    """Normalisation alone: uint8 [B, T, H, W, 3] to float32 of the same shape."""
-    return normalize(clips)

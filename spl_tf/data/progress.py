@@ -1,8 +1,7 @@
-"""What a run leaves on disk so that a killed one goes on: a lock, the plan, and a note per finished shard."""
+"""What a run leaves on disk so that a killed one goes on: the plan, and a note per finished shard."""
 
 import contextlib
 import dataclasses
-import fcntl
 import os
 import pathlib
 import shutil
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 from spl_tf import files
 from spl_tf.data.plan import Plan, plan_from_json
 from spl_tf.data.settings import Settings, require_same_settings
-from spl_tf.errors import UserError
 
 _FOLDER = ".progress"
 _WAY_OUT = f"delete the folder {_FOLDER} to begin anew"
@@ -33,25 +31,6 @@ class ShardState:
 
 def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
     return folder / f"{name}.tfrecord"
-
-
-@contextlib.contextmanager
-def locked(folder: pathlib.Path) -> Iterator[None]:
-    """Creates the folder and holds it for one run; a killed run's lock is gone with it.
-
-    Raises:
-      UserError: another run holds it, or it is a file.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise UserError(f"{folder} is not a folder: choose another --output_dir") from error
-    with open(folder / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another run writes to {folder}: wait for it or choose another --output_dir") from error
-        yield
 
 
 class Progress:
@@ -87,7 +66,7 @@ class Progress:
     @contextlib.contextmanager
     def spool_folder(self) -> Iterator[pathlib.Path]:
         """A folder for this run's spool files. First removes what a killed run left half-written."""
-        for leftover in [*self._output.glob(".*.tmp*"), *self._folder.glob(".*.tmp*")]:
+        for leftover in [*self._output.glob(files.TEMPORARY), *self._folder.glob(files.TEMPORARY)]:
             leftover.unlink(missing_ok=True)
         for spools in self._folder.glob("spool-*"):
             shutil.rmtree(spools, ignore_errors=True)

@@ -1,7 +1,6 @@
 """The settings that decide the content of the shards: checked, stored, and compared before a run goes on."""
 
 import dataclasses
-import math
 import os
 import pathlib
 from typing import Any
@@ -37,7 +36,7 @@ class Settings:
 
     def __post_init__(self):
         for name, allowed, what in (
-            ("clip_seconds", 0 <= self.clip_seconds < math.inf, "0 (the whole video) or a number of seconds"),
+            ("clip_seconds", 0 <= self.clip_seconds <= 86_400, "0 (the whole video) or up to 86400 seconds"),
             ("fps", 0 < self.fps <= 1000, "above 0 and at most 1000"),
             ("short_side", 1 <= self.short_side <= 8192, "1 to 8192 pixels"),
             ("jpeg_quality", 1 <= self.jpeg_quality <= 100, "1 to 100"),

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from spl_tf import files
 from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset
-from spl_tf.data.held_out import held_out_ids, reject_held_out
+from spl_tf.data.held_out import read_held_out, reject_held_out
 from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.data.plan import Plan, make_plan
-from spl_tf.data.progress import Progress, ShardState, locked, shard_path
+from spl_tf.data.progress import Progress, ShardState, shard_path
 from spl_tf.data.settings import Settings, require_same_settings, settings_of
 from spl_tf.errors import UserError
 
@@ -51,7 +51,7 @@ def write_shards(
       jpeg_quality: 1 to 100.
       clips_per_class: quota, see `spl_tf.data.windows.choose_for_quota`; None for all windows.
       num_shards: None to choose by size.
-      exclude: manifests of held-out videos, which are kept out by id and file name.
+      exclude: manifests of held-out videos, which are kept out by id or file name, see `spl_tf.data.held_out`.
       workers: processes; None for one per core.
       seed: of the order of the videos and of the quota's draw.
       seconds_per_video: time limit for one video.
@@ -65,7 +65,7 @@ def write_shards(
     num_workers = (os.cpu_count() or 1) if workers is None else workers
     if num_workers < 1 or not seconds_per_video > 0:
         raise UserError(f"workers is {workers}, seconds_per_video {seconds_per_video}: both must be above 0")
-    held_out = held_out_ids(exclude)
+    held_out = read_held_out(exclude)
     settings = settings_of(
         manifest,
         label_column=label_column,
@@ -82,7 +82,7 @@ def write_shards(
     finished = _finished(output_dir, settings)  # Before the lock: the folder may be read-only.
     if finished:
         return finished
-    with locked(output_dir):
+    with files.locked(output_dir, "the shards"):
         finished = _finished(output_dir, settings)
         if finished:
             return finished

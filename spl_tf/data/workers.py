@@ -22,6 +22,7 @@ from spl_tf.errors import UserError
 
 _SECONDS_TO_START = 120.0
 _SECONDS_TO_DIE = 10.0
+_LONGEST_WAIT = 3600.0  # The system call takes no infinity.
 _ENVIRONMENT = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # quiet: a damaged file is reported once, by us
@@ -80,6 +81,7 @@ def run_in_workers(
 def _collect(workers: list["_Worker"]) -> dict[int, Any]:
     """Waits until a worker has something to say or is out of time; returns the results by position."""
     timeout = max(0.0, min(worker.deadline for worker in workers) - time.monotonic())
+    timeout = min(timeout, _LONGEST_WAIT)
     multiprocessing.connection.wait([worker.connection for worker in workers], timeout)
     results: dict[int, Any] = {}
     for worker in workers:

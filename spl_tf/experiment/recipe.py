@@ -11,6 +11,7 @@ import keras
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.shards import summary, write_shards
+from spl_tf.errors import UserError
 from spl_tf.experiment.steps import Json, run_step
 from spl_tf.experiment.table import Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
@@ -18,17 +19,21 @@ from spl_tf.inference.evaluate import evaluate_model
 from spl_tf.inference.predict import predict_clips
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.classes import read_classes
+from spl_tf.labels.strategies import require_strategy
 from spl_tf.training.inputs import open_inputs, run_identity
 from spl_tf.training.stage import train_stage
+
+_SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardFolders:
-    """Shards of the three lists."""
+    """Shards of the lists of videos."""
 
     target: pathlib.Path
     web: pathlib.Path
     test: pathlib.Path
+    validation: pathlib.Path | None
 
 
 @gin.configurable
@@ -57,7 +62,12 @@ def recipe(
         target and test videos are one record each.
       num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
+
+    Raises:
+      UserError: an unknown strategy, a binding the recipe sets itself, or what any
+        of the stages raises.
     """
+    _check(strategies, seeds)
     output_dir = pathlib.Path(output_dir)
     lists = videos(output_dir / "videos")
     print(lists.note, flush=True)
@@ -83,6 +93,19 @@ def recipe(
     return results
 
 
+def _check(strategies: Sequence[str], seeds: Sequence[int]) -> None:
+    """Refuses what would otherwise be found out hours later."""
+    for strategy in strategies:
+        if strategy != "none":
+            require_strategy(strategy)
+    if isinstance(seeds, int) or not seeds:
+        raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
+    for stage in configuration.STAGES:
+        for name in _SET_BY_RECIPE:
+            if f"train_stage.{name}" in configuration.stage_bindings(stage):
+                raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
+
+
 def _make_shards(
     lists: VideoLists, folder: pathlib.Path, fps: float, short_side: int, web_clip_seconds: float
 ) -> ShardFolders:
@@ -100,24 +123,31 @@ def _make_shards(
             print(summary(dataset), flush=True)
             return {"clips": dataset.num_clips}
 
-        run_step(folder / name, identity, action)
+        run_step(folder / name, identity, action, outputs=["dataset.json"])
         return folder / name
 
     return ShardFolders(
         target=make("target", lists.target, "label", 0.0),
-        web=make("web", lists.web, "query", web_clip_seconds, exclude=[lists.test]),
+        web=make(
+            "web",
+            lists.web,
+            "query",
+            web_clip_seconds,
+            exclude=[path for path in (lists.test, lists.validation) if path],
+        ),
         test=make("test", lists.test, "label", 0.0),
+        validation=lists.validation and make("validation", lists.validation, "label", 0.0),
     )
 
 
 def _predictions_of_teacher(folder: pathlib.Path, shards: ShardFolders, seed: int) -> pathlib.Path:
-    _train("teacher", folder / "teacher", seed, train_shards=shards.target)
+    _train("teacher", folder / "teacher", seed, train_shards=shards.target, validation_shards=shards.validation)
     identity = _inference_identity("predict_clips", folder / "teacher", shards.web)
 
     def action() -> Json:
         return {"clips": predict_clips(folder / "teacher", shards.web, folder / "predictions")["num_clips"]}
 
-    run_step(folder / "predictions", identity, action)
+    run_step(folder / "predictions", identity, action, outputs=["predictions.json"])
     _forget_networks()
     return folder / "predictions"
 
@@ -139,10 +169,10 @@ def _labels(
         summary = assign_labels(predictions, strategy, folder, num_labels=num_labels, min_confidence=min_confidence)
         return {name: summary[name] for name in ("num_classes", "kept", "noise_ratio", "samples_cover_ratio")}
 
-    return run_step(folder, identity, action)
+    return run_step(folder, identity, action, outputs=["summary.json"])
 
 
-def _train(stage: str, folder: pathlib.Path, seed: int, **inputs: files.Path) -> Json:
+def _train(stage: str, folder: pathlib.Path, seed: int, **inputs: files.Path | None) -> Json:
     """Runs a stage of training; `inputs` as the arguments of `train_stage`."""
     with gin.config_scope(stage):
         opened = {
@@ -153,7 +183,7 @@ def _train(stage: str, folder: pathlib.Path, seed: int, **inputs: files.Path) ->
         def action() -> Json:
             return {"clips": train_stage(stage, folder, seed=seed, **inputs)["clips"]}
 
-        result = run_step(folder, identity, action)
+        result = run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"])
     _forget_networks()
     return result
 
@@ -167,7 +197,7 @@ def _fine_tune(
     pretrained: Json | None,
 ) -> Result:
     """Fine-tunes on the target, evaluates on the test set and collects the row of the table."""
-    inputs = {"train_shards": shards.target}
+    inputs = {"train_shards": shards.target, "validation_shards": shards.validation}
     if pretrained is not None:
         inputs["init_weights"] = folder / "pretrain" / "backbone.weights.h5"
     tuned = _train("finetune", folder / "finetune", seed, **inputs)
@@ -177,7 +207,7 @@ def _fine_tune(
         metrics = evaluate_model(folder / "finetune", shards.test, folder / "test")
         return {"top_1": metrics["top_1"], "top_5": metrics["top_5"]}
 
-    tested = run_step(folder / "test", identity, action)
+    tested = run_step(folder / "test", identity, action, outputs=["metrics.json"])
     _forget_networks()
     print(f"{strategy}, seed {seed}: top-1 {100 * tested['top_1']:.1f} %", flush=True)
     return Result(

@@ -3,9 +3,10 @@
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from spl_tf import files
+from spl_tf.errors import UserError
 from spl_tf.training.inputs import first_difference
 
 Json = dict[str, object]
@@ -13,7 +14,9 @@ Json = dict[str, object]
 _MARKER = "step.json"
 
 
-def run_step(folder: pathlib.Path, identity: Mapping[str, str], action: Callable[[], Json]) -> Json:
+def run_step(
+    folder: pathlib.Path, identity: Mapping[str, str], action: Callable[[], Json], outputs: Sequence[str]
+) -> Json:
     """Runs `action`, unless its outputs stand and were made from the same things.
 
     A folder made from other things is removed first; one that was interrupted is
@@ -23,6 +26,7 @@ def run_step(folder: pathlib.Path, identity: Mapping[str, str], action: Callable
       folder: where `action` writes.
       identity: configuration and inputs as flat text.
       action: makes the outputs and returns what the table needs of them.
+      outputs: names of files in `folder` without which the step counts as undone.
 
     Returns:
       What `action` returned, with "seconds" over all sessions.
@@ -31,14 +35,16 @@ def run_step(folder: pathlib.Path, identity: Mapping[str, str], action: Callable
     identity = dict(identity)
     spent = 0.0
     if marker.exists():
-        known = files.read_json(marker, f"delete {folder} and run the recipe again")
+        known = _read_marker(marker)
+        missing = [name for name in outputs if not (folder / name).exists()]
         if difference := first_difference(known["identity"], identity):
-            print(f"{folder}: {difference}; done anew", flush=True)
-            shutil.rmtree(folder)
-        elif known["result"] is not None:
-            return known["result"]
-        else:
+            _remove(folder, difference)
+        elif known["result"] is None:
             spent = known["seconds"]
+        elif missing:
+            _remove(folder, f"{missing[0]} is missing")
+        else:
+            return known["result"]
     files.write_json(marker, {"identity": identity, "result": None, "seconds": spent})
     started = time.monotonic()
     try:
@@ -49,3 +55,20 @@ def run_step(folder: pathlib.Path, identity: Mapping[str, str], action: Callable
     result = {**result, "seconds": round(spent, 1)}
     files.write_json(marker, {"identity": identity, "result": result, "seconds": spent})
     return result
+
+
+def _read_marker(marker: pathlib.Path) -> Json:
+    way_out = f"delete {marker.parent} and run the recipe again"
+    known = files.read_json(marker, way_out)
+    if not isinstance(known, dict) or not {"identity", "result", "seconds"} <= known.keys():
+        raise UserError(f"{marker} is damaged: {way_out}")
+    return known
+
+
+def _remove(folder: pathlib.Path, reason: str) -> None:
+    """Removes a folder in one move: a half-removed one could pass for an interrupted step."""
+    print(f"{folder}: {reason}; done anew", flush=True)
+    removed = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(removed, ignore_errors=True)
+    folder.rename(removed)
+    shutil.rmtree(removed)

@@ -1,4 +1,4 @@
-"""The three lists a recipe starts from: clean target, noisy web, clean test."""
+"""The lists a recipe starts from: clean target, noisy web, clean test, maybe a validation split of the target."""
 
 import dataclasses
 import pathlib
@@ -19,6 +19,8 @@ class VideoLists:
       target: small clean training set, column "label".
       web: weakly labelled videos, column "query".
       test: clean test set, column "label".
+      validation: clean videos that are in none of the others, for
+        `train_stage.select = 'best'`; None for none.
       note: one line on how the set came to be, printed with the results.
     """
 
@@ -27,6 +29,7 @@ class VideoLists:
     web: pathlib.Path
     test: pathlib.Path
     note: str
+    validation: pathlib.Path | None = None
 
 
 @gin.configurable
@@ -38,6 +41,7 @@ def video_folder(
     target: str = "target_train.csv",
     web: str = "web.csv",
     test: str = "test.csv",
+    validation: str | None = None,
     how_to_get: str = "set video_folder.folder",
 ) -> VideoLists:
     """Lists that lie in a folder; nothing is written to `output_dir`.
@@ -45,18 +49,19 @@ def video_folder(
     Args:
       output_dir: unused here; a source that makes its videos puts them there.
       folder: holds the lists; their paths are relative to it.
-      classes, target, web, test: file names in it.
+      classes, target, web, test, validation: file names in it.
       how_to_get: what to do when the folder is missing.
 
     Raises:
       UserError: a list is missing.
     """
     del output_dir
-    lists = VideoLists(*(pathlib.Path(folder, name) for name in (classes, target, web, test)), note=str(folder))
-    for path in (lists.classes, lists.target, lists.web, lists.test):
+    names = {"classes": classes, "target": target, "web": web, "test": test, "validation": validation}
+    paths = {key: pathlib.Path(folder, name) for key, name in names.items() if name is not None}
+    for path in paths.values():
         if not path.is_file():
             raise UserError(f"{path} does not exist: {how_to_get}")
-    return lists
+    return VideoLists(**paths, note=f"videos of {folder}")
 
 
 @gin.configurable

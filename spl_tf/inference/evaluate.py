@@ -14,8 +14,7 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import score_clips
-from spl_tf.inference.trained_model import ClipInput, load_trained
-from spl_tf.labels.classes import require_same_classes
+from spl_tf.inference.trained_model import ClipInput, load_trained, require_fitting_data
 from spl_tf.metrics import accuracy
 from spl_tf.metrics.averaging import VideoScores
 
@@ -44,23 +43,23 @@ def evaluate_model(
       The content of `metrics.json`.
 
     Raises:
-      UserError: model and data have different classes.
+      UserError: model and data don't fit together, or a record can't be read.
     """
     output_dir = pathlib.Path(output_dir)
     strategy = device_strategy()
     with strategy.scope():
         trained = load_trained(model_dir, choose_policy(precision))
     dataset = load_dataset(shards)
-    require_same_classes(trained.classes, str(model_dir), dataset.classes, str(shards))
+    require_fitting_data(trained, model_dir, dataset)
     videos = score_videos(
         trained.network, dataset, trained.clip_input, strategy, batch_size=batch_size, num_views=num_views
     )
-    ids, labels, scores = videos.means()
-    metrics, confusion = _metrics(labels, scores, dataset)
+    confusion = _confusion(videos, dataset)
+    metrics = {**summarize(videos), **_per_class(confusion, dataset), "clips": dataset.num_clips}
     metrics |= {"shards": str(shards), "model": str(model_dir), "num_views": num_views, "precision": trained.precision}
     with files.atomic_path(output_dir / "confusion.npy") as path:
         np.save(path, confusion)
-    _write_videos(output_dir / "videos.csv", ids, labels, scores, dataset.classes)
+    _write_videos(output_dir / "videos.csv", videos, dataset.classes)
     files.write_json(output_dir / "metrics.json", metrics)
     return metrics
 
@@ -100,26 +99,27 @@ def summarize(videos: VideoScores) -> dict[str, float]:
     }
 
 
-def _metrics(labels: np.ndarray, scores: np.ndarray, dataset: ClipDataset) -> tuple[dict, np.ndarray]:
-    confusion = accuracy.confusion_of_predictions(labels, scores.argmax(axis=1), len(dataset.classes))
-    per_class = accuracy.accuracy_per_class(confusion)
-    metrics = {
-        "top_1": accuracy.top_k_accuracy(scores, labels, 1),
-        "top_5": accuracy.top_k_accuracy(scores, labels, 5),
-        "mean_class_accuracy": float(np.nanmean(per_class)),
-        "videos": len(labels),
-        "clips": dataset.num_clips,
+def _confusion(videos: VideoScores, dataset: ClipDataset) -> np.ndarray:
+    """int64 [N, N], videos by true class and prediction."""
+    _, labels, scores = videos.means()
+    return accuracy.confusion_of_predictions(labels, scores.argmax(axis=1), len(dataset.classes))
+
+
+def _per_class(confusion: np.ndarray, dataset: ClipDataset) -> dict:
+    """The metrics that follow from the confusion matrix."""
+    shares = accuracy.accuracy_per_class(confusion)
+    return {
+        "mean_class_accuracy": float(np.nanmean(shares)),
+        "videos": int(confusion.sum()),
         "per_class": {
             name: {"videos": int(row.sum()), "accuracy": None if np.isnan(share) else float(share)}
-            for name, row, share in zip(dataset.classes, confusion, per_class, strict=True)
+            for name, row, share in zip(dataset.classes, confusion, shares, strict=True)
         },
     }
-    return metrics, confusion
 
 
-def _write_videos(
-    path: pathlib.Path, ids: list[str], labels: np.ndarray, scores: np.ndarray, classes: tuple[str, ...]
-) -> None:
+def _write_videos(path: pathlib.Path, videos: VideoScores, classes: tuple[str, ...]) -> None:
+    ids, labels, scores = videos.means()
     with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(["video_id", "label", "prediction", "score_of_label"])

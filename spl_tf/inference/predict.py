@@ -1,7 +1,10 @@
 """The teacher over every web clip: one prediction side-car per shard."""
 
+import contextlib
+import functools
+import itertools
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 
 import gin
 import numpy as np
@@ -9,18 +12,16 @@ import tensorflow as tf
 
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, Shard, load_dataset
-from spl_tf.data.pipeline import evaluation_clips
-from spl_tf.data.preprocessing import prepare_evaluation
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import ClipScores, score_clips
-from spl_tf.inference.trained_model import TrainedModel, load_trained, with_precision
-from spl_tf.labels import sidecars
-from spl_tf.labels.classes import require_same_classes
+from spl_tf.inference.trained_model import TrainedModel, load_trained, require_fitting_data, with_precision
+from spl_tf.labels import predictions, sidecars
 
-FORMAT_VERSION = 1
 _CLIPS_COMPARED = 32
+
+MadeBy = dict[str, str | int]
 
 
 @gin.configurable
@@ -35,7 +36,7 @@ def predict_clips(
 ) -> dict:
     """Predicts every clip of a data set and writes `<shard>.parquet` files, then `predictions.json`.
 
-    A shard whose side-car stands is not predicted again.
+    A shard whose side-car stands, made by the same weights and settings, is not predicted again.
 
     Args:
       model_dir: folder of a finished stage, the teacher.
@@ -50,103 +51,90 @@ def predict_clips(
       The content of `predictions.json`.
 
     Raises:
-      UserError: teacher and data have different classes, or the folder holds
-        predictions made otherwise.
+      UserError: teacher and data don't fit together, the data is multi-label, a record
+        can't be read, or the folder holds anything but these predictions.
     """
-    output_dir = pathlib.Path(output_dir)
     strategy = device_strategy()
     with strategy.scope():
         trained = load_trained(model_dir, choose_policy(precision))
     dataset = load_dataset(shards)
-    require_same_classes(trained.classes, str(model_dir), dataset.classes, str(shards))
-    settings = {
-        "format_version": FORMAT_VERSION,
-        "classes": list(dataset.classes),
-        "num_clips": dataset.num_clips,
-        "shards": {
-            shard.name: {"fingerprint": shard.fingerprint, "ids_digest": shard.ids_digest, "records": shard.records}
-            for shard in dataset.shards
-        },
-        "model": {"folder": str(model_dir), "weights_sha256": trained.weights_hash},
+    if dataset.multi_label:
+        raise UserError(f"{dataset.folder} is multi-label: its clips can't be labelled from predictions yet")
+    require_fitting_data(trained, model_dir, dataset)
+    made_by: MadeBy = {
+        "model": trained.weights_hash,
         "precision": trained.precision,
         "num_frames": trained.clip_input.num_frames,
         "frame_stride": trained.clip_input.frame_stride,
+        "crop_size": trained.clip_input.crop_size,
         "num_views": num_views,
     }
-    missing = _missing_shards(output_dir, settings, dataset)
-    clips = score_clips(
-        trained.network,
-        dataset,
-        trained.clip_input,
-        strategy,
+    wanted = predictions.Predictions(
+        pathlib.Path(output_dir),
+        dataset.classes,
+        {
+            shard.name: sidecars.Header(shard.records, shard.fingerprint, shard.ids_digest, made_by)
+            for shard in dataset.shards
+        },
+    )
+    finished = predictions.finished_shards(wanted)
+    missing = [position for position, shard in enumerate(dataset.shards) if shard.name not in finished]
+    score = functools.partial(
+        score_clips,
+        dataset=dataset,
+        clip_input=trained.clip_input,
+        strategy=strategy,
         batch_size=batch_size,
         num_views=num_views,
-        description="predict",
-        shards=missing,
     )
+    notes = {"model_dir": str(model_dir)}
+    if trained.precision != "float32":
+        notes["agreement_with_float32"] = _agreement_with_float32(trained, dataset, strategy, score)
     if missing:
-        if trained.precision != "float32":
-            print(_agreement_with_float32(trained, dataset, batch_size))
-        _write_sidecars(clips, dataset, output_dir)
-    files.write_json(output_dir / "predictions.json", settings)
-    return settings
+        predictions.remove_index(wanted.folder)  # Until it is back the folder is incomplete.
+        with contextlib.closing(score(trained.network, shards=missing, description="predict")) as clips:
+            for position in missing:
+                _write_sidecar(wanted, dataset.shards[position], clips)
+    return predictions.write_index(wanted, made_by, **notes)
 
 
-def _missing_shards(output_dir: pathlib.Path, settings: dict, dataset: ClipDataset) -> list[int]:
-    """Positions of the shards without a side-car; refuses a folder of other predictions."""
-    started = output_dir / "started.json"
-    if not started.exists():
-        files.write_json(started, settings)
-    known = files.read_json(started, f"delete {output_dir} and run spl_tf.predict again")
-    # Where the model lies does not matter, its weights do.
-    comparable = [{**value, "model": value["model"]["weights_sha256"]} for value in (known, settings)]
-    if different := [name for name in settings if comparable[0].get(name) != comparable[1][name]]:
-        raise UserError(
-            f"{output_dir} holds predictions with another {different[0]}: use another --output_dir or delete this one"
-        )
-    return [
-        position for position, shard in enumerate(dataset.shards) if not (output_dir / f"{shard.name}.parquet").exists()
-    ]
-
-
-def _write_sidecars(clips: Iterable[ClipScores], dataset: ClipDataset, output_dir: pathlib.Path) -> None:
-    """Writes a side-car as soon as the last clip of its shard is scored."""
-    waiting: list[ClipScores] = []
-    for clip in clips:
-        waiting.append(clip)
-        shard = dataset.shards[clip.shard]
-        if len(waiting) == shard.records:
-            _write_sidecar(output_dir, shard, waiting)
-            waiting = []
-
-
-def _write_sidecar(output_dir: pathlib.Path, shard: Shard, clips: list[ClipScores]) -> None:
+def _write_sidecar(wanted: predictions.Predictions, shard: Shard, clips: Iterator[ClipScores]) -> None:
+    """Writes the side-car of the shard that the next clips belong to."""
+    of_shard = list(itertools.islice(clips, shard.records))
     sidecars.write_predictions(
-        output_dir / f"{shard.name}.parquet",
-        clip_ids=[clip.clip_id for clip in clips],
-        weak=np.array([clip.label for clip in clips], dtype=np.int32),
-        teacher=np.array([clip.scores.argmax() for clip in clips], dtype=np.int32),
-        confidence=np.array([clip.scores.max() for clip in clips], dtype=np.float32),
+        wanted.path(shard.name),
+        clip_ids=[clip.clip_id for clip in of_shard],
+        weak=np.array([clip.label for clip in of_shard], dtype=np.int32),
+        teacher=np.array([clip.scores.argmax() for clip in of_shard], dtype=np.int32),
+        confidence=np.array([clip.scores.max() for clip in of_shard], dtype=np.float32),
         shard_fingerprint=shard.fingerprint,
+        made_by=wanted.shards[shard.name].made_by,
     )
 
 
-def _agreement_with_float32(trained: TrainedModel, dataset: ClipDataset, batch_size: int) -> str:
-    """One line: on how many of a few dozen clips the precision changes the predicted class."""
-    reference = with_precision(trained.network, "float32")
-    equal = compared = 0
-    for batch in evaluation_clips(
-        dataset,
-        batch_size=batch_size,
-        num_frames=trained.clip_input.num_frames,
-        frame_stride=trained.clip_input.frame_stride,
-        crop_size=trained.clip_input.crop_size,
-    ):
-        clips = prepare_evaluation(batch["clips"])
-        same = [tf.argmax(network(clips, training=False)["logits"], -1) for network in (reference, trained.network)]
-        real = batch["weights"] > 0
-        equal += int(tf.math.count_nonzero((same[0] == same[1]) & real))
-        compared += int(tf.math.count_nonzero(real))
-        if compared >= _CLIPS_COMPARED:
-            break
-    return f"{trained.precision} predicts the class of float32 on {equal} of {compared} clips"
+def _agreement_with_float32(
+    trained: TrainedModel,
+    dataset: ClipDataset,
+    strategy: tf.distribute.Strategy,
+    score: Callable[..., Iterator[ClipScores]],
+) -> dict[str, int]:
+    """On how many of a few dozen clips, from shards all over the data set, the precision keeps the predicted class."""
+    with strategy.scope():
+        reference = with_precision(trained.network, "float32")
+    filled = [position for position, shard in enumerate(dataset.shards) if shard.records]
+    chosen = filled[:: -(-len(filled) // _CLIPS_COMPARED)]
+    exact, low = (
+        [
+            clip.scores.argmax()
+            for clip in score(
+                network,
+                shards=chosen,
+                rows_per_shard=-(-_CLIPS_COMPARED // len(chosen)),
+                description="compare with float32",
+            )
+        ]
+        for network in (reference, trained.network)
+    )
+    agreement = {"equal": int(np.sum(np.equal(exact, low))), "compared": len(exact)}
+    print(f"{trained.precision} predicts the class of float32 on {agreement['equal']} of {agreement['compared']} clips")
+    return agreement

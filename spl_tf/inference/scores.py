@@ -1,7 +1,9 @@
 """Class scores of every clip of a data set, on any number of replicas."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+import sys
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -10,7 +12,8 @@ import tqdm
 
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.pipeline import evaluation_clips
-from spl_tf.data.preprocessing import prepare_evaluation
+from spl_tf.data.preprocessing import normalize
+from spl_tf.data.reading import readable
 from spl_tf.hardware.distribution import join_batch, split_batch
 from spl_tf.inference.trained_model import ClipInput
 
@@ -46,6 +49,7 @@ def score_clips(
     num_views: int,
     description: str,
     shards: Sequence[int] | None = None,
+    rows_per_shard: int = sys.maxsize,
 ) -> Iterator[ClipScores]:
     """Yields the scores of every record, in the order of the data set.
 
@@ -58,6 +62,10 @@ def score_clips(
       num_views: temporal views of each record, uniformly spaced.
       description: the progress bar's text.
       shards: positions of the shards to read; all by default.
+      rows_per_shard: most records to read of each, from its first on.
+
+    Raises:
+      UserError: a record can't be read, or an option does not fit the data.
     """
     replicas = strategy.num_replicas_in_sync
     batches = evaluation_clips(
@@ -68,12 +76,16 @@ def score_clips(
         crop_size=clip_input.crop_size,
         num_views=num_views,
         shards=shards,
+        rows_per_shard=rows_per_shard,
     )
-    scores_of = _make_forward(network, strategy)
+    scores_of = _compiled(network, strategy)
     positions = range(len(dataset.shards)) if shards is None else shards
-    total = sum(dataset.shards[position].records for position in positions)
+    total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions)
     views: list[np.ndarray] = []
-    with tqdm.tqdm(desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0) as bar:
+    with (
+        tqdm.tqdm(desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0) as bar,
+        readable(dataset.folder),
+    ):
         for batch in batches:
             scores = join_batch(strategy, scores_of(split_batch(strategy, batch["clips"]))).numpy()
             rows = {name: values.numpy() for name, values in batch.items() if name != "clips"}
@@ -85,9 +97,12 @@ def score_clips(
                     bar.update()
 
 
-def _make_forward(network: keras.Model, strategy: tf.distribute.Strategy):
+@functools.lru_cache(maxsize=1)  # Every validation of a training run would trace the network again.
+def _compiled(network: keras.Model, strategy: tf.distribute.Strategy) -> Callable:
+    """uint8 clips [B, T, H, W, 3] -> softmax scores [B, N]; reads the weights the network has when called."""
+
     def forward(clips: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(network(prepare_evaluation(clips), training=False)["logits"])
+        return tf.nn.softmax(network(normalize(clips), training=False)["logits"])
 
     return tf.function(lambda clips: strategy.run(forward, args=(clips,)))
 

@@ -6,10 +6,13 @@ import pathlib
 import keras
 
 from spl_tf import files
+from spl_tf.data.dataset import ClipDataset
 from spl_tf.errors import UserError
+from spl_tf.labels.classes import require_same_classes
+from spl_tf.models.blocks import max_pool_policy
 
 FORMAT_VERSION = 1
-_WAY_OUT = "name the --model_dir of a finished training stage"
+_WAY_OUT = "name the --model_dir of a finished stage of spl_tf.train, or finish it with the same command"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +24,7 @@ class ClipInput:
       frame_stride: frames of the record from one drawn frame to the next.
       crop_size: height and width of the crop, pixels.
       short_side: short side of the frames the crop is cut from, pixels.
-      fps: frame rate of the record; 0 when its videos kept their own.
+      fps: frames per second of the record.
     """
 
     num_frames: int
@@ -69,36 +72,71 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
     """Loads a finished stage's network to run under a dtype policy.
 
     Raises:
-      UserError: the folder holds no finished stage, or its files are damaged.
+      UserError: the folder holds no finished stage, or its files are damaged or of
+        another version of this package.
     """
     folder = pathlib.Path(folder)
-    description = files.read_json(folder / "model.json", _WAY_OUT)
     path = folder / "folded.keras"
+    classes, clip_input, described = _read_description(folder / "model.json")
     if not path.is_file():
         raise UserError(f"{path} does not exist: {_WAY_OUT}")
     digest = files.sha256(path)
-    if digest != description["folded_sha256"]:
+    if digest != described:
         raise UserError(f"{path} is not the file {folder / 'model.json'} describes: train the stage again")
     return TrainedModel(
         network=with_precision(keras.models.load_model(path, compile=False), policy),
-        classes=tuple(description["classes"]),
-        clip_input=ClipInput(**description["clip_input"]),
+        classes=classes,
+        clip_input=clip_input,
         precision=policy,
         weights_hash=digest,
     )
+
+
+def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, str]:
+    """Classes, input and hash of the weights' file, as `model.json` has them."""
+    description = files.read_json(path, _WAY_OUT)
+    try:
+        version = description["format_version"]
+        if version == FORMAT_VERSION:
+            return (
+                tuple(description["classes"]),
+                ClipInput(**description["clip_input"]),
+                description["folded_sha256"],
+            )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not what spl_tf.train writes ({error!r}): {_WAY_OUT}") from error
+    raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: train the stage again")
+
+
+def require_fitting_data(trained: TrainedModel, model_dir: files.Path, dataset: ClipDataset) -> None:
+    """Refuses a data set that the network was not made for.
+
+    Raises:
+      UserError: other classes, or clips of another size or frame rate: the same crop
+        and stride would show a smaller part of the picture, or a longer time.
+    """
+    require_same_classes(trained.classes, str(model_dir), dataset.classes, dataset.folder)
+    clip_input = trained.clip_input
+    if (clip_input.short_side, clip_input.fps) != (dataset.short_side, dataset.fps):
+        raise UserError(
+            f"{model_dir} was trained on clips of {clip_input.short_side} pixels at {clip_input.fps:g} frames per "
+            f"second, those of {dataset.folder} have {dataset.short_side} pixels at {dataset.fps:g}: run spl_tf.shard "
+            f"with --short_side={clip_input.short_side} --fps={clip_input.fps:g}"
+        )
 
 
 def with_precision(network: keras.Model, policy: str) -> keras.Model:
     """The same network computing in another precision.
 
     Networks are stored in mixed precision; float32 replaces every layer's policy,
-    while bfloat16 and float16 keep pooling and head in float32.
+    while bfloat16 and float16 keep global pooling and head in float32.
     """
 
     def rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
         if policy != "float32" and layer.dtype_policy.name == "float32":
             return layer.__class__.from_config(layer.get_config())
-        return layer.__class__.from_config({**layer.get_config(), "dtype": policy})
+        of_layer = max_pool_policy(policy) if isinstance(layer, keras.layers.MaxPooling3D) else policy
+        return layer.__class__.from_config({**layer.get_config(), "dtype": of_layer})
 
     clone = keras.models.clone_model(network, clone_function=rebuild)
     clone.set_weights(network.get_weights())

@@ -8,6 +8,7 @@ more often than in the clips of all other queries.
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,13 @@ class QueryAgreement:
     chance: float
     p_value: float
     flagged: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The attributes by name; None for nan, which JSON cannot hold."""
+        values = dataclasses.asdict(self)
+        return {
+            name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()
+        }
 
 
 def query_agreement(

@@ -20,35 +20,29 @@ from spl_tf.files import TEMPORARY, atomic_path, read_json, write_json
 from spl_tf.labels import figures, sidecars
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import clips_per_class, count_pairs, noise_ratio, samples_cover_ratio
+from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, lists_predictions, open_predictions
 from spl_tf.labels.strategies import DISCARDED, STRATEGIES, TAKING_NUM_LABELS, LabelMap, require_strategy
 
 Path = str | os.PathLike
 
 FORMAT_VERSION = 1
 
-_PREDICT_AGAIN = "run spl_tf.predict again"
+_SUMMARY = "summary.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Predictions:
-    """A folder of prediction side-cars.
+class Summary:
+    """What training needs of `summary.json`.
 
     Attributes:
-      folder: where they are.
-      classes: ordered names of the N classes.
-      shards: name -> fingerprint, ids digest and number of records.
+      path: the file.
+      class_names: names of the labels' classes, in order.
+      fingerprints: shard name -> fingerprint of the shard that was labelled.
     """
 
-    folder: pathlib.Path
-    classes: tuple[str, ...]
-    shards: dict[str, sidecars.Header]
-
-    @property
-    def num_clips(self) -> int:
-        return sum(shard.records for shard in self.shards.values())
-
-    def path(self, shard: str) -> pathlib.Path:
-        return self.folder / f"{shard}.parquet"
+    path: pathlib.Path
+    class_names: tuple[str, ...]
+    fingerprints: dict[str, str]
 
 
 def assign_labels(
@@ -92,7 +86,7 @@ def assign_labels(
     predictions = open_predictions(predictions_dir)
     if output_dir.exists() and not output_dir.is_dir():
         raise UserError(f"{output_dir} is a file: choose a folder for the labels")
-    if (output_dir / "predictions.json").exists():
+    if lists_predictions(output_dir):
         raise UserError(f"{output_dir} holds predictions, which labels would overwrite: choose another output folder")
     stale = _stale_files(output_dir, predictions)
 
@@ -106,7 +100,7 @@ def assign_labels(
         usable, min_confidence = confusion, 0.0
 
     # From here on the folder is incomplete until its summary is back.
-    (output_dir / "summary.json").unlink(missing_ok=True)
+    (output_dir / _SUMMARY).unlink(missing_ok=True)
     for path in stale:
         path.unlink()
     kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
@@ -116,6 +110,7 @@ def assign_labels(
     figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
     figures.draw_long_tail(counts, label_map, output_dir / "long_tail.png")
 
+    queries = query_agreement(confusion, predictions.classes)
     kept = sum(kept_of_shard.values())
     summary = {
         "format_version": FORMAT_VERSION,
@@ -131,64 +126,51 @@ def assign_labels(
         "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
         "min_confidence": min_confidence,
         "source_classes": list(predictions.classes),
-        "flagged_queries": [row.name for row in query_agreement(confusion, predictions.classes) if row.flagged],
+        "query_agreement": [row.as_json() for row in queries],
+        "flagged_queries": [row.name for row in queries if row.flagged],
         "shards": {
             name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
             for name, shard in predictions.shards.items()
         },
     }
-    write_json(output_dir / "summary.json", summary)
+    write_json(output_dir / _SUMMARY, summary)
     return summary
 
 
-def open_predictions(folder: Path) -> Predictions:
-    """Reads `predictions.json` and checks it against the headers of all side-cars.
+def read_summary(folder: Path) -> Summary:
+    """Reads what `assign_labels` wrote last.
 
     Raises:
-      UserError: a file is missing, damaged, or not the one that `predictions.json` lists.
+      UserError: the folder holds no finished labels, or the summary is not ours or damaged.
     """
-    folder = pathlib.Path(folder)
-    index = folder / "predictions.json"
-    content = read_json(index, "run spl_tf.predict first")
+    path = pathlib.Path(folder) / _SUMMARY
+    content = read_json(path, "run spl_tf.label")
     try:
         version = content["format_version"]
-        classes = tuple(content["classes"])
-        shards = {
-            name: sidecars.Header(shard["records"], shard["fingerprint"], shard["ids_digest"])
-            for name, shard in content["shards"].items()
-        }
+        summary = Summary(
+            path,
+            tuple(content["class_names"]),
+            {name: shard["fingerprint"] for name, shard in content["shards"].items()},
+        )
     except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{index} is not what spl_tf.predict writes (lacks {error}): {_PREDICT_AGAIN}") from error
+        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
     if version != FORMAT_VERSION:
-        raise UserError(f"{index} has format version {version}, not {FORMAT_VERSION}: {_PREDICT_AGAIN}")
-
-    predictions = Predictions(folder, classes, shards)
-    missing = [predictions.path(name).name for name in shards if not predictions.path(name).is_file()]
-    if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise UserError(f"{folder} lacks {', '.join(missing[:3])}{more}, listed in predictions.json: {_PREDICT_AGAIN}")
-    for name, listed in shards.items():
-        header = sidecars.read_header(predictions.path(name), sidecars.PREDICTION, _PREDICT_AGAIN)
-        if header.records != listed.records:
-            raise UserError(
-                f"{predictions.path(name)} has {header.records} rows, {index} says {listed.records}: {_PREDICT_AGAIN}"
-            )
-        if header != listed:
-            raise UserError(f"{predictions.path(name)} is of another shard than {index} lists: {_PREDICT_AGAIN}")
-    if not predictions.num_clips:
-        raise UserError(f"{folder} holds predictions of no clips: nothing to label")
-    return predictions
+        raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
+    return summary
 
 
 def _stale_files(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
     """Label side-cars of an earlier run that this one will not overwrite.
 
     Raises:
-      UserError: a Parquet file in the folder is no label side-car, so not ours to remove.
+      UserError: a Parquet file in the folder is no label side-car, so not ours to remove,
+        or a prediction that would be overwritten.
     """
     stale = []
     for path in sorted(output_dir.glob("*.parquet")):
         if path.stem in predictions.shards:
+            if sidecars.holds_predictions(path):
+                raise UserError(f"{path} is a prediction, which labels would overwrite: choose another output folder")
             continue
         if not path.match(TEMPORARY):
             sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
@@ -206,13 +188,13 @@ def _batches(
         for name in ("weak", "teacher"):
             column = batch.column(name)
             if column.null_count:
-                raise UserError(f"{predictions.path(shard)} has empty cells in column {name}: {_PREDICT_AGAIN}")
+                raise UserError(f"{predictions.path(shard)} has empty cells in column {name}: {PREDICT_AGAIN}")
             ids[name] = column.to_numpy()
             if not 0 <= ids[name].min() <= ids[name].max() < len(predictions.classes):
                 row = int(np.flatnonzero((ids[name] < 0) | (ids[name] >= len(predictions.classes)))[0])
                 raise UserError(
                     f"{predictions.path(shard)} row {first_row + row} has the {name} class {ids[name][row]}, "
-                    f"but predictions.json lists {len(predictions.classes)} classes: {_PREDICT_AGAIN}"
+                    f"but predictions.json lists {len(predictions.classes)} classes: {PREDICT_AGAIN}"
                 )
         yield batch, ids["weak"], ids["teacher"]
         first_row += batch.num_rows

@@ -2,14 +2,16 @@
 
 A side-car carries the fingerprint of its shard and a digest of its clip ids, so that one of
 another shard, or of the shard before it was rebuilt, is an error and never a silent mix-up.
+That of predictions also says which model made it and how.
 """
 
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -34,11 +36,19 @@ _DICTIONARY = {"weak", "teacher", "label", "weight"}
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a side-car says about itself: rows, its shard's fingerprint, the digest of its clip ids."""
+    """What a side-car says about itself.
+
+    Attributes:
+      records: number of rows.
+      shard_fingerprint: of its shard.
+      ids_digest: of its clip ids.
+      made_by: model and settings that made it, by name; empty for labels.
+    """
 
     records: int
     shard_fingerprint: str
     ids_digest: str
+    made_by: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,31 +68,31 @@ def write_predictions(
     path: Path,
     *,
     clip_ids: Sequence[str],
-    weak: np.ndarray | Sequence[Sequence[int]],
+    weak: np.ndarray,
     teacher: np.ndarray,
     confidence: np.ndarray,
     shard_fingerprint: str,
+    made_by: Mapping[str, str | int] | None = None,
 ) -> None:
     """Writes the prediction side-car of one shard.
 
     Args:
       path: `P/<shard name>.parquet`.
       clip_ids: n ids in record order.
-      weak: int [n], or n lists of class ids for multi-label data.
+      weak: int [n], class the clip was queried for.
       teacher: int [n], predicted class.
       confidence: float [n], the teacher's probability of that class.
       shard_fingerprint: of the shard the clips were read from.
+      made_by: the teacher's weights and whatever else decides its predictions, by name.
     """
-    multi_label = len(weak) > 0 and np.ndim(weak[0]) > 0
-    schema = PREDICTION.set(1, pa.field("weak", pa.list_(pa.int32()))) if multi_label else PREDICTION
     columns = {
         "clip_id": list(clip_ids),
-        "weak": list(weak) if multi_label else np.asarray(weak, np.int32),
+        "weak": np.asarray(weak, np.int32),
         "teacher": np.asarray(teacher, np.int32),
         "confidence": np.asarray(confidence, np.float32),
     }
-    with _writer(path, schema, shard_fingerprint, ids_digest(clip_ids)) as writer:
-        writer.write_table(pa.table(columns, schema=schema), row_group_size=BATCH_ROWS)
+    with _writer(path, PREDICTION, shard_fingerprint, ids_digest(clip_ids), made_by) as writer:
+        writer.write_table(pa.table(columns, schema=PREDICTION), row_group_size=BATCH_ROWS)
 
 
 def write_labels(
@@ -115,7 +125,7 @@ def read_header(path: Path, schema: pa.Schema, way_out: str) -> Header:
       way_out: what the user can do when the file is no good, e.g. "run spl_tf.predict again".
 
     Raises:
-      UserError: the file is missing, damaged, multi-label, or has other columns.
+      UserError: the file is missing, damaged, or has other columns.
     """
     with _opened(path, way_out) as file:
         found = file.schema_arrow
@@ -123,13 +133,24 @@ def read_header(path: Path, schema: pa.Schema, way_out: str) -> Header:
         records = file.metadata.num_rows
     for field in schema:
         position = found.get_field_index(field.name)
-        if position >= 0 and pa.types.is_list(found.field(position).type):
-            raise UserError(f"{path} holds multi-label clips: they cannot be labelled by these strategies yet")
         if position < 0 or found.field(position).type != field.type:
             raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {way_out}")
     if not {b"shard_fingerprint", b"ids_digest"} <= metadata.keys():
         raise UserError(f"{path} does not say which shard it belongs to: {way_out}")
-    return Header(records, metadata[b"shard_fingerprint"].decode(), metadata[b"ids_digest"].decode())
+    return Header(
+        records,
+        metadata[b"shard_fingerprint"].decode(),
+        metadata[b"ids_digest"].decode(),
+        json.loads(metadata.get(b"made_by", b"{}")),
+    )
+
+
+def holds_predictions(path: Path) -> bool:
+    """Whether a file is a prediction side-car; False for one too damaged to tell."""
+    try:
+        return "teacher" in pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return False
 
 
 def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -147,7 +168,7 @@ def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterat
 
 
 def read_labels(
-    path: Path, *, shard_name: str, shard_fingerprint: str, ids_digest: str, num_records: int
+    path: Path, *, shard_name: str, shard_fingerprint: str, ids_digest: str, num_records: int, num_classes: int
 ) -> LabelColumn:
     """Reads the labels of one shard.
 
@@ -157,9 +178,11 @@ def read_labels(
       shard_fingerprint: of that shard.
       ids_digest: of that shard's clip ids.
       num_records: records in that shard.
+      num_classes: labels are below it.
 
     Raises:
-      UserError: the side-car is missing, damaged, or belongs to another shard.
+      UserError: the side-car is missing, damaged, belongs to another shard, or holds a
+        label that is no class.
     """
     name, way_out = pathlib.Path(path).name, "run spl_tf.label again"
     header = read_header(path, LABEL, way_out)
@@ -178,12 +201,26 @@ def read_labels(
         table = file.read(columns=["label", "weight"])
     if table["label"].null_count or table["weight"].null_count:
         raise UserError(f"{path} has empty cells: {way_out}")
-    return LabelColumn(table["label"].to_numpy(), table["weight"].to_numpy())
+    labels = table["label"].to_numpy()
+    if wrong := np.flatnonzero((labels < -1) | (labels >= num_classes)).tolist():
+        raise UserError(
+            f"{path} row {wrong[0]} has label {labels[wrong[0]]}, but there are {num_classes} classes: {way_out}"
+        )
+    return LabelColumn(labels, table["weight"].to_numpy())
 
 
 @contextlib.contextmanager
-def _writer(path: Path, schema: pa.Schema, shard_fingerprint: str, ids_digest: str) -> Iterator[pq.ParquetWriter]:
-    schema = schema.with_metadata({"shard_fingerprint": shard_fingerprint, "ids_digest": ids_digest})
+def _writer(
+    path: Path,
+    schema: pa.Schema,
+    shard_fingerprint: str,
+    ids_digest: str,
+    made_by: Mapping[str, str | int] | None = None,
+) -> Iterator[pq.ParquetWriter]:
+    metadata = {"shard_fingerprint": shard_fingerprint, "ids_digest": ids_digest}
+    if made_by is not None:
+        metadata["made_by"] = json.dumps(made_by)
+    schema = schema.with_metadata(metadata)
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(

@@ -120,9 +120,16 @@ def convolution(x, filters: int, kernel: Size, strides: Size, style: Style, name
 def max_pool(x, kernel: Size, strides: Size, style: Style, name: str):
     """Maximum over windows of `kernel`; zeros as padding are harmless after a ReLU."""
     x, keras_padding = _pad(x, kernel, strides, style, name)
-    # On CPU there is no float16 kernel; the maximum is the same in float32.
-    dtype = "float32" if keras.config.dtype_policy().compute_dtype == "float16" else None
+    dtype = max_pool_policy(keras.config.dtype_policy().name)
     return layers.MaxPooling3D(kernel, strides, padding=keras_padding, dtype=dtype, name=name)(x)
+
+
+def max_pool_policy(policy: str) -> str:
+    """Dtype policy of the max pooling in a network of a dtype policy.
+
+    On CPU there is no float16 kernel; the maximum is the same in float32.
+    """
+    return "float32" if policy == "mixed_float16" else policy
 
 
 def _pad(x, kernel: Size, strides: Size, style: Style, name: str):

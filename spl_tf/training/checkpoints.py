@@ -21,10 +21,18 @@ class Checkpoints:
     """Saves and restores a TrainingState in a folder."""
 
     def __init__(self, folder: pathlib.Path, state: TrainingState, keep: int = 2):
+        """Opens a folder.
+
+        Raises:
+          UserError: its list of checkpoints is damaged.
+        """
         self._folder = folder
         self._state = state
         self._checkpoint = state.as_checkpoint()
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+        try:
+            self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+        except ValueError as error:
+            raise UserError(f"{folder / 'checkpoint'} is damaged: delete {folder} to train from the start") from error
 
     @property
     def latest(self) -> str | None:
@@ -32,21 +40,25 @@ class Checkpoints:
         return self._manager.latest_checkpoint
 
     def restore_latest(self) -> bool:
-        """Restores the newest checkpoint, if there is one.
+        """Restores the newest checkpoint that can be read, if there is any at all.
 
         Raises:
-          UserError: the checkpoint is damaged or belongs to another network.
+          UserError: every checkpoint is damaged or belongs to another network.
         """
-        if self.latest is None:
-            return False
-        try:
-            self._checkpoint.restore(self.latest).assert_existing_objects_matched().assert_consumed()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
+        faults = []
+        for path in reversed(self._manager.checkpoints):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched().assert_consumed()
+            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+                faults.append(f"{path}: {_first_line(error)}")
+                print(f"checkpoint {faults[-1]}; trying the one before", flush=True)
+            else:
+                return True
+        if faults:
             raise UserError(
-                f"checkpoint {self.latest} can't be restored ({_first_line(error)}): "
-                f"delete {self._folder} to train from the start, or use another --model_dir"
-            ) from error
-        return True
+                f"no checkpoint can be restored ({faults[0]}): delete {self._folder} to train from the start"
+            )
+        return False
 
     def save(self) -> None:
         """Saves the state under its step.

@@ -11,6 +11,8 @@ from spl_tf.labels.classes import require_same_classes
 # Bindings that say where things lie or what is done around a run, not what it trains.
 _AROUND_A_RUN = (
     "recipe.",
+    "video_folder.",
+    "render_actions.",
     "predict_clips.",
     "evaluate_model.",
     "train_stage.train_shards",
@@ -55,7 +57,10 @@ def open_inputs(
     train = load_dataset(train_shards)
     classes = train.classes
     if labels_dir is not None:
-        summary = files.read_json(pathlib.Path(labels_dir) / "summary.json", "run spl_tf.label")
+        path = pathlib.Path(labels_dir) / "summary.json"
+        summary = files.read_json(path, "run spl_tf.label")
+        if not isinstance(summary, dict) or "class_names" not in summary:
+            raise UserError(f"{path} is no summary of labels: run spl_tf.label again")
         classes = tuple(summary["class_names"])
     validation = None
     if validation_shards is not None:
@@ -83,18 +88,21 @@ def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
 def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
     """Marks a folder as this run's.
 
+    A run that was stopped before its first checkpoint leaves nothing to lose, so its
+    folder is taken over.
+
     Raises:
       UserError: it holds another run; the first difference is named.
     """
     path = model_dir / "run.json"
-    if not path.exists():
+    if (model_dir / "checkpoints" / "checkpoint").exists():
+        known = files.read_json(path, f"delete {model_dir} and train again")
+        if difference := first_difference(known, identity):
+            raise UserError(
+                f"{model_dir} holds another run: {difference}; use another --model_dir, or delete it to train anew"
+            )
+    else:
         files.write_json(path, identity)
-        return
-    known = files.read_json(path, f"delete {model_dir} and train again")
-    if difference := first_difference(known, identity):
-        raise UserError(
-            f"{model_dir} holds another run: {difference}; use another --model_dir, or delete this one to train anew"
-        )
 
 
 def first_difference(known: dict[str, str], identity: dict[str, str]) -> str | None:

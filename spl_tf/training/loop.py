@@ -53,7 +53,7 @@ def run_loop(
     checkpoints: Checkpoints,
     progress: Progress,
     evaluate: Callable[[int], dict[str, float]],
-) -> dict[str, float]:
+) -> None:
     """Trains from `state.step` to the last step.
 
     Args:
@@ -65,14 +65,10 @@ def run_loop(
       progress: where numbers are shown.
       evaluate: step -> metrics of the validation split.
 
-    Returns:
-      Mean "loss" and "accuracy" over the last loop; empty when no step was left.
-
     Raises:
       Terminated: SIGTERM came; the state is saved.
       UserError: the loss stopped being finite; the last good checkpoint is named.
     """
-    last: dict[str, float] = {}
     loops_done = 0
     saved_at = looped_at = time.monotonic()
     with _sigterm_noted() as sigterm:
@@ -81,7 +77,9 @@ def run_loop(
             sums = {name: float(value) for name, value in train_steps(iterator, tf.constant(num_steps)).items()}
             step, loops_done = step + num_steps, loops_done + 1
             _require_finite(state, sums, num_steps, step, checkpoints)
-            last = progress.trained(step, num_steps, sums, float(state.optimizer.learning_rate))
+            means = progress.trained(step, num_steps, sums, float(state.optimizer.learning_rate))
+            state.loss.assign(means["loss"])
+            state.accuracy.assign(means["accuracy"])
             if plan.evaluation_due(step):
                 progress.evaluated(step, evaluate(step))
             now = time.monotonic()
@@ -92,7 +90,6 @@ def run_loop(
                 saved_at = time.monotonic()
             if sigterm.received:
                 raise Terminated(f"stopped at step {step}, saved as {checkpoints.latest}; the same command goes on")
-    return last
 
 
 def _require_finite(

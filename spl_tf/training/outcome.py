@@ -30,9 +30,13 @@ class Selection:
         """Notes an evaluation; keeps the weights when their top-1 beats every earlier step's."""
         history = [entry for entry in self.history() if entry["step"] < step]
         if self.best and all(metrics["top_1"] > entry["top_1"] for entry in history):
-            with files.atomic_path(self.folder / "best.weights.h5") as path:
+            with files.atomic_path(self._weights_path(step)) as path:
                 model.save_weights(path)
         files.write_json(self._history_path, [*history, {"step": step, **metrics}])
+        if self.best:
+            for path in self.folder.glob("best-*.weights.h5"):
+                if path != self._weights_path(self.step(step)):
+                    path.unlink()
 
     def history(self) -> list[dict]:
         """Every evaluation so far, oldest first."""
@@ -49,7 +53,10 @@ class Selection:
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model."""
         if self.best:
-            model.load_weights(self.folder / "best.weights.h5")
+            model.load_weights(self._weights_path(self.step(0)))
+
+    def _weights_path(self, step: int) -> pathlib.Path:
+        return self.folder / f"best-{step}.weights.h5"
 
     @property
     def _history_path(self) -> pathlib.Path:
@@ -82,8 +89,10 @@ def write_outcome(
     policy = keras.mixed_precision.dtype_policy()
     # Stored in mixed precision, which marks the layers that stay in float32 in any precision.
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    _, folded = build(True)
-    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        _, folded = build(True)
+    finally:
+        keras.mixed_precision.set_dtype_policy(policy)
     fold_into(network, folded)
     save_trained(model_dir, folded, classes, clip_input)
     configuration.write_operative_config(model_dir / "operative_config.gin")

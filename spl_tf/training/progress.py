@@ -37,6 +37,7 @@ class Progress:
         return self
 
     def __exit__(self, *exception) -> None:
+        self._print_headline("")
         self._bar.close()
         self._writer.close()
 
@@ -70,8 +71,14 @@ class Progress:
         self._loops += 1
         if self._loops == 2:  # The first loop built the graph, the second one was timed.
             remaining = self._bar.format_interval((self._bar.total - step) * seconds / num_steps)
-            self._bar.write(f"{self._headline}, about {remaining} to go")
+            self._print_headline(f", about {remaining} to go")
         return means
+
+    def _print_headline(self, time_to_finish: str) -> None:
+        """Once: with the expected time as soon as it is known, at the latest when the run ends."""
+        if self._headline:
+            self._bar.write(self._headline + time_to_finish)
+        self._headline = ""
 
     def evaluated(self, step: int, metrics: dict[str, float]) -> None:
         """Reports metrics of the validation split."""

@@ -3,6 +3,8 @@
 import gin
 import keras
 
+from spl_tf.errors import UserError
+
 
 @gin.configurable
 def warmup_cosine(
@@ -24,7 +26,12 @@ def warmup_cosine(
       warmup_start: the paper's 0.04.
       warmup_epochs: the paper's 10.
       final: the learning rate after the last step.
+
+    Raises:
+      UserError: `peak` is not above 0.
     """
+    if peak <= 0:
+        raise UserError(f"warmup_cosine.peak = {peak}: give a learning rate above 0")
     # At least one step of cosine: a smoke run may be shorter than its warm-up.
     warmup_steps = min(round(warmup_epochs * steps_per_epoch), total_steps - 1)
     if not warmup_steps:

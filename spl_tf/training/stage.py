@@ -11,6 +11,7 @@ import tensorflow as tf
 from spl_tf import files
 from spl_tf.data.pipeline import num_training_clips, training_clips
 from spl_tf.data.preprocessing import prepare_training
+from spl_tf.data.reading import readable
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
@@ -18,7 +19,7 @@ from spl_tf.inference.evaluate import score_videos, summarize
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.models.classifier import classifier
-from spl_tf.models.cost import gflops_per_clip
+from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.training.checkpoints import Checkpoints
@@ -40,6 +41,7 @@ def train_stage(
     labels_dir: files.Path | None = None,
     validation_shards: files.Path | None = None,
     init_weights: files.Path | None = None,
+    allow_unmatched: bool = False,
     epochs: float = gin.REQUIRED,
     batch_size: int = gin.REQUIRED,
     num_frames: int = 16,
@@ -70,6 +72,7 @@ def train_stage(
       labels_dir: label side-cars that replace the shards' own labels.
       validation_shards: evaluated every `evaluate_epochs`; never the test set.
       init_weights: `backbone.weights.h5` of an earlier stage; its head is not taken over.
+      allow_unmatched: take over what fits of `init_weights` and report the rest.
       epochs: passes over the kept clips.
       batch_size: clips a step, over all replicas and micro-batches.
       num_frames, frame_stride, crop_size: the network's input; the paper's are
@@ -97,11 +100,27 @@ def train_stage(
       Terminated: after SIGTERM, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
+    _require_positive(
+        batch_size=batch_size,
+        epochs=epochs,
+        num_frames=num_frames,
+        frame_stride=frame_stride,
+        crop_size=crop_size,
+        accumulation=accumulation,
+        evaluate_epochs=evaluate_epochs,
+        evaluation_views=evaluation_views,
+        steps_per_loop=steps_per_loop,
+    )
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
     if select not in ("last", "best"):
         raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
     if select == "best" and inputs.validation is None:
         raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
+    if crop_size > inputs.train.short_side:
+        raise UserError(
+            f"train_stage.crop_size = {crop_size} is larger than the short side of {inputs.train.folder}, "
+            f"{inputs.train.short_side} pixels"
+        )
     strategy = device_strategy()
     if batch_size % (strategy.num_replicas_in_sync * accumulation):
         raise UserError(
@@ -129,7 +148,7 @@ def train_stage(
     with strategy.scope():
         trunk, network = build()
         if inputs.init_weights is not None:
-            print(load_backbone_weights(trunk, inputs.init_weights))
+            print(load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched))
         state = create_state(
             network,
             optimizer(learning_rate=learning_rate(total_steps, steps_per_epoch)),
@@ -151,12 +170,13 @@ def train_stage(
         return metrics
 
     headline = (
-        f"{stage}: {network.count_params():,} parameters, "
+        f"{stage}: {num_parameters(network):,} parameters, "
         f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
         f"{len(inputs.classes)} classes, {clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
-    with Progress(model_dir / "logs", stage, headline, first_step, total_steps, batch_size) as progress:
-        trained = run_loop(
+    progress = Progress(model_dir / "logs", stage, headline, first_step, total_steps, batch_size)
+    with progress, readable(inputs.train.folder):
+        run_loop(
             state,
             LoopPlan(
                 total_steps,
@@ -184,7 +204,7 @@ def train_stage(
         "clips": clips,
         "precision": policy,
         "seconds": round(float(state.seconds.numpy()), 1),
-        "train": trained,
+        "train": {"loss": float(state.loss.numpy()), "accuracy": float(state.accuracy.numpy())},
         "evaluations": selection.history(),
         "selected_step": selection.step(total_steps),
     }
@@ -192,6 +212,13 @@ def train_stage(
         selection.load_into(network)
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, metrics)
     return metrics
+
+
+def _require_positive(**options: float) -> None:
+    """Refuses numbers that are none, or not above 0, before anything is written."""
+    for name, value in options.items():
+        if not isinstance(value, int | float) or value <= 0:
+            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
 
 
 def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:

@@ -62,6 +62,8 @@ class TrainingState:
       optimizer: with its slot variables built.
       step: steps done, int64.
       seconds: time spent on them over all sessions of the run, float64.
+      loss: mean of the last loop, kept for a session that finds no step left.
+      accuracy: likewise.
       average: moving average of the weights.
       loss_scale: for float16.
     """
@@ -70,12 +72,15 @@ class TrainingState:
     optimizer: keras.optimizers.Optimizer
     step: tf.Variable
     seconds: tf.Variable
+    loss: tf.Variable
+    accuracy: tf.Variable
     average: WeightAverage | None = None
     loss_scale: LossScale | None = None
 
     def as_checkpoint(self) -> tf.train.Checkpoint:
         # Keys are positional under Keras 3: right for resuming this very model, wrong for any other.
         parts = {"model": self.model, "optimizer": self.optimizer, "step": self.step, "seconds": self.seconds}
+        parts |= {"loss": self.loss, "accuracy": self.accuracy}
         if self.average is not None:
             parts["averages"] = tf.train.Checkpoint(values=self.average.averages)
         if self.loss_scale is not None:
@@ -99,6 +104,8 @@ def create_state(
         optimizer=optimizer,
         step=_counter(0, tf.int64),
         seconds=_counter(0.0, tf.float64),
+        loss=_counter(0.0, tf.float64),
+        accuracy=_counter(0.0, tf.float64),
         average=WeightAverage(model, average_decay) if average_decay else None,
         loss_scale=LossScale() if float16 else None,
     )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
+import gin
 import tensorflow as tf
 
 from spl_tf.training.state import TrainingState
@@ -42,6 +43,8 @@ def make_train_steps(
       "gradient_norm", "finite_steps" and "data_seconds".
     """
     model, optimizer = state.model, state.optimizer
+    # gin keeps its scopes per thread, and MirroredStrategy traces each replica in a thread of its own.
+    scope = gin.current_scope_str() or None
     optimizer._all_reduce_sum_gradients = lambda gradients: gradients  # Summed below, before clipping.
     share = 1.0 / (strategy.num_replicas_in_sync * accumulation)
 
@@ -63,7 +66,8 @@ def make_train_steps(
         return gradients, sums
 
     def replica_step(batch: Batch) -> dict[str, tf.Tensor]:
-        parts = [gradients_of(part) for part in _split(batch, accumulation)]
+        with gin.config_scope(scope):
+            parts = [gradients_of(part) for part in _split(batch, accumulation)]
         gradients = [tf.add_n(list(same)) for same in zip(*(gradients for gradients, _ in parts), strict=True)]
         context = tf.distribute.get_replica_context()
         # Here and not in the optimizer, so that clipping sees the gradient of the whole batch.

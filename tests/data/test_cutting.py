@@ -139,6 +139,12 @@ class CuttingTest(parameterized.TestCase, tf.test.TestCase):
         count = cutting.spool_clips(cut)
         self.assertEqual(list(cutting.read_spool(cut.spool, count)), list(cut_clips(cut.video, None, cut.clip_format)))
 
+    def test_a_worker_keeps_opencv_to_one_thread(self):
+        self.addCleanup(cv2.setNumThreads, cv2.getNumThreads())
+        cv2.setNumThreads(2)
+        cutting.spool_clips(Cut(self.video(100), None, ClipFormat(1.0, 25.0, 48, 90), str(self.folder / "spool")))
+        self.assertEqual(cv2.getNumThreads(), 1)
+
     def test_a_truncated_video_gives_the_clips_before_the_break_or_a_failure(self):
         whole = pathlib.Path(self.video(100).path).read_bytes()
         for share in (0.0, 0.1, 0.5, 0.9, 0.99):

@@ -35,6 +35,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         (video,) = self.read("video_id,path,query,start,end\nv7,one.mp4,archery,1.5,4\n", label_column="query")
         self.assertEqual((video.video_id, video.start_seconds, video.end_seconds), ("v7", 1.5, 4.0))
         self.assertEqual(video.queries, ("archery",))
+        self.assertTrue(video.id_is_given)
 
     def test_several_labels_are_separated_by_a_bar_unless_the_whole_is_a_class(self):
         videos = self.read("path,label,queries\none.mp4,playing piano|archery|archery,x|y\ntwo.mp4,a|b,\n")

@@ -13,11 +13,11 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data import shard_files
-from spl_tf.data.progress import locked
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.shards import summary, write_shards
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
+from spl_tf.files import locked
 
 ROOT = pathlib.Path(__file__).parents[2]
 CLASSES = ("grey", "noise", "bars")
@@ -134,14 +134,16 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "made with fps 10.0, not 5.0"):
             self.write(fps=5.0)
         # A killed run leaves half-written files too.
-        (self.output / ".web-00002-of-00004.123.tmp.tfrecord").write_bytes(b"half")
+        (self.output / ".host.123.tmp.web-00002-of-00004.tfrecord").write_bytes(b"half")
+        (self.output / ".notes.tmpl").write_text("not ours")
         first = next(self.output.glob("web-00000*"))
         written_at = first.stat().st_mtime_ns
         self.write()
         self.assertEqual(shard_bytes(self.output), whole)
         self.assertEqual(first.stat().st_mtime_ns, written_at)
         self.assertCountEqual(
-            [path.name for path in self.output.iterdir()], [*whole, "dataset.json", "rejected.csv", ".lock"]
+            [path.name for path in self.output.iterdir()],
+            [*whole, "dataset.json", "rejected.csv", ".lock", ".notes.tmpl"],
         )
 
     def test_a_finished_folder_is_not_touched_again(self):
@@ -180,7 +182,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self.write().num_clips, 1)
 
     def test_a_folder_in_use_is_refused(self):
-        with locked(self.output), self.assertRaisesRegex(UserError, "another run writes to"):
+        with locked(self.output, "labels"), self.assertRaisesRegex(UserError, "in use by another run.* for the shards"):
             self.write()
 
     def test_a_file_in_the_folders_place_is_refused(self):

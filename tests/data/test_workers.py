@@ -72,6 +72,9 @@ class WorkersTest(tf.test.TestCase):
         self.assertLen(list(results), 49)
         self.assertLen(os.listdir(marks), 50)
 
+    def test_a_job_without_a_time_limit_is_waited_for(self):
+        self.assertEqual(evaluate(["1", "2"], num_workers=1, seconds_per_job=float("inf")), [1, 2])
+
     def test_no_jobs_start_no_process(self):
         self.assertEqual(evaluate([]), [])
 

@@ -25,7 +25,7 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
         self.printed = io.StringIO()
         self.clock = 100.0  # Seconds.
 
-    def _run(self, identity=None, *, takes=0.0, error=None):
+    def _run(self, identity=None, *, takes=0.0, error=None, outputs=()):
         """One call whose action leaves a file `run<n>` and, on the clock, takes some seconds."""
 
         def action():
@@ -38,7 +38,7 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
 
         clock = mock.patch.object(steps.time, "monotonic", side_effect=lambda: self.clock)
         with contextlib.redirect_stdout(self.printed), clock:
-            return run_step(self.folder, IDENTITY if identity is None else identity, action)
+            return run_step(self.folder, IDENTITY if identity is None else identity, action, outputs=outputs)
 
     def _outputs(self):
         return sorted(path.name for path in self.folder.iterdir() if path.name != "step.json")
@@ -63,6 +63,15 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
         self._run(identity)
         self.assertEqual(self.runs, 2)
 
+    def test_a_step_whose_output_is_gone_runs_anew(self):
+        self._run(outputs=["run1"])
+        self._run(outputs=["run1"])
+        self.assertEqual(self.runs, 1)
+        (self.folder / "run1").rename(self.folder / "elsewhere")
+        self._run(outputs=["run1"])
+        self.assertEqual(self._outputs(), ["run2"])
+        self.assertEqual(self.printed.getvalue(), f"{self.folder}: run1 is missing; done anew\n")
+
     def test_an_interrupted_step_goes_on_in_its_folder_and_its_seconds_add_up(self):
         with self.assertRaises(KeyboardInterrupt):
             self._run(takes=2.0, error=KeyboardInterrupt())
@@ -85,7 +94,7 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
         def remove_a_little(folder, *arguments, **options):
             for path in pathlib.Path(folder).rglob("step.json"):
                 path.unlink()
-            raise KeyboardInterrupt
+                raise KeyboardInterrupt
 
         changed = IDENTITY | {"epochs": "4"}
         with mock.patch.object(shutil, "rmtree", remove_a_little), self.assertRaises(KeyboardInterrupt):

@@ -24,8 +24,15 @@ class VideoFolderTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(lists.target, self.folder / "target_train.csv")
         self.assertEqual(lists.web, self.folder / "web.csv")
         self.assertEqual(lists.test, self.folder / "other.csv")
-        self.assertEqual(lists.note, str(self.folder))
+        self.assertIsNone(lists.validation)
+        self.assertEqual(lists.note, f"videos of {self.folder}")
         self.assertFalse((self.folder / "videos").exists())
+
+    def test_a_validation_split_is_one_more_list(self):
+        lists = video_folder(self.folder, folder=self.folder, validation="other.csv")
+        self.assertEqual(lists.validation, self.folder / "other.csv")
+        with self.assertRaisesRegex(UserError, f"{self.folder / 'none.csv'} does not exist: set video_folder.folder"):
+            video_folder(self.folder, folder=self.folder, validation="none.csv")
 
     @parameterized.parameters("classes.txt", "target_train.csv", "web.csv", "test.csv")
     def test_a_missing_list_is_named_with_how_to_get_it(self, name):

@@ -1,5 +1,8 @@
 """A batch dealt out to the replicas and put together again."""
 
+import os
+from unittest import mock
+
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -19,6 +22,13 @@ class DistributionTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_one_process_shares_one_mirrored_strategy(self):
         self.assertIs(device_strategy("mirrored"), device_strategy("mirrored"))
+
+    def test_several_hosts_are_refused_until_they_are_supported(self):
+        with mock.patch.dict(os.environ, TF_CONFIG='{"cluster": {"worker": ["a:1", "b:1"]}}'):
+            device_strategy.__wrapped__.cache_clear()
+            self.addCleanup(device_strategy.__wrapped__.cache_clear)
+            with self.assertRaisesRegex(UserError, "unset TF_CONFIG"):
+                device_strategy("one_device")
 
     def test_unknown_names_are_refused(self):
         with self.assertRaisesRegex(UserError, "'miror' is none of auto, one_device, mirrored"):

@@ -63,6 +63,38 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "m holds another run: train_stage.epochs was 4 and is 5"):
             self._train(bindings=["train_stage.epochs = 5"])
 
+    def test_two_replicas_train_to_the_weights_of_one(self):
+        """Holds with dropout off and statistics over all replicas; float32."""
+        exact = ["train_stage.precision = 'float32'", "classifier.dropout = 0.0", "resnet3d.synchronized_bn = True"]
+        for name in ("one_device", "mirrored"):
+            self._train(name, bindings=[*exact, f"device_strategy.name = '{name}'", "train_stage.accumulation = 1"])
+        one, two = (_weights(self.folder / name / "backbone.weights.h5") for name in ("one_device", "mirrored"))
+        for name, values in one.items():
+            self.assertAllClose(values, two[name], atol=2e-4, rtol=2e-3, msg=name)
+
+    def test_a_run_stopped_before_its_first_checkpoint_gives_its_folder_away(self):
+        (self.folder / "m").mkdir()
+        (self.folder / "m" / "run.json").write_text('{"train_stage.epochs": "9"}')
+        self.assertEqual(self._train()["steps"], 12)
+
+    def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(self):
+        often = ["train_stage.checkpoint_seconds = 0", "train_stage.steps_per_loop = 3"]
+        self._train("whole", bindings=often)
+        self._train("damaged", bindings=often)
+        damaged = self.folder / "damaged"
+        (damaged / "finished.json").unlink()
+        (newest,) = damaged.glob("checkpoints/ckpt-12.data*")
+        newest.write_bytes(newest.read_bytes()[:100])
+        self._train("damaged", bindings=often)
+        whole, repaired = (_weights(self.folder / n / "backbone.weights.h5") for n in ("whole", "damaged"))
+        for name, values in whole.items():
+            self.assertAllEqual(values, repaired[name], name)
+        (damaged / "finished.json").unlink()
+        for path in damaged.glob("checkpoints/ckpt-*.data*"):
+            path.write_bytes(b"")
+        with self.assertRaisesRegex(UserError, "no checkpoint can be restored .*delete .*checkpoints"):
+            self._train("damaged", bindings=often)
+
     def test_equal_seeds_give_equal_weights_and_others_do_not(self):
         for name, seed in (("a", 0), ("b", 0), ("c", 1)):
             self._train(name, seed=seed)
@@ -101,7 +133,10 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         (["train_stage.select = 'first'"], {}, "select 'first' is neither"),
         (["train_stage.select = 'best'"], {}, "needs train_stage.validation_shards"),
         (["train_stage.batch_size = 5", "train_stage.accumulation = 2"], {}, "does not divide by 1 replicas x 2"),
-        (["train_stage.crop_size = 64"], {}, "crop_size"),
+        (["train_stage.crop_size = 64"], {}, "crop_size = 64 is larger than the short side .* 32 pixels"),
+        (["train_stage.batch_size = 0"], {}, "train_stage.batch_size = 0: give a number above 0"),
+        (["train_stage.epochs = '4'"], {}, "train_stage.epochs = '4': give a number above 0"),
+        (["warmup_cosine.peak = 0"], {}, "warmup_cosine.peak = 0"),
         ([], {"init_weights": "nowhere.h5"}, "nowhere.h5 does not exist"),
         ([], {"labels_dir": "nowhere"}, "summary.json does not exist: run spl_tf.label"),
     )

@@ -1,5 +1,6 @@
 """The training step against numpy, and two replicas against one."""
 
+import gin
 import keras
 import numpy as np
 import tensorflow as tf
@@ -126,6 +127,19 @@ class TrainStepsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sums["finite_steps"], 2)
         self.assertEqual(float(state.loss_scale.scale.numpy()), 2.0**14)
         self.assertTrue(all(np.isfinite(weight).all() for weight in state.model.get_weights()))
+
+    @parameterized.parameters(1, 2)
+    def test_the_loss_sees_the_bindings_of_its_stage_on_every_replica(self, replicas):
+        gin.bind_parameter("pretrain/softmax_cross_entropy.label_smoothing", 0.5)
+        with gin.config_scope("pretrain"):
+            _, smoothed = _train(1, replicas=replicas)
+        _, plain = _train(1, replicas=replicas)
+        logits = _batches(1)["clips"][0] @ np.random.default_rng(3).normal(size=(FEATURES, CLASSES))
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        weights, labels = _batches(1)["weights"][0], _batches(1)["labels"][0]
+        on_label = log_p[np.arange(BATCH), labels]
+        self.assertAllClose(plain["loss"], -np.sum(weights * on_label), rtol=1e-4)
+        self.assertAllClose(smoothed["loss"], -np.sum(weights * (on_label + log_p.mean(axis=1)) / 2), rtol=1e-4)
 
     def test_a_broken_gradient_is_counted_without_loss_scaling(self):
         broken = _batches(2)

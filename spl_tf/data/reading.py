@@ -1,0 +1,49 @@
+"""A record that can't be read, from TensorFlow's traceback to one line that names the data set."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from spl_tf.errors import UserError
+
+# What only our input pipelines contain. The name of the iterator's own operation says nothing:
+# TensorFlow also puts it under errors of a network that is fed by it.
+_OF_RECORDS = {
+    tf.errors.DataLossError: re.compile(r"record"),
+    tf.errors.NotFoundError: re.compile(r"\.tfrecord"),
+    tf.errors.InvalidArgumentError: re.compile(
+        r"DecodeAndCropJpeg|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records"
+    ),
+}
+_AROUND_THE_CAUSE = re.compile(r"\{\{.*?\}\} |Error in user-defined function .*? iterator: \S+ |\s*\[Op:.*")
+_NO_CAUSE = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
+
+
+@contextlib.contextmanager
+def readable(folder: str | os.PathLike) -> Iterator[None]:
+    """Turns TensorFlow's error about a damaged shard into the user's; all other errors pass.
+
+    Args:
+      folder: of the shards that are read inside the `with` block.
+
+    Raises:
+      UserError: a shard is gone, or a record damaged: its checksum, its content or a JPEG.
+    """
+    try:
+        yield
+    except tuple(_OF_RECORDS) as error:
+        if not any(isinstance(error, kind) and words.search(error.message) for kind, words in _OF_RECORDS.items()):
+            raise
+        raise UserError(
+            f"a record of {folder} can't be read ({_cause(error.message)}): "
+            f"python -m spl_tf.shard --verify={folder} names it"
+        ) from error
+
+
+def _cause(message: str) -> str:
+    """The line of TensorFlow's message that says what happened."""
+    lines = [line for line in message.splitlines() if line and not line.startswith(_NO_CAUSE)]
+    return _AROUND_THE_CAUSE.sub("", lines[0] if lines else message).strip()

@@ -1,0 +1,152 @@
+"""A folder of predictions: one side-car per shard, and `predictions.json`, written last, that lists them."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from spl_tf.errors import UserError
+from spl_tf.files import TEMPORARY, read_json, write_json
+from spl_tf.labels import sidecars
+
+Path = str | os.PathLike
+
+FORMAT_VERSION = 1
+PREDICT_AGAIN = "run spl_tf.predict again"
+
+_FILE_NAME = "predictions.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """What a folder of predictions holds, or is to hold.
+
+    Attributes:
+      folder: where the side-cars are.
+      classes: ordered names of the N classes.
+      shards: name -> what the header of its side-car says.
+    """
+
+    folder: pathlib.Path
+    classes: tuple[str, ...]
+    shards: dict[str, sidecars.Header]
+
+    @property
+    def num_clips(self) -> int:
+        return sum(shard.records for shard in self.shards.values())
+
+    def path(self, shard: str) -> pathlib.Path:
+        return self.folder / f"{shard}.parquet"
+
+
+def lists_predictions(folder: Path) -> bool:
+    """Whether a folder holds finished predictions."""
+    return (pathlib.Path(folder) / _FILE_NAME).exists()
+
+
+def write_index(predictions: Predictions, made_by: Mapping[str, str | int], **notes: Any) -> dict[str, Any]:
+    """Writes `predictions.json`, which makes the folder complete.
+
+    Args:
+      predictions: the folder; every shard's side-car is there.
+      made_by: model and settings, as in every side-car.
+      notes: further entries for the reader.
+
+    Returns:
+      its content.
+    """
+    content = {
+        "format_version": FORMAT_VERSION,
+        "classes": list(predictions.classes),
+        "num_clips": predictions.num_clips,
+        "made_by": dict(made_by),
+        **notes,
+        "shards": {
+            name: {"fingerprint": header.shard_fingerprint, "ids_digest": header.ids_digest, "records": header.records}
+            for name, header in predictions.shards.items()
+        },
+    }
+    write_json(predictions.folder / _FILE_NAME, content)
+    return content
+
+
+def remove_index(folder: Path) -> None:
+    """Marks a folder as incomplete."""
+    (pathlib.Path(folder) / _FILE_NAME).unlink(missing_ok=True)
+
+
+def finished_shards(predictions: Predictions) -> set[str]:
+    """Names of the shards whose side-car is there already.
+
+    Args:
+      predictions: what the folder is to hold.
+
+    Raises:
+      UserError: a file in the folder is damaged, is no prediction, belongs to another
+        shard, or was predicted by another model or with other settings.
+    """
+    folder = predictions.folder
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file: choose a folder for the predictions")
+    if (folder / "summary.json").exists():
+        raise UserError(f"{folder} holds labels, which predictions would overwrite: use another --output_dir")
+    finished = set()
+    for path in sorted(folder.glob("*.parquet")):
+        if path.match(TEMPORARY):
+            continue
+        wanted = predictions.shards.get(path.stem)
+        if wanted is None:
+            raise UserError(f"{path} belongs to no shard of this data set: use another --output_dir")
+        found = sidecars.read_header(path, sidecars.PREDICTION, "use another --output_dir, or delete the file")
+        if dataclasses.replace(found, made_by=wanted.made_by) != wanted:
+            raise UserError(f"{path} is of another shard of that name: use another --output_dir, or delete the file")
+        different = [name for name, value in wanted.made_by.items() if found.made_by.get(name) != value]
+        if different:
+            raise UserError(
+                f"{path} was predicted with another {different[0]}: use another --output_dir, or delete {folder}"
+            )
+        finished.add(path.stem)
+    return finished
+
+
+def open_predictions(folder: Path) -> Predictions:
+    """Reads `predictions.json` and checks it against the headers of all side-cars.
+
+    Raises:
+      UserError: a file is missing, damaged, or not the one that `predictions.json` lists.
+    """
+    folder = pathlib.Path(folder)
+    index = folder / _FILE_NAME
+    content = read_json(index, "run spl_tf.predict first")
+    try:
+        version = content["format_version"]
+        classes = tuple(content["classes"])
+        shards = {
+            name: sidecars.Header(
+                shard["records"], shard["fingerprint"], shard["ids_digest"], content.get("made_by", {})
+            )
+            for name, shard in content["shards"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{index} is not what spl_tf.predict writes (lacks {error}): {PREDICT_AGAIN}") from error
+    if version != FORMAT_VERSION:
+        raise UserError(f"{index} has format version {version}, not {FORMAT_VERSION}: {PREDICT_AGAIN}")
+
+    predictions = Predictions(folder, classes, shards)
+    missing = [predictions.path(name).name for name in shards if not predictions.path(name).is_file()]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise UserError(f"{folder} lacks {', '.join(missing[:3])}{more}, listed in {_FILE_NAME}: {PREDICT_AGAIN}")
+    for name, listed in shards.items():
+        path = predictions.path(name)
+        header = sidecars.read_header(path, sidecars.PREDICTION, PREDICT_AGAIN)
+        if header.records != listed.records:
+            raise UserError(f"{path} has {header.records} rows, {index} says {listed.records}: {PREDICT_AGAIN}")
+        if header.made_by != listed.made_by:
+            raise UserError(f"{path} was predicted otherwise than {index} says: {PREDICT_AGAIN}")
+        if header != listed:
+            raise UserError(f"{path} is of another shard than {index} lists: {PREDICT_AGAIN}")
+    if not predictions.num_clips:
+        raise UserError(f"{folder} holds predictions of no clips: nothing to label")
+    return predictions

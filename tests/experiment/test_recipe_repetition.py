@@ -1,0 +1,196 @@
+"""What a recipe does again after a change, with stages that only leave the files later ones look at."""
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import pathlib
+import shutil
+from unittest import mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command, files
+from spl_tf import recipe as recipe_command
+from spl_tf.data.dataset import load_dataset
+from spl_tf.data.record import clip_from_bytes
+from spl_tf.experiment import recipe as recipe_module
+from spl_tf.labels import assign, sidecars
+
+# All stages of strategies none and weak, in order.
+ALL = ["teacher", "predictions", "none/finetune", "none/test", "weak/pretrain", "weak/finetune", "weak/test"]
+TEACHER = np.arange(72) % 3
+
+_numbers = itertools.count()
+
+
+@dataclasses.dataclass
+class _FakeStages:
+    """Notes which stages are called; the weights of every call are others.
+
+    Attributes:
+      teacher: int [records of a shard or more], the predictions in every shard.
+      calls: folders below the seed's, with "seed1/" before those of seed 1.
+    """
+
+    teacher: np.ndarray
+    calls: list[str] = dataclasses.field(default_factory=list)
+
+    @contextlib.contextmanager
+    def in_place(self):
+        with (
+            mock.patch.multiple(
+                recipe_module, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
+            ),
+            mock.patch.object(recipe_module.gc, "collect"),  # No network is built, and a search takes a second.
+            mock.patch.multiple(assign.figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
+        ):
+            yield
+
+    def train(self, stage, folder, *, seed, **inputs):
+        self._note(folder)
+        for name in ("backbone.weights.h5", "folded.keras"):
+            files.write_text(folder / name, str(next(_numbers)))
+        return {"clips": 1}
+
+    def predict(self, model_dir, shards, output_dir):
+        self._note(output_dir)
+        dataset = load_dataset(shards)
+        index = {"format_version": 1, "classes": list(dataset.classes), "shards": {}}
+        for shard in dataset.shards:
+            clips = [clip_from_bytes(record) for record in tf.data.TFRecordDataset(shard.path).as_numpy_iterator()]
+            sidecars.write_predictions(
+                output_dir / f"{shard.name}.parquet",
+                clip_ids=[clip.clip_id for clip in clips],
+                weak=np.array([clip.labels[0] for clip in clips]),
+                teacher=self.teacher[: len(clips)],
+                confidence=np.ones(len(clips)),
+                shard_fingerprint=shard.fingerprint,
+            )
+            entry = {"fingerprint": shard.fingerprint, "ids_digest": shard.ids_digest, "records": shard.records}
+            index["shards"][shard.name] = entry
+        files.write_json(output_dir / "predictions.json", index | {"model": files.sha256(model_dir / "folded.keras")})
+        return {"num_clips": dataset.num_clips}
+
+    def evaluate(self, model_dir, shards, output_dir):
+        self._note(output_dir)
+        files.write_json(output_dir / "metrics.json", {})
+        return {"top_1": 0.5, "top_5": 1.0}
+
+    def _note(self, folder):
+        seed, *names = folder.parts[folder.parts.index("o") + 1 :]
+        self.calls.append("/".join(names if seed == "seed0" else [seed, *names]))
+
+
+@pytest.fixture(scope="module")
+def finished(recipe_bindings, run_recipe, tmp_path_factory):
+    """(folder, calls) of a finished run with strategies none, weak and spl, to be copied."""
+    folder = tmp_path_factory.mktemp("repetition") / "o"
+    fake = _FakeStages(TEACHER)
+    with fake.in_place():
+        run_recipe(folder, [*recipe_bindings, "recipe.strategies = ['none', 'weak', 'spl']"])
+    return folder, fake.calls
+
+
+class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_videos, recipe_bindings, run_recipe, file_states, finished):
+        self.videos, self.bindings, (self.finished, self.first_calls) = color_videos, recipe_bindings, finished
+        self.run_recipe, self.file_states = run_recipe, file_states
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        shutil.copytree(self.finished, self.folder / "o")
+        self.fake = _FakeStages(TEACHER)
+
+    def _calls(self, *bindings):
+        """The stages that a run calls."""
+        self.fake.calls.clear()
+        with self.fake.in_place():
+            self.run_recipe(self.folder / "o", [*self.bindings, *bindings])
+        return list(self.fake.calls)
+
+    def test_stages_follow_each_other_and_shared_ones_are_run_once(self):
+        self.assertEqual(self.first_calls, [*ALL, "spl/pretrain", "spl/finetune", "spl/test"])
+
+    @parameterized.parameters(
+        ("recipe.strategies = ['weak']", []),
+        ("recipe.strategies = ['none', 'weak', 'spl_b']", ["spl_b/pretrain", "spl_b/finetune", "spl_b/test"]),
+        ("recipe.seeds = [0, 1]", [f"seed1/{name}" for name in ALL]),
+        ("SGD.momentum = 0.8", ALL),
+        ("teacher/train_stage.epochs = 9", ["teacher", "predictions"]),  # The weak labels stay what they are.
+        ("predict_clips.num_views = 2", ["predictions"]),
+        ("pretrain/train_stage.epochs = 9", ["weak/pretrain", "weak/finetune", "weak/test"]),
+        ("finetune/train_stage.epochs = 9", ["none/finetune", "none/test", "weak/finetune", "weak/test"]),
+        ("evaluate_model.num_views = 2", ["none/test", "weak/test"]),
+        ("recipe.num_labels = 5", []),  # Neither is for these strategies.
+        ("recipe.min_confidence = 0.5", []),
+        ("train_stage.steps_per_loop = 5", []),
+        # The web set, from which its videos are kept out, and the labels stay what they are.
+        ("video_folder.validation = 'test.csv'", [name for name in ALL if name != "weak/pretrain"]),
+        ("video_folder.folder = '{moved}'", []),
+    )
+    def test_a_binding_redoes_what_it_changes_and_what_builds_on_that(self, binding, redone):
+        binding = binding.format(moved=shutil.copytree(self.videos, self.folder / "moved"))
+        self.assertEqual(self._calls(binding), redone)
+        self.assertEqual(self._calls(binding), [])
+
+    @parameterized.named_parameters(
+        ("of_most_clips", np.arange(72) % 2),
+        # Clips that change places leave every count as it was, but not the labels.
+        ("of_two_clips_that_change_places", TEACHER[[1, 0, *range(2, 72)]]),
+    )
+    def test_other_predictions_of_the_teacher_redo_what_is_trained_on_them(self, teacher):
+        self.fake.teacher = teacher
+        redone = self._calls("recipe.strategies = ['spl']", "teacher/train_stage.epochs = 9")
+        self.assertEqual(redone, ["teacher", "predictions", "spl/pretrain", "spl/finetune", "spl/test"])
+
+    def test_a_finished_run_is_left_as_it_is(self):
+        before = self.file_states(self.folder)
+        content = (self.folder / "o" / "results.csv").read_bytes()
+        self.assertEqual(self._calls("recipe.strategies = ['none', 'weak', 'spl']"), [])
+        after = self.file_states(self.folder)
+        different = {path for path in before | after if before.get(path) != after.get(path)}
+        self.assertLessEqual(different, {"o/results.csv"})
+        self.assertEqual((self.folder / "o" / "results.csv").read_bytes(), content)
+
+    def _call(self, output_dir, *arguments):
+        """(exit code, standard output, standard error) of the command on a file of the bindings."""
+        (self.folder / "tiny.gin").write_text("\n".join(self.bindings))
+        arguments = [f"--gin_file={self.folder / 'tiny.gin'}", f"--output_dir={output_dir}", *arguments]
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with self.fake.in_place(), contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            module = recipe_command
+            code = command.execute(module.main, module.FLAGS, module.__doc__, ["recipe", *arguments])
+        return code, stdout.getvalue(), stderr.getvalue()
+
+    def test_command_prints_the_table_and_exits_with_0(self):
+        code, printed, _ = self._call(self.folder / "o")
+        self.assertEqual(code, 0)
+        table = [line.split()[1] for line in printed.splitlines() if line.startswith("| ")]
+        self.assertEqual(table, ["strategy", "none", "weak"])
+
+    @parameterized.parameters(
+        ("recipe.strategies = ['none', 'spl_x']", "'spl_x'"),
+        ("recipe.min_confidence = 1.5", "min_confidence is 1.5"),
+        ("video_folder.folder = 'nowhere'", "nowhere/classes.txt does not exist: set video_folder.folder"),
+        ("recipe.seed = 1", "did you mean 'seeds'"),
+        ("recipe.seeds = 1", "recipe.seeds = 1: give a list"),
+        ("recipe.num_labels = 2", "num_labels"),
+        # These would not be part of a stage's identity.
+        ("pretrain/train_stage.init_weights = 'w.h5'", "train_stage.init_weights is set by the recipe itself"),
+        ("finetune/train_stage.validation_shards = 'v'", "train_stage.validation_shards is set by the recipe"),
+    )
+    def test_mistakes_are_one_line_and_exit_with_2_before_anything_is_trained(self, binding, message):
+        output_dir = self.folder / "new" / "o"
+        shutil.copytree(self.finished / "shards", output_dir / "shards")
+        binding = f"--gin_param={binding}"
+        code, _, complaint = self._call(output_dir, "--gin_param=recipe.strategies = ['spl_m']", binding)
+        self.assertEqual(code, 2)
+        self.assertIn(message, complaint)
+        self.assertLen(complaint.splitlines(), 1)
+        self.assertEqual(self.fake.calls, [])
