@@ -26,6 +26,7 @@ _FILE_ERRORS = {
     errno.EISDIR: "a folder is in the way of a file",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EIO: "the disk reports an error",
+    errno.ENOLCK: "the file system has no locks",
 }
 
 

@@ -172,16 +172,15 @@ def evaluation_clips(
     _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
     _check_at_least(1, num_views=num_views)
     positions = range(len(dataset.shards)) if shards is None else shards
-    chosen = [dataset.shards[position] for position in positions]
-    paths = tf.constant([shard.path for shard in chosen], tf.string)
-    total = sum(min(shard.records, rows_per_shard) for shard in chosen) * num_views
+    paths = tf.constant([dataset.shards[position].path for position in positions], tf.string)
+    total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions) * num_views
 
     def read_shard(path: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
         rows = tf.data.TFRecordDataset(path).take(rows_per_shard).enumerate()
-        return rows.map(lambda row, record: (shard, tf.cast(row, tf.int32), record))
-
-    def parse(shard: tf.Tensor, row: tf.Tensor, record: tf.Tensor) -> tuple:
-        return shard, row, vars(record_decoding.parse(record))
+        return rows.map(
+            lambda row, record: (shard, tf.cast(row, tf.int32), vars(record_decoding.parse(record))),
+            num_parallel_calls=tf.data.AUTOTUNE,
+        )
 
     def add_views(*row) -> tf.data.Dataset:
         return tf.data.Dataset.range(num_views, output_type=tf.int32).map(lambda view: (*row, view))
@@ -206,7 +205,7 @@ def evaluation_clips(
         }
 
     elements = tf.data.Dataset.from_tensor_slices((paths, tf.constant(list(positions), tf.int32)))
-    elements = elements.flat_map(read_shard).map(parse, num_parallel_calls=tf.data.AUTOTUNE).flat_map(add_views)
+    elements = elements.flat_map(read_shard).flat_map(add_views)
     elements = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that holds fewer or more records than it should is an error, not a silent loss.
     elements = elements.apply(tf.data.experimental.assert_cardinality(total))

@@ -18,8 +18,10 @@ _OF_RECORDS = {
         r"DecodeAndCropJpeg|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records"
     ),
 }
-_AROUND_THE_CAUSE = re.compile(r"\{\{.*?\}\} |Error in user-defined function .*? iterator: \S+ |\s*\[Op:.*")
-_NO_CAUSE = ("Graph execution error", "Detected at node", "<stack traces", " ", "\t")
+_AROUND_THE_CAUSE = re.compile(
+    r"^ *\(\d+\) [A-Z_]+: +|\{\{.*?\}\} |Error in user-defined function .*? iterator: \S+ |\s*\[Op:.*", re.MULTILINE
+)
+_NO_CAUSE = re.compile(r"\s|$|Graph execution error|Detected at node|<stack traces|\d+ root error")
 
 
 @contextlib.contextmanager
@@ -45,5 +47,5 @@ def readable(folder: str | os.PathLike) -> Iterator[None]:
 
 def _cause(message: str) -> str:
     """The line of TensorFlow's message that says what happened."""
-    lines = [line for line in message.splitlines() if line and not line.startswith(_NO_CAUSE)]
-    return _AROUND_THE_CAUSE.sub("", lines[0] if lines else message).strip()
+    lines = _AROUND_THE_CAUSE.sub("", message).splitlines()
+    return next((line for line in lines if not _NO_CAUSE.match(line)), message)

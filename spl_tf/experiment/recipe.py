@@ -1,9 +1,10 @@
 """Teacher, prediction, labels, pre-training, fine-tuning, evaluation: for every strategy and seed."""
 
+import contextlib
 import dataclasses
 import gc
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import gin
 import keras
@@ -20,7 +21,7 @@ from spl_tf.inference.predict import predict_clips
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.strategies import require_strategy
-from spl_tf.training.inputs import open_inputs, run_identity
+from spl_tf.training.inputs import digest, open_inputs, run_identity
 from spl_tf.training.stage import train_stage
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
@@ -70,6 +71,7 @@ def recipe(
     _check(strategies, seeds)
     output_dir = pathlib.Path(output_dir)
     lists = videos(output_dir / "videos")
+    _check_labels(len(read_classes(lists.classes)), num_labels, min_confidence)
     print(lists.note, flush=True)
     shards = _make_shards(lists, output_dir / "shards", fps, short_side, web_clip_seconds)
     results = []
@@ -79,16 +81,14 @@ def recipe(
             predictions = _predictions_of_teacher(output_dir / f"seed{seed}", shards, seed)
         for strategy in strategies:
             folder = output_dir / f"seed{seed}" / strategy
-            if strategy == "none":
-                results.append(_fine_tune(folder, shards, seed, strategy, None, None))
-                continue
-            labels = _labels(folder / "labels", predictions, strategy, num_labels, min_confidence)
-            pretrained = _train(
-                "pretrain", folder / "pretrain", seed, train_shards=shards.web, labels_dir=folder / "labels"
-            )
+            labels = pretrained = None
+            if strategy != "none":
+                labels = _labels(folder / "labels", predictions, strategy, num_labels, min_confidence)
+                pretrained = _train(
+                    "pretrain", folder / "pretrain", seed, train_shards=shards.web, labels_dir=folder / "labels"
+                )
             results.append(_fine_tune(folder, shards, seed, strategy, labels, pretrained))
             write_results(output_dir / "results.csv", results)
-    write_results(output_dir / "results.csv", results)
     print(f"\n{format_table(results)}\n\n{lists.note}\nruns: {output_dir / 'results.csv'}")
     return results
 
@@ -100,10 +100,21 @@ def _check(strategies: Sequence[str], seeds: Sequence[int]) -> None:
             require_strategy(strategy)
     if isinstance(seeds, int) or not seeds:
         raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
+    for name, values in (("strategies", strategies), ("seeds", seeds)):
+        if len(set(values)) < len(values):
+            raise UserError(f"recipe.{name} = {list(values)}: one of them is listed twice")
     for stage in configuration.STAGES:
         for name in _SET_BY_RECIPE:
             if f"train_stage.{name}" in configuration.stage_bindings(stage):
                 raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
+
+
+def _check_labels(num_classes: int, num_labels: int | None, min_confidence: float) -> None:
+    """Likewise, as soon as the number of classes is known."""
+    if num_labels is not None and not num_classes <= num_labels <= num_classes**2:
+        raise UserError(f"recipe.num_labels = {num_labels}: give {num_classes} to {num_classes**2}")
+    if not 0.0 <= min_confidence <= 1.0:
+        raise UserError(f"recipe.min_confidence = {min_confidence}: give 0 to 1")
 
 
 def _make_shards(
@@ -142,13 +153,13 @@ def _make_shards(
 
 def _predictions_of_teacher(folder: pathlib.Path, shards: ShardFolders, seed: int) -> pathlib.Path:
     _train("teacher", folder / "teacher", seed, train_shards=shards.target, validation_shards=shards.validation)
-    identity = _inference_identity("predict_clips", folder / "teacher", shards.web)
+    identity = _inference_identity("teacher", "predict_clips", folder / "teacher", shards.web)
 
     def action() -> Json:
-        return {"clips": predict_clips(folder / "teacher", shards.web, folder / "predictions")["num_clips"]}
+        with gin.config_scope("teacher"), _networks_forgotten():
+            return {"clips": predict_clips(folder / "teacher", shards.web, folder / "predictions")["num_clips"]}
 
     run_step(folder / "predictions", identity, action, outputs=["predictions.json"])
-    _forget_networks()
     return folder / "predictions"
 
 
@@ -181,11 +192,10 @@ def _train(stage: str, folder: pathlib.Path, seed: int, **inputs: files.Path | N
         identity = run_identity(stage, seed, open_inputs(**opened))
 
         def action() -> Json:
-            return {"clips": train_stage(stage, folder, seed=seed, **inputs)["clips"]}
+            with _networks_forgotten():
+                return {"clips": train_stage(stage, folder, seed=seed, **inputs)["clips"]}
 
-        result = run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"])
-    _forget_networks()
-    return result
+        return run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"])
 
 
 def _fine_tune(
@@ -201,14 +211,14 @@ def _fine_tune(
     if pretrained is not None:
         inputs["init_weights"] = folder / "pretrain" / "backbone.weights.h5"
     tuned = _train("finetune", folder / "finetune", seed, **inputs)
-    identity = _inference_identity("evaluate_model", folder / "finetune", shards.test)
+    identity = _inference_identity("finetune", "evaluate_model", folder / "finetune", shards.test)
 
     def action() -> Json:
-        metrics = evaluate_model(folder / "finetune", shards.test, folder / "test")
+        with gin.config_scope("finetune"), _networks_forgotten():
+            metrics = evaluate_model(folder / "finetune", shards.test, folder / "test")
         return {"top_1": metrics["top_1"], "top_5": metrics["top_5"]}
 
     tested = run_step(folder / "test", identity, action, outputs=["metrics.json"])
-    _forget_networks()
     print(f"{strategy}, seed {seed}: top-1 {100 * tested['top_1']:.1f} %", flush=True)
     return Result(
         strategy=strategy,
@@ -223,14 +233,15 @@ def _fine_tune(
     )
 
 
-def _inference_identity(configurable: str, model_dir: pathlib.Path, shards: pathlib.Path) -> dict[str, str]:
-    bindings = configuration.stage_bindings("")
+def _inference_identity(stage: str, configurable: str, model_dir: pathlib.Path, shards: pathlib.Path) -> dict[str, str]:
+    bindings = configuration.stage_bindings(stage)
     identity = {name: value for name, value in bindings.items() if name.startswith(f"{configurable}.")}
-    fingerprints = " ".join(shard.fingerprint[:16] for shard in load_dataset(shards).shards)
-    return identity | {"model": files.sha256(model_dir / "folded.keras"), "shards": fingerprints}
+    return identity | {"model": files.sha256(model_dir / "folded.keras"), "shards": digest(load_dataset(shards))}
 
 
-def _forget_networks() -> None:
+@contextlib.contextmanager
+def _networks_forgotten() -> Iterator[None]:
     """A process that trains many networks would keep the graphs of all of them."""
+    yield
     keras.utils.clear_session(free_memory=False)
     gc.collect()

@@ -88,6 +88,8 @@ def predict_clips(
         num_views=num_views,
     )
     notes = {"model_dir": str(model_dir)}
+    if not missing and predictions.lists_predictions(wanted.folder):
+        return predictions.read_index(wanted.folder)
     if trained.precision != "float32":
         notes["agreement_with_float32"] = _agreement_with_float32(trained, dataset, strategy, score)
     if missing:

@@ -147,11 +147,8 @@ def read_summary(folder: Path) -> Summary:
     content = read_json(path, "run spl_tf.label")
     try:
         version = content["format_version"]
-        summary = Summary(
-            path,
-            tuple(content["class_names"]),
-            {name: shard["fingerprint"] for name, shard in content["shards"].items()},
-        )
+        fingerprints = {name: shard["fingerprint"] for name, shard in content["shards"].items()}
+        summary = Summary(path, tuple(content["class_names"]), fingerprints)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
     if version != FORMAT_VERSION:

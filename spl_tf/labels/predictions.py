@@ -71,6 +71,11 @@ def write_index(predictions: Predictions, made_by: Mapping[str, str | int], **no
     return content
 
 
+def read_index(folder: Path) -> dict[str, Any]:
+    """The content of `predictions.json`; what it says is checked by `open_predictions`."""
+    return read_json(pathlib.Path(folder) / _FILE_NAME, "run spl_tf.predict first")
+
+
 def remove_index(folder: Path) -> None:
     """Marks a folder as incomplete."""
     (pathlib.Path(folder) / _FILE_NAME).unlink(missing_ok=True)
@@ -118,7 +123,7 @@ def open_predictions(folder: Path) -> Predictions:
     """
     folder = pathlib.Path(folder)
     index = folder / _FILE_NAME
-    content = read_json(index, "run spl_tf.predict first")
+    content = read_index(folder)
     try:
         version = content["format_version"]
         classes = tuple(content["classes"])

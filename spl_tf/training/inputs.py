@@ -6,6 +6,7 @@ import pathlib
 from spl_tf import configuration, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
+from spl_tf.labels.assign import read_summary
 from spl_tf.labels.classes import require_same_classes
 
 # Bindings that say where things lie or what is done around a run, not what it trains.
@@ -57,11 +58,7 @@ def open_inputs(
     train = load_dataset(train_shards)
     classes = train.classes
     if labels_dir is not None:
-        path = pathlib.Path(labels_dir) / "summary.json"
-        summary = files.read_json(path, "run spl_tf.label")
-        if not isinstance(summary, dict) or "class_names" not in summary:
-            raise UserError(f"{path} is no summary of labels: run spl_tf.label again")
-        classes = tuple(summary["class_names"])
+        classes = tuple(read_summary(labels_dir).class_names)
     validation = None
     if validation_shards is not None:
         validation = load_dataset(validation_shards)
@@ -75,11 +72,15 @@ def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
     """Configuration and inputs of a run as flat text; equal identities train to equal weights."""
     bindings = configuration.stage_bindings(stage)
     identity = {name: value for name, value in bindings.items() if not name.startswith(_AROUND_A_RUN)}
-    identity |= {"stage": stage, "seed": str(seed), "training shards": _digest(inputs.train)}
+    identity |= {"stage": stage, "seed": str(seed), "training shards": digest(inputs.train)}
     if inputs.validation is not None:
-        identity["validation shards"] = _digest(inputs.validation)
+        identity["validation shards"] = digest(inputs.validation)
     if inputs.labels_dir is not None:
-        identity["labels"] = files.sha256(inputs.labels_dir / "summary.json")
+        # Not the summary: it also tells of the teacher, which labels such as the weak ones don't depend on.
+        identity["label classes"] = ", ".join(inputs.classes)
+        identity["labels"] = " ".join(
+            files.sha256(path)[:16] for path in sorted(inputs.labels_dir.glob("*.parquet")) if path.name[0] != "."
+        )
     if inputs.init_weights is not None:
         identity["initial weights"] = files.sha256(inputs.init_weights)
     return identity
@@ -95,7 +96,7 @@ def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
       UserError: it holds another run; the first difference is named.
     """
     path = model_dir / "run.json"
-    if (model_dir / "checkpoints" / "checkpoint").exists():
+    if (model_dir / "checkpoints" / "checkpoint").exists() or (model_dir / "finished.json").exists():
         known = files.read_json(path, f"delete {model_dir} and train again")
         if difference := first_difference(known, identity):
             raise UserError(
@@ -114,7 +115,8 @@ def first_difference(known: dict[str, str], identity: dict[str, str]) -> str | N
     return None
 
 
-def _digest(dataset: ClipDataset) -> str:
+def digest(dataset: ClipDataset) -> str:
+    """The content of a data set on one line."""
     return " ".join(shard.fingerprint[:16] for shard in dataset.shards)
 
 

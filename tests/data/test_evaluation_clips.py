@@ -1,11 +1,13 @@
 import collections
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.data import record_decoding
 from spl_tf.data.pipeline import evaluation_clips
 from spl_tf.errors import UserError
 
@@ -69,6 +71,25 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(stream["clip_id"].tolist()[:2], [b"clip9", b"clip10"])
         self.assertEmpty(list(evaluation_clips(dataset, shards=[1], **OPTIONS)))
         self.assertEmpty(list(evaluation_clips(dataset, shards=[], **OPTIONS)))
+
+    def test_first_rows_of_each_shard_can_be_read_alone(self):
+        stream = self._stream(self._dataset(), shards=[0, 1, 3], rows_per_shard=2, num_views=2)
+        self.assertAllEqual(stream["shard"], [0] * 4 + [3] * 4)
+        self.assertAllEqual(stream["row"], [0, 0, 1, 1] * 2)
+        self.assertAllEqual(stream["weights"], [1] * 8)
+
+    def test_a_record_is_parsed_once_for_all_its_views(self):
+        parsed = []
+
+        def parse(serialized):
+            parsed_clip = record_decoding_parse(serialized)
+            tf.py_function(lambda clip_id: parsed.append(clip_id.numpy()), [parsed_clip.clip_id], [])
+            return parsed_clip
+
+        record_decoding_parse = record_decoding.parse
+        with mock.patch.object(record_decoding, "parse", parse):
+            self._stream(self._dataset(), num_views=3)
+        self.assertCountEqual(parsed, [b"clip%d" % index for index in range(15)])
 
     def test_two_replicas_see_every_clip_once(self):
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from spl_tf.data.pipeline import num_training_clips, training_clips
 from spl_tf.errors import UserError
+from spl_tf.files import write_json
 from spl_tf.labels.sidecars import write_labels
 
 OPTIONS = {"batch_size": 4, "seed": 3, "num_frames": 3, "frame_stride": 2, "crop_size": 16, "block_shards": 1}
@@ -46,6 +47,9 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
                 weights=np.asarray(weights)[rows],
                 shard_fingerprint=shard.fingerprint,
             )
+        shards = {shard.name: {"fingerprint": shard.fingerprint} for shard in dataset.shards}
+        classes = [str(label) for label in range(max(labels) + 1)]
+        write_json(folder / "summary.json", {"format_version": 1, "class_names": classes, "shards": shards})
         return folder
 
     def _assert_same(self, first, second):
@@ -190,25 +194,24 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_gin_scopes_configure_each_stage(self):
         gin.parse_config("""
-            training_clips.frame_stride = 1
-            training_clips.crop_size = 8
-            teacher/training_clips.num_frames = 2
-            pretrain/training_clips.num_frames = 5
+            training_clips.block_shards = 1
+            teacher/training_clips.color_jitter = False
+            pretrain/training_clips.brightness = 0.0
         """)
-        for scope, expected in (("teacher", 2), ("pretrain", 5)):
+        for scope, neutral in (("teacher", True), ("pretrain", False)):
             with gin.config_scope(scope):
-                clips = training_clips(self._dataset(), batch_size=3, seed=0)
-            self.assertEqual(clips.element_spec["clips"].shape, [3, expected, 8, 8, 3])
+                color = next(training_clips(self._dataset(), **OPTIONS).as_numpy_iterator())["color"]
+            self.assertAllEqual(color[:, 0], np.zeros(4))
+            self.assertEqual(np.all(color[:, 1] == 1), neutral)
 
-    def test_foreign_and_missing_side_cars_are_refused(self):
-        dataset = self._dataset()
-        folder = self._labels(dataset, np.zeros(15))
-        rebuilt = [dataclasses.replace(shard, fingerprint="other") for shard in dataset.shards]
-        with self.assertRaisesRegex(UserError, r"web-00000-of-00003.parquet.*fingerprint"):
-            training_clips(dataclasses.replace(dataset, shards=tuple(rebuilt)), folder, **OPTIONS)
-        (folder / "web-00002-of-00003.parquet").unlink()
-        with self.assertRaisesRegex(UserError, "web-00002-of-00003.parquet"):
-            num_training_clips(dataset, folder)
+    @parameterized.parameters("num_frames = 2", "seed = 1", "batch_size = 2", "start_step = 1", "num_hosts = 2")
+    def test_what_the_stage_sets_itself_is_no_gin_parameter(self, binding):
+        with self.assertRaisesRegex(ValueError, "training_clips"):
+            gin.parse_config(f"training_clips.{binding}")
+
+    def test_evaluation_is_not_configurable(self):
+        with self.assertRaisesRegex(ValueError, "evaluation_clips"):
+            gin.parse_config("evaluation_clips.num_views = 3")
 
     def test_mistakes_are_named_before_training(self):
         dataset = self._dataset()

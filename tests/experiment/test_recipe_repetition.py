@@ -176,10 +176,12 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(
         ("recipe.strategies = ['none', 'spl_x']", "'spl_x'"),
-        ("recipe.min_confidence = 1.5", "min_confidence is 1.5"),
+        ("recipe.min_confidence = 1.5", "min_confidence = 1.5"),
         ("video_folder.folder = 'nowhere'", "nowhere/classes.txt does not exist: set video_folder.folder"),
         ("recipe.seed = 1", "did you mean 'seeds'"),
         ("recipe.seeds = 1", "recipe.seeds = 1: give a list"),
+        ("recipe.seeds = [0, 1, 0]", "recipe.seeds"),  # The table would take them for three seeds.
+        ("recipe.strategies = ['weak', 'weak']", "recipe.strategies"),
         ("recipe.num_labels = 2", "num_labels"),
         # These would not be part of a stage's identity.
         ("pretrain/train_stage.init_weights = 'w.h5'", "train_stage.init_weights is set by the recipe itself"),

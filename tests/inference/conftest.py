@@ -68,18 +68,17 @@ def records_by_hand():
 
 
 def _rewrite_shards(shards, folder, change=None, **entries):
-    """Copies a folder of shards with other `dataset.json` entries and, by `change`, other clips in its first shard."""
+    """Copies a folder of shards with other `dataset.json` entries and, by `change`, other clips in every shard."""
     shutil.copytree(shards, folder)
     description = json.loads((folder / "dataset.json").read_text()) | entries
-    if change is not None:
-        path = folder / f"{description['shards'][0]['name']}.tfrecord"
+    for shard in description["shards"] if change else ():
+        path = folder / f"{shard['name']}.tfrecord"
         clips = change([clip_from_bytes(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()])
         with tf.io.TFRecordWriter(str(path)) as writer:
             for clip in clips:
                 writer.write(clip_to_bytes(clip))
         digest = ids_digest([clip.clip_id for clip in clips])
-        written = {"bytes": path.stat().st_size, "fingerprint": files.sha256(path), "ids_digest": digest}
-        description["shards"][0] |= written
+        shard |= {"bytes": path.stat().st_size, "fingerprint": files.sha256(path), "ids_digest": digest}
     (folder / "dataset.json").write_text(json.dumps(description))
     return folder
 

@@ -14,9 +14,10 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import configuration, files
+from spl_tf import command, configuration, files
+from spl_tf import label as label_command
+from spl_tf import predict as predict_command
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.record import clip_from_bytes
 from spl_tf.errors import UserError
 from spl_tf.inference.predict import predict_clips
 from spl_tf.inference.trained_model import load_trained, save_trained
@@ -87,9 +88,9 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         index = json.loads((self.predicted_dir / "predictions.json").read_text())
         self.assertEqual(index["classes"], ["red", "green", "blue"])
         self.assertEqual(index["num_clips"], 72)
-        self.assertEqual(index["precision"], "float32")
-        self.assertEqual((index["num_frames"], index["frame_stride"], index["num_views"]), (4, 2, 1))
-        self.assertEqual(index["model"]["weights_sha256"], files.sha256(self.trained_dir / "folded.keras"))
+        made_by = {"model": files.sha256(self.trained_dir / "folded.keras"), "precision": "float32", "num_frames": 4}
+        self.assertEqual(index["made_by"], made_by | {"frame_stride": 2, "crop_size": 28, "num_views": 1})
+        self.assertNotIn("agreement_with_float32", index)
         for name, shard in index["shards"].items():
             self.assertEqual(shard["fingerprint"], files.sha256(self.web / f"{name}.tfrecord"))
             clip_ids = pq.read_table(self.predicted_dir / f"{name}.parquet")["clip_id"].to_pylist()
@@ -101,7 +102,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         before = _states(folder)
         missing = sorted(before)[1]
         (folder / missing).unlink()
-        self._predict(folder, batch_size=5)
+        self._predict(folder)
         after = _states(folder)
         self.assertEqual([name for name in after if after[name] != before[name]], [missing])
         self.assertEqual(after[missing][2], before[missing][2])
@@ -127,7 +128,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             self._predict(folder)
         first = _states(folder)
         self.assertLen(first, 1)
-        self.assertFalse((folder / "predictions.json").exists())
+        self.assertEqual([path.name for path in folder.iterdir()], list(first))
         with self.assertRaisesRegex(UserError, r"predictions.json does not exist: run spl_tf.predict"):
             assign_labels(folder, "spl", self.folder / "labels")
         self._predict(folder)
@@ -149,16 +150,19 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         folder = self._copy_of_predictions()
         next(folder.glob("*.parquet")).unlink()
         before = _states(folder)
-        with self.assertRaisesRegex(UserError, f"holds predictions with {message}: use another --output_dir"):
+        with self.assertRaisesRegex(UserError, f"parquet was predicted with {message}: use another --output_dir"):
             self._predict(folder, **options)
         self.assertEqual(_states(folder), before)
 
-    def test_predictions_of_another_model_are_not_mixed(self):
+    @parameterized.parameters(True, False)
+    def test_predictions_of_another_model_are_not_mixed(self, finished):
         folder = self._copy_of_predictions()
+        if not finished:  # The side-cars alone say who made them.
+            (folder / "predictions.json").unlink()
         trained = load_trained(self.trained_dir)
         trained.network.set_weights([2 * weight for weight in trained.network.get_weights()])
         save_trained(self.folder / "other", trained.network, trained.classes, trained.clip_input)
-        with self.assertRaisesRegex(UserError, "holds predictions with another model: use another --output_dir"):
+        with self.assertRaisesRegex(UserError, "parquet was predicted with another model: use another --output_dir"):
             self._predict(folder, model_dir=self.folder / "other")
 
     def test_low_precision_on_two_replicas_predicts_alike_and_says_so(self):
@@ -166,26 +170,75 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             index = self._predict(self.folder / "p", precision="bfloat16", batch_size=6)
-        self.assertEqual(index["precision"], "mixed_bfloat16")
-        self.assertRegex(printed.getvalue(), r"mixed_bfloat16 predicts the class of float32 on \d+ of 36 clips")
+        self.assertEqual(index["made_by"]["precision"], "mixed_bfloat16")
+        agreement = index["agreement_with_float32"]
+        self.assertEqual(agreement["compared"], 33)  # 11 of each of the three shards.
+        self.assertIn(f"mixed_bfloat16 predicts the class of float32 on {agreement['equal']} of 33", printed.getvalue())
+        equal = []
+        for path in sorted(self.predicted_dir.glob("*.parquet")):
+            low, exact = (pq.read_table(folder / path.name) for folder in (self.folder / "p", self.predicted_dir))
+            equal += np.equal(low["teacher"][:11], exact["teacher"][:11]).tolist()
+        self.assertEqual(agreement["equal"], sum(equal))
         for name in _states(self.predicted_dir):
             low, exact = (pq.read_table(folder / name) for folder in (self.folder / "p", self.predicted_dir))
             self.assertEqual(low["clip_id"], exact["clip_id"])
             self.assertEqual(low["weak"], exact["weak"])
             self.assertAllClose(low["confidence"].to_numpy(), exact["confidence"].to_numpy(), atol=0.1)
 
-    def test_weak_of_multi_label_clips_is_the_list_of_their_labels(self):
-        def add_label(clips):
-            clips[2].labels.append((clips[2].labels[0] + 1) % 3)
-            return clips
+    def test_multi_label_clips_are_refused_before_they_are_predicted(self):
+        shards = self.rewrite_shards(self.web, self.folder / "web", multi_label=True)
+        with self.assertRaisesRegex(UserError, "web is multi-label: its clips can't be labelled from predictions yet"):
+            self._predict(self.folder / "p", shards=shards)
+        self.assertFalse((self.folder / "p").exists())
 
-        shards = self.rewrite_shards(self.web, self.folder / "web", add_label, multi_label=True)
-        self._predict(self.folder / "p", shards=shards)
-        shard = load_dataset(shards).shards[0]
-        labels = [clip_from_bytes(r).labels for r in tf.data.TFRecordDataset(shard.path).as_numpy_iterator()]
-        self.assertLen(labels[2], 2)
-        table = pq.read_table(self.folder / "p" / f"{shard.name}.parquet")
-        self.assertEqual(table["weak"].to_pylist(), labels)
+    def test_an_index_of_earlier_predictions_is_gone_while_others_are_made(self):
+        folder = self._copy_of_predictions()
+        next(folder.glob("*.parquet")).unlink()
+        with (
+            mock.patch.object(sidecars, "write_predictions", side_effect=_Stopped),
+            self.assertRaises(_Stopped),
+        ):
+            self._predict(folder)
+        self.assertFalse((folder / "predictions.json").exists())
+
+    def test_folders_of_labels_and_of_predictions_are_not_taken_for_each_other(self):
+        labels = self.folder / "labels"
+        assign_labels(self.predicted_dir, "spl_b", labels)
+        before = _states(labels)
+        folders = [f"--model_dir={self.trained_dir}", f"--shards={self.web}"]
+        complaint = self._complaint(predict_command, *folders, f"--output_dir={labels}")
+        self.assertIn("labels holds labels, which predictions would overwrite: use another --output_dir", complaint)
+        self.assertEqual(_states(labels), before)
+
+        folder = self._copy_of_predictions()
+        (folder / "predictions.json").unlink()
+        before = _states(folder)
+        folders = [f"--predictions={self.predicted_dir}", f"--output_dir={folder}"]
+        complaint = self._complaint(label_command, "--strategy=spl", *folders)
+        self.assertIn("is a prediction, which labels would overwrite", complaint)
+        self.assertEqual(_states(folder), before)
+
+    def test_a_damaged_record_is_one_line(self):
+        shards = self.rewrite_shards(self.web, self.folder / "web")
+        path = pathlib.Path(load_dataset(shards).shards[1].path)
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        folders = [f"--model_dir={self.trained_dir}", f"--shards={shards}", f"--output_dir={self.folder / 'p'}"]
+        complaint = self._complaint(predict_command, *folders)
+        self.assertRegex(complaint, rf"spl_tf: a record of {shards} can't be read \(corrupted record at \d+\): ")
+        self.assertIn(f"python -m spl_tf.shard --verify={shards} names it", complaint)
+
+    def _complaint(self, module, *arguments):
+        """The only line about its failure that a command prints."""
+        stderr = io.StringIO()
+        with contextlib.redirect_stderr(stderr):
+            code = command.execute(module.main, module.FLAGS, module.__doc__, ["spl_tf", *arguments])
+        self.assertEqual(code, 2)
+        lines = [line for line in stderr.getvalue().replace("\r", "\n").splitlines() if line.startswith("spl_tf:")]
+        self.assertLen(lines, 1)
+        self.assertNotIn("Traceback", stderr.getvalue())
+        return lines[0]
 
     def test_labels_follow_from_predictions_and_fit_no_other_shards(self):
         summary = assign_labels(self.predicted_dir, "spl_b", self.folder / "labels")
@@ -196,6 +249,6 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         foreign = self.rewrite_shards(self.web, self.folder / "web", lambda clips: clips[::-1])
         name = load_dataset(self.web).shards[0].name
         configuration.parse([], self.bindings)
-        message = f"labels/{name}.parquet was made for another shard than {name}"
+        message = f"web has the shard {name}, but .*labels/summary.json lists another one of that name"
         with gin.config_scope("pretrain"), self.assertRaisesRegex(UserError, message):
             train_stage("pretrain", self.folder / "m", train_shards=foreign, labels_dir=self.folder / "labels")

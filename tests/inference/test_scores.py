@@ -1,6 +1,7 @@
 """Scores of the pipeline against a plain loop over the records, for any batch size, number of views and replicas."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -29,6 +30,9 @@ class ScoreClipsTest(parameterized.TestCase, tf.test.TestCase):
         strategy = device_strategy(strategy_name)
         with strategy.scope():
             trained = load_trained(self.trained_dir)
+        return self._score_network(trained, strategy, batch_size=batch_size, num_views=num_views, shards=shards)
+
+    def _score_network(self, trained, strategy, *, batch_size, num_views=1, shards=None):
         scored = score_clips(
             trained.network,
             load_dataset(self.folder),
@@ -69,6 +73,26 @@ class ScoreClipsTest(parameterized.TestCase, tf.test.TestCase):
         self._assert_equal(scored, self._expected(num_views=3))
         centred = np.stack([record[5] for record in self._expected()])
         self.assertNotAllClose(np.stack([clip.scores for clip in scored]), centred, atol=1e-4)
+
+    def test_a_network_is_traced_once_and_scored_with_its_present_weights(self):
+        trained = load_trained(self.trained_dir)
+        traces, call = [], trained.network.call
+
+        def traced(*arguments, **options):
+            traces.append(tf.executing_eagerly())
+            return call(*arguments, **options)
+
+        with mock.patch.object(trained.network, "call", traced):
+            first, second = (
+                [clip.scores for clip in self._score_network(trained, device_strategy(), batch_size=8, shards=[0])]
+                for _ in range(2)
+            )
+            self.assertEqual(traces, [False])
+            self.assertAllEqual(first, second)
+            trained.network.set_weights([2 * weight for weight in trained.network.get_weights()])
+            third = [clip.scores for clip in self._score_network(trained, device_strategy(), batch_size=8, shards=[0])]
+        self.assertEqual(traces, [False])
+        self.assertNotAllClose(first, third)
 
     def test_chosen_shards_alone_are_scored_under_their_own_positions(self):
         scored = self._score(batch_size=5, shards=[2, 0])

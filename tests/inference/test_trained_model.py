@@ -1,5 +1,6 @@
 """A finished stage's folder: its forms agree, and a folder that is not whole is refused."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -11,14 +12,15 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import files
+from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
-from spl_tf.inference.trained_model import ClipInput, load_trained, with_precision
+from spl_tf.inference.trained_model import ClipInput, load_trained, require_fitting_data, with_precision
 
 
 class TrainedModelTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, trained_dir):
-        self.trained_dir = trained_dir
+    def _fixtures(self, trained_dir, color_shards):
+        self.trained_dir, self.web = trained_dir, color_shards / "web"
 
     def setUp(self):
         super().setUp()
@@ -63,6 +65,15 @@ class TrainedModelTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(head.compute_dtype, "float32")
         self.assertEqual({weight.dtype for weight in network.weights}, {"float32"})
 
+    def test_float16_agrees_with_float32_but_for_its_rounding(self):
+        exact = load_trained(self.trained_dir, "float32").network(self.clips)["logits"].numpy()
+        network = load_trained(self.trained_dir, "mixed_float16").network
+        self.assertAllClose(network(self.clips)["logits"], exact, atol=0.01 * np.abs(exact).max())
+        low = load_trained(self.trained_dir, "mixed_bfloat16").network
+        pools = [layer.name for layer in low.layers if isinstance(layer, keras.layers.MaxPooling3D)]
+        self.assertEqual({low.get_layer(name).compute_dtype for name in pools}, {"bfloat16"})
+        self.assertEqual({network.get_layer(name).compute_dtype for name in pools}, {"float32"})
+
     def test_precision_can_be_changed_there_and_back(self):
         low = load_trained(self.trained_dir, "mixed_bfloat16").network
         exact = load_trained(self.trained_dir, "float32").network
@@ -83,16 +94,38 @@ class TrainedModelTest(parameterized.TestCase, tf.test.TestCase):
             load_trained("nowhere")
         folder = self._copy()
         (folder / "folded.keras").unlink()
-        with self.assertRaisesRegex(UserError, r"m/folded.keras does not exist: name the --model_dir"):
+        with self.assertRaisesRegex(
+            UserError, r"m/folded.keras does not exist: name the --model_dir .* of spl_tf.train"
+        ):
             load_trained(folder)
 
     @parameterized.parameters(
-        "{",  # No JSON.
-        "{}",
-        json.dumps({"format_version": 2, "network": "of a later package"}),
+        ("{", "is damaged"),
+        ("{}", "is not what spl_tf.train writes"),
+        ("[]", "is not what spl_tf.train writes"),
+        (json.dumps({"format_version": 1, "classes": ["a"]}), "is not what spl_tf.train writes"),
+        (json.dumps({"format_version": 2, "network": "of a later package"}), "has format version 2, not 1"),
     )
-    def test_a_damaged_or_newer_description_is_refused(self, description):
+    def test_a_damaged_or_newer_description_is_refused(self, description, message):
         folder = self._copy()
         (folder / "model.json").write_text(description)
-        with self.assertRaisesRegex(UserError, "m/model.json"):
+        with self.assertRaisesRegex(UserError, f"m/model.json {message}"):
             load_trained(folder)
+
+    @parameterized.parameters(
+        ({}, None),
+        (
+            {"short_side": 48},
+            "clips of 32 pixels at 10 .* those of .*web have 48 pixels at 10: .*--short_side=32 --fps=10",
+        ),
+        ({"fps": 12.5}, "clips of 32 pixels at 10 .* those of .*web have 32 pixels at 12.5: run spl_tf.shard with"),
+        ({"classes": ("red", "blue", "green")}, "class 1 is 'green' in m and 'blue' in .*web"),
+    )
+    def test_data_of_another_kind_than_trained_on_is_refused(self, changes, message):
+        trained = load_trained(self.trained_dir)
+        dataset = dataclasses.replace(load_dataset(self.web), **changes)
+        if message is None:
+            require_fitting_data(trained, "m", dataset)
+        else:
+            with self.assertRaisesRegex(UserError, message):
+                require_fitting_data(trained, "m", dataset)

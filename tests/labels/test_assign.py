@@ -13,7 +13,7 @@ from absl.testing import parameterized
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
 from spl_tf.labels import figures, sidecars, strategies
-from spl_tf.labels.assign import assign_labels
+from spl_tf.labels.assign import assign_labels, read_summary
 from spl_tf.labels.confusion import count_pairs
 
 CLASSES = ["archery", "bowling", "climbing", "diving"]
@@ -84,6 +84,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
             shard_fingerprint=f"print of {name}",
             ids_digest=sidecars.ids_digest(self.ids[100:107]),
             num_records=7,
+            num_classes=8,
         )
         weak, teacher = self.weak[100:107], self.teacher[100:107]
         self.assertAllEqual(column.labels, np.where(weak == teacher, weak, 4 + weak))
@@ -156,6 +157,41 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
             assign_labels(self.predictions, "weak", self.predictions)
         self.assertTrue((self.labels / "other.parquet").exists())
 
+    def test_predictions_without_an_index_are_not_overwritten(self):
+        unfinished = self.labels
+        unfinished.mkdir()
+        name = "web-00002-of-00004.parquet"
+        content = (self.predictions / name).read_bytes()
+        (unfinished / name).write_bytes(content)
+        with self.assertRaisesRegex(UserError, f"{name} is a prediction, which labels would overwrite: choose another"):
+            assign_labels(self.predictions, "weak", unfinished)
+        self.assertEqual((unfinished / name).read_bytes(), content)
+
+    def test_a_damaged_label_side_car_is_made_anew(self):
+        assign_labels(self.predictions, "weak", self.labels)
+        (self.labels / "web-00002-of-00004.parquet").write_bytes(b"cut")
+        assign_labels(self.predictions, "weak", self.labels)
+        self.assertAllEqual(self._written()[1], self.weak)
+
+    def test_summary_names_classes_and_shards(self):
+        written = assign_labels(self.predictions, "spl_b", self.labels)
+        summary = read_summary(self.labels)
+        self.assertEqual(summary.class_names, tuple(written["class_names"]))
+        names = [f"web-{position:05d}-of-00004" for position in range(4)]
+        self.assertEqual(summary.fingerprints, {name: f"print of {name}" for name in names})
+
+    @parameterized.parameters(
+        ("{}", "is not what spl_tf.label writes"),
+        ("[]", "is not what spl_tf.label writes"),
+        ('{"format_version": 2, "class_names": [], "shards": {}}', "has format version 2, not 1"),
+        ('{"format_version": 1, "class_names": ["a"], "shards": {"web": {}}}', "is .*lacks 'fingerprint'"),
+    )
+    def test_a_summary_that_is_none_is_refused(self, content, message):
+        self.labels.mkdir()
+        (self.labels / "summary.json").write_text(content)
+        with self.assertRaisesRegex(UserError, f"L/summary.json {message}.*: run spl_tf.label again"):
+            read_summary(self.labels)
+
     def test_missing_sidecars_are_named(self):
         (self.predictions / "web-00000-of-00004.parquet").unlink()
         (self.predictions / "web-00002-of-00004.parquet").unlink()
@@ -168,7 +204,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         ({"shard_fingerprint": "of another"}, "is of another shard than .*predictions.json lists"),
         ({"clip_ids": [f"other {index}" for index in range(7)]}, "is of another shard"),
         ({"teacher": np.array([0, 0, -1, 0, 0, 0, 0])}, "row 2 has the teacher class -1"),
-        ({"weak": [[0], [1, 2], [], [0], [0], [0], [0]]}, "multi-label clips: they cannot be labelled .*yet"),
+        ({"made_by": {"model": "another"}}, "was predicted otherwise than .*predictions.json says"),
     )
     def test_foreign_and_damaged_sidecars_are_named(self, changes, message):
         self._write_shard("web-00002-of-00004", slice(100, 107), **changes)

@@ -28,7 +28,8 @@ class SidecarsTest(parameterized.TestCase, tf.test.TestCase):
         )
 
     def _read(self, **changes):
-        expected = {"shard_fingerprint": "f", "ids_digest": sidecars.ids_digest(IDS), "num_records": 3} | changes
+        expected = {"shard_fingerprint": "f", "ids_digest": sidecars.ids_digest(IDS), "num_records": 3}
+        expected |= {"num_classes": 5} | changes
         return sidecars.read_labels(self.path, shard_name="web-00003-of-00008", **expected)
 
     def test_labels_come_back_as_written(self):
@@ -48,6 +49,7 @@ class SidecarsTest(parameterized.TestCase, tf.test.TestCase):
             teacher=np.array([2, 1, 0]),
             confidence=np.array([0.5, 0.25, 1.0]),
             shard_fingerprint="f",
+            made_by={"model": "m", "num_views": 3},
         )
         table = pa.Table.from_batches(list(sidecars.read_predictions(self.path)))
         self.assertTrue(table.schema.equals(sidecars.PREDICTION, check_metadata=False))
@@ -56,7 +58,8 @@ class SidecarsTest(parameterized.TestCase, tf.test.TestCase):
             {"clip_id": IDS, "weak": [0, 1, 2], "teacher": [2, 1, 0], "confidence": [0.5, 0.25, 1.0]},
         )
         header = sidecars.read_header(self.path, sidecars.PREDICTION, "")
-        self.assertEqual(header, sidecars.Header(3, "f", hashlib.sha256(b"v1_0\nv1_1\nv2_0").hexdigest()))
+        digest = hashlib.sha256(b"v1_0\nv1_1\nv2_0").hexdigest()
+        self.assertEqual(header, sidecars.Header(3, "f", digest, {"model": "m", "num_views": 3}))
 
     def test_a_large_sidecar_is_read_in_batches(self):
         rows = sidecars.BATCH_ROWS + 5
@@ -69,18 +72,28 @@ class SidecarsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sum(sizes), rows)
         self.assertLessEqual(max(sizes), sidecars.BATCH_ROWS)
 
-    def test_multi_label_predictions_are_written_but_not_labelled(self):
-        sidecars.write_predictions(
-            self.path,
-            clip_ids=IDS,
-            weak=[[0, 1], [], [2]],
-            teacher=np.zeros(3),
-            confidence=np.zeros(3),
-            shard_fingerprint="f",
+    def test_a_label_that_is_no_class_is_named(self):
+        self._write_labels()
+        self.assertAllEqual(self._read(num_classes=5).labels, [4, -1, 0])
+        with self.assertRaisesRegex(UserError, "00008.parquet row 0 has label 4, but there are 4 classes: run"):
+            self._read(num_classes=4)
+        sidecars.write_labels(
+            self.path, clip_ids=IDS, labels=np.array([0, 1, -2]), weights=np.ones(3), shard_fingerprint="f"
         )
-        self.assertEqual(pq.read_table(self.path)["weak"].to_pylist(), [[0, 1], [], [2]])
-        with self.assertRaisesRegex(UserError, "multi-label"):
-            sidecars.read_header(self.path, sidecars.PREDICTION, "")
+        with self.assertRaisesRegex(UserError, "row 2 has label -2"):
+            self._read()
+
+    def test_only_a_prediction_is_taken_for_one(self):
+        self.assertFalse(sidecars.holds_predictions(self.path))
+        self._write_labels()
+        self.assertFalse(sidecars.holds_predictions(self.path))
+        with open(self.path, "r+b") as opened:
+            opened.truncate(20)
+        self.assertFalse(sidecars.holds_predictions(self.path))
+        sidecars.write_predictions(
+            self.path, clip_ids=[], weak=np.zeros(0), teacher=[], confidence=[], shard_fingerprint="f"
+        )
+        self.assertTrue(sidecars.holds_predictions(self.path))
 
     @parameterized.parameters(
         ({"num_records": 120}, "web-00003-of-00008.parquet has 3 labels, its shard web-00003-of-00008 120 records"),
