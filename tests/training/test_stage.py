@@ -122,6 +122,21 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         for name, kernel in kernels.items():
             self.assertAllClose(second[name], kernel, atol=1e-6)
 
+    @parameterized.parameters("float32", "bfloat16", "float16")
+    def test_every_precision_learns_and_is_kept_by_the_run(self, precision):
+        metrics = self._train(
+            bindings=[
+                f"train_stage.precision = '{precision}'",
+                "train_stage.epochs = 12",
+                "train_stage.clip_norm = 5.0",
+            ]
+        )
+        policy = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}[precision]
+        self.assertEqual(metrics["precision"], policy)
+        self.assertGreater(metrics["train"]["accuracy"], 0.5)
+        weights = _weights(self.folder / "m" / "backbone.weights.h5")
+        self.assertEqual({values.dtype for values in weights.values()}, {np.dtype(np.float32)})
+
     def test_averaged_weights_are_saved(self):
         """Over four steps the average moves at most 0.1 to 0.3 of the way, so it is far from the last weights."""
         self._train("plain")
