@@ -1,5 +1,7 @@
 """Checks that need an environment of their own; results are committed beside what they check."""
 
+import pathlib
+
 import nox
 
 nox.options.sessions = ["oldest"]
@@ -10,7 +12,7 @@ nox.options.default_venv_backend = "venv"
 def oldest(session: nox.Session) -> None:
     """The test suite with the lower bounds of setup.cfg."""
     session.install("--constraint", "constraints-min.txt", "--editable", ".[test]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session
@@ -22,11 +24,12 @@ def parity(session: nox.Session) -> None:
 
 @nox.session
 def wheel(session: nox.Session) -> None:
-    """The package as a wheel, used from a folder that is not the repository."""
+    """The package as a wheel, used from a folder that is not the repository: gin files are found."""
+    folder = pathlib.Path(session.create_tmp()).resolve()
     session.install("build")
-    folder = session.create_tmp()
-    session.run("python", "-m", "build", "--wheel", "--outdir", folder)
-    session.install("--constraint", "constraints.txt", "--find-links", folder, "--no-index", "--no-deps", "spl_tf")
-    session.install("--constraint", "constraints.txt", "spl_tf", "--find-links", folder)
+    session.run("python", "-m", "build", "--wheel", "--outdir", str(folder))
+    (built,) = folder.glob("*.whl")
+    session.install("--constraint", "constraints.txt", str(built))
     session.chdir(folder)
     session.run("python", "-c", "from spl_tf import configuration; configuration.parse(['demo.gin'])")
+    session.run("python", "-m", "spl_tf.recipe", "--help")
