@@ -1,6 +1,8 @@
 """Checkpoints of a run: the newest few, each whole or absent."""
 
 import pathlib
+import re
+import shutil
 
 import tensorflow as tf
 
@@ -29,6 +31,8 @@ class Checkpoints:
         self._folder = folder
         self._state = state
         self._checkpoint = state.as_checkpoint()
+        for half_written in folder.glob("*_temp"):  # left by a killed run or a full disk
+            shutil.rmtree(half_written)
         try:
             self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
         except ValueError as error:
@@ -77,4 +81,6 @@ class Checkpoints:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200]
+    """TensorFlow's message without the names of operations around the cause."""
+    text = str(error).strip().splitlines()[0]
+    return re.sub(r"\{\{.*?\}\} |\s*\[Op:.*", "", text)[-200:]
