@@ -15,7 +15,7 @@ from absl.testing import parameterized
 from spl_tf import command
 from spl_tf.errors import Terminated, UserError
 
-COMMANDS = ("shard", "train", "predict", "label", "evaluate", "recipe")
+COMMANDS = ("shard", "train", "predict", "label", "evaluate", "recipe", "explain", "export")
 
 
 def _call(main, *arguments, flag_values=None):
