@@ -19,10 +19,14 @@ _WRITE_ERRORS = (
 )
 
 
+# More than one, so that a damaged newest one does not end a run.
+_KEPT = 2
+
+
 class Checkpoints:
     """Saves and restores a TrainingState in a folder."""
 
-    def __init__(self, folder: pathlib.Path, state: TrainingState, keep: int = 2):
+    def __init__(self, folder: pathlib.Path, state: TrainingState):
         """Opens a folder.
 
         Raises:
@@ -34,7 +38,7 @@ class Checkpoints:
         for half_written in folder.glob("*_temp"):  # left by a killed run or a full disk
             shutil.rmtree(half_written)
         try:
-            self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=keep)
+            self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=_KEPT)
         except ValueError as error:
             raise UserError(f"{folder / 'checkpoint'} is damaged: delete {folder} to train from the start") from error
 

@@ -9,6 +9,9 @@ from spl_tf.errors import UserError
 from spl_tf.labels.assign import read_summary
 from spl_tf.labels.classes import require_same_classes
 
+# The marker of a finished stage, written last.
+FINISHED = "finished.json"
+
 # Bindings that say where things lie or what is done around a run, not what it trains.
 _AROUND_A_RUN = (
     "recipe.",
@@ -96,7 +99,7 @@ def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
       UserError: it holds another run; the first difference is named.
     """
     path = model_dir / "run.json"
-    if (model_dir / "checkpoints" / "checkpoint").exists() or (model_dir / "finished.json").exists():
+    if (model_dir / "checkpoints" / "checkpoint").exists() or (model_dir / FINISHED).exists():
         known = files.read_json(path, f"delete {model_dir} and train again")
         if difference := first_difference(known, identity):
             raise UserError(

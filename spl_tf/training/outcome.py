@@ -10,8 +10,7 @@ from spl_tf import configuration, files
 from spl_tf.inference.trained_model import ClipInput, save_trained
 from spl_tf.models.folding import fold_into
 from spl_tf.models.transfer import save_backbone_weights
-
-FINISHED = "finished.json"
+from spl_tf.training.inputs import FINISHED
 
 
 @dataclasses.dataclass

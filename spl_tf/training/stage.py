@@ -23,9 +23,9 @@ from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.training.checkpoints import Checkpoints
-from spl_tf.training.inputs import StageInputs, claim_folder, open_inputs, run_identity
+from spl_tf.training.inputs import FINISHED, StageInputs, claim_folder, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
-from spl_tf.training.outcome import FINISHED, Selection, write_outcome
+from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.progress import Progress
 from spl_tf.training.schedules import warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
@@ -116,11 +116,6 @@ def train_stage(
         raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
     if select == "best" and inputs.validation is None:
         raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
-    if crop_size > inputs.train.short_side:
-        raise UserError(
-            f"train_stage.crop_size = {crop_size} is larger than the short side of {inputs.train.folder}, "
-            f"{inputs.train.short_side} pixels"
-        )
     strategy = device_strategy()
     if batch_size % (strategy.num_replicas_in_sync * accumulation):
         raise UserError(

@@ -38,16 +38,17 @@ class WeightAverage:
 
 
 class LossScale:
-    """Dynamic loss scaling for float16: halved on overflow, doubled after `growth_steps` good steps."""
+    """Dynamic loss scaling for float16: halved on overflow, doubled after many good steps."""
 
-    def __init__(self, initial: float = 2.0**15, growth_steps: int = 2000):
-        self._growth_steps = growth_steps
-        self.scale = _counter(initial, tf.float32)
+    _INITIAL, _GROWTH_STEPS = 2.0**15, 2000  # as in Keras' LossScaleOptimizer
+
+    def __init__(self):
+        self.scale = _counter(self._INITIAL, tf.float32)
         self.good_steps = _counter(0, tf.int32)
 
     def update(self, finite: tf.Tensor) -> None:
         """To be called once a step in cross-replica context."""
-        grow = tf.logical_and(finite, self.good_steps + 1 >= self._growth_steps)
+        grow = tf.logical_and(finite, self.good_steps + 1 >= self._GROWTH_STEPS)
         factor = tf.where(finite, tf.where(grow, 2.0, 1.0), 0.5)
         self.scale.assign(tf.maximum(self.scale * factor, 1.0))
         self.good_steps.assign(tf.where(tf.logical_and(finite, tf.logical_not(grow)), self.good_steps + 1, 0))

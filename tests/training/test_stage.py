@@ -142,7 +142,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         (["train_stage.select = 'first'"], {}, "select 'first' is neither"),
         (["train_stage.select = 'best'"], {}, "needs train_stage.validation_shards"),
         (["train_stage.batch_size = 5", "train_stage.accumulation = 2"], {}, "does not divide by 1 replicas x 2"),
-        (["train_stage.crop_size = 64"], {}, "crop_size = 64 is larger than the short side .* 32 pixels"),
+        (["train_stage.crop_size = 64"], {}, "crop_size = 64 is larger than the 32 pixels of the short side"),
         (["train_stage.batch_size = 0"], {}, "train_stage.batch_size = 0: give a number above 0"),
         (["train_stage.epochs = '4'"], {}, "train_stage.epochs = '4': give a number above 0"),
         (["warmup_cosine.peak = 0"], {}, "warmup_cosine.peak = 0"),
