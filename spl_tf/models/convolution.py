@@ -20,5 +20,7 @@ class ClipConv3D(keras.layers.Conv3D):
         if self.padding != "same" or self.strides[0] != 1 or frames is None or not 1 < frames < kernel:
             return super().call(inputs)
         margin = kernel // 2
-        padded = tf.pad(inputs, [(0, 0), (margin, margin), (0, 0), (0, 0), (0, 0)])
+        # Not the operation "Pad": the graph optimizer merges it into the convolution and drops the padding of "same".
+        zero = tf.zeros((), inputs.dtype)
+        padded = tf.pad(inputs, [(0, 0), (margin, margin), (0, 0), (0, 0), (0, 0)], constant_values=zero)
         return super().call(padded)[:, margin:-margin]

@@ -27,6 +27,14 @@ class ClipConv3DTest(parameterized.TestCase, tf.test.TestCase):
         for value, right in zip(gradients(lambda: layer(clips)), expected, strict=True):
             self.assertAllClose(value, right, atol=(0.02 if bfloat16 else 1e-5) * np.abs(right).max())
 
+    def test_a_compiled_forward_pass_of_two_frames_equals_the_eager_one(self):
+        clips = tf.constant(np.random.default_rng(0).normal(size=(2, 2, 8, 8, 8)), tf.float32)
+        inputs = keras.Input((None, None, None, 8))
+        # Bias, activation and addition are what the graph optimizer fuses with a convolution.
+        branch = ClipConv3D(8, 3, padding="same", activation="relu")(inputs)
+        network = keras.Model(inputs, ClipConv3D(8, 3, padding="same")(branch) + inputs)
+        self.assertAllClose(tf.function(network)(clips), network(clips), atol=1e-5)
+
     @parameterized.parameters({"padding": "valid"}, {"strides": (2, 1, 1), "padding": "same"}, {"padding": "same"})
     def test_is_keras_layer_otherwise(self, **options):
         clips = np.random.default_rng(0).normal(size=(1, 4, 6, 6, 3)).astype(np.float32)
