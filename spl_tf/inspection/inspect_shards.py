@@ -1,0 +1,122 @@
+"""Everything `spl_tf.inspect` does: counts, the side-cars' counts, contact sheets, verification, in this order."""
+
+import numpy as np
+
+from spl_tf import files
+from spl_tf.data.dataset import ClipDataset, read_description
+from spl_tf.data.verify import verify
+from spl_tf.errors import UserError
+from spl_tf.inspection import draw, report
+from spl_tf.inspection.pairs import count_confusion, count_fates, open_predictions_of, read_pairs
+from spl_tf.inspection.sheets import write_sheets
+from spl_tf.inspection.strips import Strip
+from spl_tf.inspection.survey import survey
+
+# More heads say nothing new, and would take minutes.
+MOST_CLIPS = 100_000
+
+
+def inspect_shards(
+    shards: files.Path,
+    *,
+    predictions_dir: files.Path | None = None,
+    labels_dir: files.Path | None = None,
+    per: str = "class",
+    output_dir: files.Path | None = None,
+    clips: int = 8,
+    frames: int = 4,
+    most_rows: int = 200,
+    seed: int = 0,
+    check: bool = True,
+) -> int:
+    """Prints what a folder of shards holds and draws contact sheets of it.
+
+    Args:
+      shards: the folder; missing and damaged shards are set aside and reported.
+      predictions_dir: of exactly these shards.
+      labels_dir: made from these predictions.
+      per: "class" or "cell": what a row of the sheets shows; cells need predictions.
+      output_dir: for the sheets; None draws none.
+      clips: drawn per row.
+      frames: shown of a clip.
+      most_rows: of the sheets.
+      seed: of the draw.
+      check: whether every record is read and checked.
+
+    Returns:
+      How many faults the check found.
+
+    Raises:
+      UserError: `shards` is no folder of shards, or the side-cars don't belong to it.
+    """
+    if per not in ("class", "cell"):
+        raise UserError(f"per is {per!r}: choose class or cell")
+    if predictions_dir is None and (per == "cell" or labels_dir is not None):
+        needed = "a cell is a weak label and the teacher's prediction" if per == "cell" else "labels are made from them"
+        raise UserError(f"predictions are missing ({needed}): give the folder that spl_tf.predict wrote")
+    dataset = read_description(shards)
+    confusion, pairs_text = None, ""
+    if predictions_dir is not None:
+        predictions = open_predictions_of(dataset, predictions_dir)
+        confusion = count_confusion(dataset, predictions)
+        labelled = count_fates(dataset, predictions, labels_dir) if labels_dir is not None else None
+        pairs_text = report.weak_and_teacher(confusion, dataset.classes, labelled)
+    seen = survey(dataset, np.random.default_rng([seed, 0]), most_clips=MOST_CLIPS)
+    print(report.contents(dataset, seen) + pairs_text, flush=True)
+    if output_dir is not None:
+        rng = np.random.default_rng([seed, 1])
+        if confusion is None:
+            captions, left_out = _class_rows(dataset, None, most_rows)
+            drawn = draw.draw_by_label(seen, len(captions), clips, rng)
+        else:
+            if per == "class":
+                groups = draw.weak_groups(dataset.num_classes, most_rows)
+                captions, left_out = _class_rows(dataset, confusion, most_rows)
+            else:
+                groups = draw.cell_groups(confusion, most_rows)
+                captions, left_out = _cell_rows(dataset, confusion, groups)
+            drawn = draw.draw_by_cell(read_pairs(dataset, predictions), groups, len(captions), clips, rng)
+        sheets = write_sheets(
+            dataset, captions, drawn, lambda strip: _label(strip, dataset, per), output_dir, num_frames=frames
+        )
+        print("\n" + report.drawn(dataset, sheets, seen if confusion is None else None, left_out), flush=True)
+    if not check:
+        return 0
+    found = verify(shards)
+    print("\n" + report.verification(found))
+    return len(found.faults)
+
+
+def _class_rows(dataset: ClipDataset, confusion: np.ndarray | None, most: int) -> tuple[list[str], str]:
+    """Captions of the first classes, and a line about those left out."""
+    captions = []
+    for index, name in enumerate(dataset.classes[:most]):
+        clips = dataset.clips_per_class[name]
+        agree = f", teacher agrees on {confusion[index, index] / clips:.1%}" if confusion is not None and clips else ""
+        captions.append(f"{name}: {clips:,} clips{agree}")
+    rest = dataset.classes[most:]
+    clips = sum(dataset.clips_per_class[name] for name in rest)
+    return captions, f"{len(rest):,} more classes with {clips:,} clips" if rest else ""
+
+
+def _cell_rows(dataset: ClipDataset, confusion: np.ndarray, groups: np.ndarray) -> tuple[list[str], str]:
+    """Captions of the drawn cells by falling count, and a line about those left out."""
+    drawn = groups >= 0
+    captions = [""] * np.count_nonzero(drawn)
+    for weak, teacher in np.argwhere(drawn):
+        count = int(confusion[weak, teacher])
+        share = count / int(confusion.sum())
+        caption = f"{dataset.classes[weak]} x {dataset.classes[teacher]}: {count:,} clips ({share:.1%})"
+        captions[groups[weak, teacher]] = caption
+    rest = np.where(drawn, 0, confusion)
+    cells = np.count_nonzero(rest)
+    return captions, f"{cells:,} more cells with {int(rest.sum()):,} clips" if cells else ""
+
+
+def _label(strip: Strip, dataset: ClipDataset, per: str) -> str:
+    """The line under a strip."""
+    place = strip.place
+    if place.teacher < 0:
+        return strip.clip_id
+    seen = f"{dataset.classes[place.teacher]} " if per == "class" else ""
+    return f"{seen}{place.confidence:.2f}  {strip.clip_id}"

@@ -1,0 +1,143 @@
+"""Labels, lengths and frame sizes of stored clips, read from the heads of their records: no frame is touched."""
+
+import dataclasses
+import os
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tqdm import tqdm
+
+from spl_tf.data import record
+from spl_tf.data.dataset import ClipDataset, Shard
+
+# Of a TFRecord: length (8 bytes) and its checksum (4) before the content, the content's checksum (4) behind it.
+_BEFORE, _BEHIND = 12, 4
+# A SequenceExample starts with its context: field 1, a varint length, the bytes. Ours take a few hundred.
+_CONTEXT_TAG = 0x0A
+_HEAD_BYTES = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipHead:
+    """What a record says of its clip before the frames.
+
+    Attributes:
+      shard: position of its shard in the data set.
+      row: of the record in the shard.
+      labels: class ids as stored.
+      seconds: from the first moment to the end; 0 for an image.
+      num_frames: by length and frame rate.
+      height: of the frames, pixels.
+      width: of the frames, pixels.
+    """
+
+    shard: int
+    row: int
+    labels: tuple[int, ...]
+    seconds: float
+    num_frames: int
+    height: int
+    width: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """The heads of all clips, or of whole shards drawn at random.
+
+    Attributes:
+      heads: by shard in the order of the draw, then by row.
+      num_shards: shards that were looked into.
+      unreadable: records of these shards without a readable head.
+    """
+
+    heads: list[ClipHead]
+    num_shards: int
+    unreadable: int
+
+
+def survey(dataset: ClipDataset, rng: np.random.Generator, *, most_clips: int) -> Survey:
+    """Reads the heads of the records of shards in random order until `most_clips` clips have been seen.
+
+    What can't be read is counted and passed over; `spl_tf.data.verify` says what is wrong with it.
+    """
+    heads: list[ClipHead] = []
+    seen = num_shards = 0
+    total = min(most_clips, dataset.num_clips)
+    with tqdm(total=total, desc="heads", unit="clip", delay=1) as bar:
+        for position in rng.permutation(len(dataset.shards)):
+            if seen >= most_clips:
+                break
+            shard = dataset.shards[position]
+            heads += _shard_heads(int(position), shard)
+            seen += shard.records
+            num_shards += 1
+            bar.update(shard.records)
+    return Survey(heads, num_shards, seen - len(heads))
+
+
+def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:
+    if not os.path.exists(shard.path):
+        return
+    with open(shard.path, "rb") as opened:
+        size = os.fstat(opened.fileno()).st_size
+        offset = 0
+        for row in range(shard.records):
+            opened.seek(offset)
+            before = opened.read(_BEFORE)
+            if len(before) < _BEFORE:
+                return
+            (length,) = struct.unpack("<Q", before[:8])
+            offset += _BEFORE + length + _BEHIND
+            if offset > size:  # Cut short, or a damaged length: nothing behind it can be found.
+                return
+            try:
+                yield _head(position, row, _context(opened, length))
+            except (DecodeError, ValueError):
+                continue
+
+
+def _context(opened: BinaryIO, length: int) -> tf.train.Features:
+    """The context of the record whose content starts here."""
+    content = opened.read(min(length, _HEAD_BYTES))
+    if content[:1] != bytes([_CONTEXT_TAG]):  # Another writer may put the frames first.
+        content += opened.read(length - len(content))
+        return tf.train.SequenceExample.FromString(content).context
+    end, start, shift = 0, 1, 0
+    for byte in content[1:11]:
+        end += (byte & 0x7F) << shift
+        start, shift = start + 1, shift + 7
+        if byte < 0x80:
+            break
+    missing = min(start + end, length) - len(content)
+    if missing > 0:
+        content += opened.read(missing)
+    return tf.train.Features.FromString(content[start : start + end])
+
+
+def _head(position: int, row: int, context: tf.train.Features) -> ClipHead:
+    fields = context.feature
+    start, end = _integer(fields, record.START), _integer(fields, record.END)
+    rates = fields[record.FRAME_RATE].float_list.value
+    if len(rates) != 1:
+        raise ValueError(f"no {record.FRAME_RATE}")
+    seconds = (end - start) / 1e6
+    return ClipHead(
+        shard=position,
+        row=row,
+        labels=tuple(fields[record.LABELS].int64_list.value),
+        seconds=seconds,
+        num_frames=max(1, int(seconds * rates[0] + 0.5)),
+        height=_integer(fields, record.HEIGHT),
+        width=_integer(fields, record.WIDTH),
+    )
+
+
+def _integer(fields: dict[str, tf.train.Feature], key: str) -> int:
+    values = fields[key].int64_list.value
+    if len(values) != 1:
+        raise ValueError(f"no {key}")
+    return values[0]
