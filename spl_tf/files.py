@@ -30,8 +30,8 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
     The folder of `path` is created when missing.
 
     Raises:
-      OSError: ENOSPC with the file's name when the body failed on a full disk. HDF5, Keras and
-        Arrow report one with exceptions of their own.
+      OSError: ENOSPC, EDQUOT or EFBIG with the file's name when the body failed for want of room. HDF5,
+        Keras and Arrow report that with exceptions of their own.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,22 +44,23 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        full = _is_full(path.parent, error)  # Before the next line makes room.
+        full = _full_disk(path.parent, error)  # Before the next line makes room.
         temporary.unlink(missing_ok=True)
         if full and isinstance(error, Exception) and not isinstance(error, UserError):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+            raise OSError(full, os.strerror(full), str(path)) from error
         raise
     _sync_folder(path.parent)
 
 
-def _is_full(folder: pathlib.Path, error: BaseException) -> bool:
-    """Whether a full disk is why writing failed, by the error's text or by what is left."""
-    if os.strerror(errno.ENOSPC) in str(error):  # HDF5 cuts the file, and so makes room, before it raises.
-        return True
+def _full_disk(folder: pathlib.Path, error: BaseException) -> int | None:
+    """The system's number for why there was no room, by the error's text or by what is left; None for another cause."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if os.strerror(number) in str(error):  # HDF5 cuts the file, and so makes room, before it raises.
+            return number
     try:
-        return shutil.disk_usage(folder).free < _FULL_BYTES
+        return errno.ENOSPC if shutil.disk_usage(folder).free < _FULL_BYTES else None
     except OSError:  # The folder is gone: what the body raised says more.
-        return False
+        return None
 
 
 def _sync_folder(folder: pathlib.Path) -> None:
@@ -72,24 +73,27 @@ def _sync_folder(folder: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, what: str) -> Iterator[None]:
+def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     """Creates the folder and holds it for one run by its file `.lock`, which stays; a killed run's lock is gone.
 
     Args:
       folder: held until the end of the `with` block.
       what: what the run writes there, for the message, e.g. "the shards".
+      wait: for another run to leave the folder, however long that takes.
 
     Raises:
-      UserError: another run holds the folder, or it is no folder.
+      UserError: another run holds the folder, or it is no folder and none can be made.
     """
     folder = pathlib.Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise UserError(f"{folder} is not a folder: choose another one for {what}") from error
+    except FileNotFoundError as error:  # With its parents: only a system folder like /proc answers so.
+        raise UserError(f"{folder} cannot be made there: choose another folder for {what}") from error
     with open(folder / ".lock", "w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise UserError(
                 f"{folder} is in use by another run: wait for it or choose another folder for {what}"

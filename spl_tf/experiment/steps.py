@@ -52,6 +52,9 @@ def run_step(
     finally:
         spent += time.monotonic() - started
         files.write_json(marker, {"identity": identity, "result": None, "seconds": spent})
+    # What killed sessions were writing. Not before the action: only its end shows that no other run writes here.
+    for half_written in folder.rglob(files.TEMPORARY):
+        half_written.unlink(missing_ok=True)
     result = {**result, "seconds": round(spent, 1)}
     files.write_json(marker, {"identity": identity, "result": result, "seconds": spent})
     return result

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import pathlib
 import statistics
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ class Result:
     Attributes:
       strategy: its name; "none" for no pre-training.
       seed: of teacher, pre-training and fine-tuning.
+      round: 1 with the teacher's predictions, 2 with those of the first round's student, ...
       classes: of the pre-training label space, 0 without pre-training.
       clips: web clips pre-trained on.
       noise_ratio: off-diagonal share of the web clips, None without pre-training.
@@ -27,6 +29,7 @@ class Result:
 
     strategy: str
     seed: int
+    round: int
     classes: int
     clips: int
     noise_ratio: float | None
@@ -35,21 +38,35 @@ class Result:
     top_5: float
     seconds: float
 
+    @property
+    def name(self) -> str:
+        """The strategy, with its round from the second on."""
+        return self.strategy if self.round == 1 else f"{self.strategy}, round {self.round}"
 
-def write_results(path: pathlib.Path, results: Sequence[Result]) -> None:
-    """Writes one row per run."""
-    with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
-        writer = csv.DictWriter(opened, [field.name for field in dataclasses.fields(Result)])
-        writer.writeheader()
-        writer.writerows(dataclasses.asdict(result) for result in results)
+
+def write_results(path: pathlib.Path, results: Sequence[Result], *, complete: bool) -> None:
+    """Writes one row per run.
+
+    Args:
+      path: of the CSV file.
+      results: so far.
+      complete: whether these are all; before, a file that begins with them is left alone,
+        since a run that was killed has yet to come to where it was.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Result)])
+    writer.writeheader()
+    writer.writerows(dataclasses.asdict(result) for result in results)
+    rows = text.getvalue().encode()
+    if complete or not path.exists() or not path.read_bytes().startswith(rows):
+        with files.atomic_path(path) as temporary:
+            temporary.write_bytes(rows)
 
 
 def format_table(results: Sequence[Result]) -> str:
-    """The table over seeds, in Markdown: strategies in the order they were run."""
+    """The table over seeds, in Markdown: strategies and rounds in the order they were run."""
     header = ["strategy", "classes", "clips used", "SCR", "top-1 (%)", "minutes"]
-    rows = [
-        _row(name, [r for r in results if r.strategy == name]) for name in dict.fromkeys(r.strategy for r in results)
-    ]
+    rows = [_row(name, [r for r in results if r.name == name]) for name in dict.fromkeys(r.name for r in results)]
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Class scores of every clip of a data set, on any number of replicas."""
+"""Class scores and features of every clip of a data set, on any number of replicas."""
 
 import dataclasses
 import functools
@@ -20,7 +20,7 @@ from spl_tf.inference.trained_model import ClipInput
 
 @dataclasses.dataclass(frozen=True)
 class ClipScores:
-    """Softmax scores of one record, averaged over its views.
+    """Softmax scores and pooled features of one record, averaged over its views.
 
     Attributes:
       shard: position of its shard in the data set.
@@ -29,6 +29,7 @@ class ClipScores:
       video_id: the upload it was cut from.
       label: the record's own label, -1 for none.
       scores: float64 [N].
+      features: float64 [C].
     """
 
     shard: int
@@ -37,6 +38,7 @@ class ClipScores:
     video_id: str
     label: int
     scores: np.ndarray
+    features: np.ndarray
 
 
 def score_clips(
@@ -54,7 +56,7 @@ def score_clips(
     """Yields the scores of every record, in the order of the data set.
 
     Args:
-      network: float [B, T, H, W, 3] -> {"logits": [B, N], ...}; made in the strategy's scope.
+      network: float [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N]}; made in the strategy's scope.
       dataset: the shards.
       clip_input: frames, stride and crop.
       strategy: the devices.
@@ -78,36 +80,40 @@ def score_clips(
         shards=shards,
         rows_per_shard=rows_per_shard,
     )
-    scores_of = _compiled(network, strategy)
+    outputs_of = _compiled(network, strategy)
     positions = range(len(dataset.shards)) if shards is None else shards
     total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions)
-    views: list[np.ndarray] = []
+    views: list[tuple[np.ndarray, np.ndarray]] = []
     with (
         tqdm.tqdm(desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0) as bar,
         readable(dataset.folder),
     ):
         for batch in batches:
-            scores = join_batch(strategy, scores_of(split_batch(strategy, batch["clips"]))).numpy()
+            outputs = outputs_of(split_batch(strategy, batch["clips"]))
+            scores, features = (join_batch(strategy, values).numpy() for values in outputs)
             rows = {name: values.numpy() for name, values in batch.items() if name != "clips"}
             for i in np.flatnonzero(rows["weights"]):  # Padding has weight 0.
-                views.append(scores[i])
+                views.append((scores[i], features[i]))
                 if len(views) == num_views:
-                    yield _record(rows, i, np.mean(views, axis=0, dtype=np.float64))
+                    yield _record(
+                        rows, i, *(np.mean(parts, axis=0, dtype=np.float64) for parts in zip(*views, strict=True))
+                    )
                     views.clear()
                     bar.update()
 
 
 @functools.lru_cache(maxsize=1)  # Every validation of a training run would trace the network again.
 def _compiled(network: keras.Model, strategy: tf.distribute.Strategy) -> Callable:
-    """uint8 clips [B, T, H, W, 3] -> softmax scores [B, N]; reads the weights the network has when called."""
+    """uint8 clips [B, T, H, W, 3] -> scores [B, N], features [B, C]; reads the weights the network has when called."""
 
-    def forward(clips: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(network(normalize(clips), training=False)["logits"])
+    def forward(clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        outputs = network(normalize(clips), training=False)
+        return tf.nn.softmax(outputs["logits"]), outputs["features"]
 
     return tf.function(lambda clips: strategy.run(forward, args=(clips,)))
 
 
-def _record(rows: dict[str, np.ndarray], i: int, scores: np.ndarray) -> ClipScores:
+def _record(rows: dict[str, np.ndarray], i: int, scores: np.ndarray, features: np.ndarray) -> ClipScores:
     return ClipScores(
         shard=int(rows["shard"][i]),
         row=int(rows["row"][i]),
@@ -115,4 +121,5 @@ def _record(rows: dict[str, np.ndarray], i: int, scores: np.ndarray) -> ClipScor
         video_id=rows["video_id"][i].decode(),
         label=int(rows["labels"][i]),
         scores=scores,
+        features=features,
     )

@@ -109,13 +109,21 @@ def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, s
 
 
 def require_fitting_data(trained: TrainedModel, model_dir: files.Path, dataset: ClipDataset) -> None:
-    """Refuses a data set that the network was not made for.
+    """Refuses a data set of other classes, or whose clips are not like those the network was made for.
 
     Raises:
-      UserError: other classes, or clips of another size or frame rate: the same crop
-        and stride would show a smaller part of the picture, or a longer time.
+      UserError: they don't fit together.
     """
     require_same_classes(trained.classes, str(model_dir), dataset.classes, dataset.folder)
+    require_fitting_clips(trained, model_dir, dataset)
+
+
+def require_fitting_clips(trained: TrainedModel, model_dir: files.Path, dataset: ClipDataset) -> None:
+    """Refuses clips of another size or frame rate: crop and stride would show a smaller part, or a longer time.
+
+    Raises:
+      UserError: they don't fit together.
+    """
     clip_input = trained.clip_input
     if (clip_input.short_side, clip_input.fps) != (dataset.short_side, dataset.fps):
         raise UserError(

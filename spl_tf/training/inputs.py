@@ -71,10 +71,15 @@ def open_inputs(
     return StageInputs(train, _path(labels_dir), validation, _path(init_weights), classes)
 
 
+def stage_settings(stage: str) -> dict[str, str]:
+    """What the configuration says of a stage's training: equal settings, inputs and seeds train to equal weights."""
+    bindings = configuration.stage_bindings(stage)
+    return {name: value for name, value in bindings.items() if not name.startswith(_AROUND_A_RUN)}
+
+
 def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
     """Configuration and inputs of a run as flat text; equal identities train to equal weights."""
-    bindings = configuration.stage_bindings(stage)
-    identity = {name: value for name, value in bindings.items() if not name.startswith(_AROUND_A_RUN)}
+    identity = stage_settings(stage)
     identity |= {"stage": stage, "seed": str(seed), "training shards": digest(inputs.train)}
     if inputs.validation is not None:
         identity["validation shards"] = digest(inputs.validation)

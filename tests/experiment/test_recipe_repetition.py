@@ -1,6 +1,7 @@
 """What a recipe does again after a change, with stages that only leave the files later ones look at."""
 
 import contextlib
+import csv
 import dataclasses
 import io
 import itertools
@@ -17,7 +18,7 @@ from spl_tf import command, files
 from spl_tf import recipe as recipe_command
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.experiment import recipe as recipe_module
+from spl_tf.experiment import stages
 from spl_tf.labels import assign, sidecars
 
 # All stages of strategies none and weak, in order.
@@ -43,9 +44,9 @@ class _FakeStages:
     def in_place(self):
         with (
             mock.patch.multiple(
-                recipe_module, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
+                stages, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
             ),
-            mock.patch.object(recipe_module.gc, "collect"),  # No network is built, and a search takes a second.
+            mock.patch.object(stages.gc, "collect"),  # No network is built, and a search takes a second.
             mock.patch.multiple(assign.figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
         ):
             yield
@@ -149,6 +150,24 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         redone = self._calls("recipe.strategies = ['spl']", "teacher/train_stage.epochs = 9")
         self.assertEqual(redone, ["teacher", "predictions", "spl/pretrain", "spl/finetune", "spl/test"])
 
+    def test_in_the_second_round_each_strategy_that_asks_a_teacher_asks_its_own_student(self):
+        binding = "recipe.rounds = 2"
+        redone = self._calls("recipe.strategies = ['none', 'weak', 'spl']", binding)
+        self.assertEqual(redone, [f"spl_round2/{name}" for name in ("predictions", "pretrain", "finetune", "test")])
+        seed0 = self.folder / "o" / "seed0"
+        index = files.read_json(seed0 / "spl_round2" / "predictions" / "predictions.json", "")
+        self.assertEqual(index["model"], files.sha256(seed0 / "spl" / "finetune" / "folded.keras"))
+        with open(self.folder / "o" / "results.csv", newline="", encoding="utf-8") as opened:
+            rows = [(row["strategy"], row["round"]) for row in csv.DictReader(opened)]
+        self.assertEqual(rows, [("none", "1"), ("weak", "1"), ("spl", "1"), ("spl", "2")])
+        self.assertEqual(self._calls("recipe.strategies = ['none', 'weak', 'spl']", binding), [])
+        # What changes the first student changes the second.
+        redone = self._calls("recipe.strategies = ['spl']", binding, "pretrain/train_stage.epochs = 9")
+        of_spl = ["pretrain", "finetune", "test"]
+        self.assertEqual(
+            redone, [f"spl/{name}" for name in of_spl] + [f"spl_round2/{name}" for name in ("predictions", *of_spl)]
+        )
+
     def test_a_finished_run_is_left_as_it_is(self):
         before = self.file_states(self.folder)
         content = (self.folder / "o" / "results.csv").read_bytes()
@@ -183,6 +202,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         ("recipe.seeds = [0, 1, 0]", "recipe.seeds"),  # The table would take them for three seeds.
         ("recipe.strategies = ['weak', 'weak']", "recipe.strategies"),
         ("recipe.num_labels = 2", "num_labels"),
+        ("recipe.rounds = 0", "recipe.rounds = 0"),
         # These would not be part of a stage's identity.
         ("pretrain/train_stage.init_weights = 'w.h5'", "train_stage.init_weights is set by the recipe itself"),
         ("finetune/train_stage.validation_shards = 'v'", "train_stage.validation_shards is set by the recipe"),

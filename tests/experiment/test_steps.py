@@ -115,3 +115,17 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
             self._run(takes=2.0, error=KeyboardInterrupt())
         marker = json.loads((self.folder / "step.json").read_text())
         self.assertEqual(marker, {"identity": IDENTITY, "result": None, "seconds": 2.0})
+
+    def test_what_a_killed_session_was_writing_is_gone_when_the_step_is_done(self):
+        with self.assertRaises(KeyboardInterrupt):
+            self._run(error=KeyboardInterrupt())
+        half_written = [self.folder / ".host.7.tmp.model.keras", self.folder / "checkpoints/.host.7.tmp.best.h5"]
+        for path in half_written:
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+        with self.assertRaises(KeyboardInterrupt):
+            self._run(error=KeyboardInterrupt())
+        self.assertTrue(all(path.exists() for path in half_written))  # Another run may be writing them.
+        self._run()
+        self.assertEqual(self._outputs(), ["checkpoints", "run1", "run2", "run3"])
+        self.assertEqual(list((self.folder / "checkpoints").iterdir()), [])

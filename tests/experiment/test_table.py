@@ -10,9 +10,9 @@ from absl.testing import parameterized
 
 from spl_tf.experiment.table import Result, format_table, write_results
 
-NONE = Result("none", 0, 0, 0, None, None, top_1=0.5, top_5=0.9, seconds=30.0)
-WEAK = Result("weak", 0, 6, 12345, 0.6, 0.4, top_1=0.615, top_5=0.95, seconds=90.0)
-SPL_B = Result("spl_b", 0, 12, 12345, 0.6, 1.0, top_1=2 / 3, top_5=1.0, seconds=120.0)
+NONE = Result("none", 0, 1, 0, 0, None, None, top_1=0.5, top_5=0.9, seconds=30.0)
+WEAK = Result("weak", 0, 1, 6, 12345, 0.6, 0.4, top_1=0.615, top_5=0.95, seconds=90.0)
+SPL_B = Result("spl_b", 0, 1, 12, 12345, 0.6, 1.0, top_1=2 / 3, top_5=1.0, seconds=120.0)
 
 
 def _seeds(result, top_1, **changes):
@@ -72,17 +72,24 @@ class TableTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_csv_returns_the_results_unchanged(self):
         results = [NONE, WEAK, *_seeds(SPL_B, [1 / 3, 0.1 + 0.2, 1e-9])]
-        write_results(self.path, results)
+        write_results(self.path, results, complete=True)
         self.assertEqual(self._read(), results)
-        write_results(self.path, results[:1])  # A shorter list replaces a longer one.
+        write_results(self.path, results[:1], complete=True)  # A shorter list replaces a longer one.
         self.assertEqual(self._read(), results[:1])
 
+    def test_a_run_on_its_way_back_to_where_it_was_killed_takes_no_row_away(self):
+        write_results(self.path, [NONE, WEAK], complete=False)
+        write_results(self.path, [NONE], complete=False)
+        self.assertEqual(self._read(), [NONE, WEAK])
+        write_results(self.path, [NONE, SPL_B], complete=False)  # Not what was there: another run.
+        self.assertEqual(self._read(), [NONE, SPL_B])
+
     def test_csv_columns_are_the_fields(self):
-        write_results(self.path, [NONE])
+        write_results(self.path, [NONE], complete=True)
         self.assertEqual(
             self.path.read_text().splitlines(),
             [
-                "strategy,seed,classes,clips,noise_ratio,samples_cover_ratio,top_1,top_5,seconds",
-                "none,0,0,0,,,0.5,0.9,30.0",
+                "strategy,seed,round,classes,clips,noise_ratio,samples_cover_ratio,top_1,top_5,seconds",
+                "none,0,1,0,0,,,0.5,0.9,30.0",
             ],
         )

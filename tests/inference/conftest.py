@@ -36,7 +36,7 @@ def _records_by_hand(network_path, folder, clip_input, num_views=1):
     """One record, one view, one frame at a time through the network as it was trained (not folded).
 
     Returns:
-      A list of (shard, row, clip id, video id, labels, scores float64 [N]).
+      A list of (shard, row, clip id, video id, labels, scores float64 [N], features float64 [C]).
     """
     network = tf.function(keras.models.load_model(network_path, compile=False))
     size, reach = clip_input.crop_size, (clip_input.num_frames - 1) * clip_input.frame_stride + 1
@@ -50,15 +50,18 @@ def _records_by_hand(network_path, folder, clip_input, num_views=1):
             starts = (
                 [room // 2] if num_views == 1 else [int(room * v / (num_views - 1) + 0.5) for v in range(num_views)]
             )
-            scores = []
+            scores, features = [], []
             for start in starts:
                 frames = [clip.frames[start + i * clip_input.frame_stride] for i in range(clip_input.num_frames)]
                 pictures = [cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_COLOR) for frame in frames]
                 pixels = np.stack([picture[y : y + size, x : x + size, ::-1] for picture in pictures])
-                logits = network(((pixels / 255 - 0.45) / 0.225).astype(np.float32)[None])["logits"].numpy()[0]
+                outputs = network(((pixels / 255 - 0.45) / 0.225).astype(np.float32)[None])
+                logits = outputs["logits"].numpy()[0]
+                features.append(outputs["features"].numpy()[0])
                 powers = np.exp(logits.astype(np.float64) - logits.max())
                 scores.append(powers / powers.sum())
-            rows.append((position, row, clip.clip_id, clip.video_id, clip.labels, np.mean(scores, axis=0)))
+            means = np.mean(scores, axis=0), np.mean(features, axis=0)
+            rows.append((position, row, clip.clip_id, clip.video_id, clip.labels, *means))
     return rows
 
 

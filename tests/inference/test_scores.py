@@ -51,9 +51,9 @@ class ScoreClipsTest(parameterized.TestCase, tf.test.TestCase):
             [(clip.shard, clip.row, clip.clip_id, clip.video_id, [clip.label]) for clip in scored],
             [record[:5] for record in expected],
         )
-        self.assertAllClose(
-            np.stack([clip.scores for clip in scored]), np.stack([record[5] for record in expected]), atol=2e-5
-        )
+        for name, column in (("scores", 5), ("features", 6)):
+            values = np.stack([getattr(clip, name) for clip in scored])
+            self.assertAllClose(values, np.stack([record[column] for record in expected]), atol=2e-5)
 
     @parameterized.parameters(
         ("one_device", 5),  # 72 records: the last batch holds 2.
