@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 
 from absl import flags
@@ -25,9 +26,15 @@ _FILE_ERRORS = {
     errno.ENOTDIR: "a file is in the way of a folder",
     errno.EISDIR: "a folder is in the way of a file",
     errno.ENAMETOOLONG: "the name is too long",
+    errno.EFBIG: "the file is larger than the system allows",
+    errno.ENOENT: "no such file or folder",  # Also where a system folder takes none, e.g. /proc.
+    errno.ELOOP: "a link leads back to itself",
+    errno.ESTALE: "the file server has lost the file",
     errno.EIO: "the disk reports an error",
     errno.ENOLCK: "the file system has no locks",
 }
+
+_SECONDS_TO_LEAVE_DESTRUCTOR = 0.05
 
 
 def run(main: Callable[[], int | None], flag_values: flags.FlagValues, manual: str) -> None:
@@ -56,6 +63,7 @@ def execute(
     for name in flag_values:
         flag_values[name].unparse()  # A second call in one process starts from the defaults.
     previous_handler = signal.signal(signal.SIGTERM, _terminate)
+    previous_hook, sys.unraisablehook = sys.unraisablehook, _raise_again
     try:
         if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "True", "true"):
             raise UserError("TF_USE_LEGACY_KERAS is set and spl_tf needs Keras 3: unset it")
@@ -79,6 +87,7 @@ def execute(
         return _complain(str(error) or "terminated; the same command goes on from here", 143)
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
+        sys.unraisablehook = previous_hook
 
 
 def define_gin_flags(flag_values: flags.FlagValues) -> None:
@@ -103,6 +112,15 @@ def parse_gin(flag_values: flags.FlagValues) -> None:
 
 def _terminate(signal_number, frame):
     raise Terminated()
+
+
+def _raise_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Sends a signal again that came during a destructor: Python drops what a destructor raises."""
+    repeated = {Terminated: signal.SIGTERM, KeyboardInterrupt: signal.SIGINT}.get(unraisable.exc_type)
+    if repeated is None:
+        sys.__unraisablehook__(unraisable)
+    else:
+        threading.Timer(_SECONDS_TO_LEAVE_DESTRUCTOR, os.kill, (os.getpid(), repeated)).start()
 
 
 def _complain(message: str, code: int) -> int:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import tensorflow as tf
 from absl import flags
@@ -15,7 +16,7 @@ from absl.testing import parameterized
 from spl_tf import command
 from spl_tf.errors import Terminated, UserError
 
-COMMANDS = ("shard", "train", "predict", "label", "evaluate", "recipe", "explain", "export")
+COMMANDS = ("shard", "train", "predict", "label", "evaluate", "recipe", "explain", "export", "inspect")
 
 
 def _call(main, *arguments, flag_values=None):
@@ -40,6 +41,10 @@ def _raise(error):
 
 
 class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self._hook = sys.unraisablehook
+
     def test_success_is_0_and_a_failed_check_keeps_its_code(self):
         self.assertEqual(_call(lambda: None), (0, ""))
         self.assertEqual(_call(lambda: 1), (1, ""))
@@ -48,6 +53,8 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
         (UserError("web.csv:\n no column"), 2, "spl_tf: web.csv: no column\n"),
         (OSError(errno.ENOSPC, "No space", "/x/y"), 2, "spl_tf: the disk is full: /x/y\n"),
         (OSError(errno.EACCES, "Permission denied", "/x/y"), 2, "spl_tf: permission denied: /x/y\n"),
+        (OSError(errno.ENOENT, "No such file", "/x/y"), 2, "spl_tf: no such file or folder: /x/y\n"),
+        (OSError(errno.EFBIG, "File too large", "/x"), 2, "spl_tf: the file is larger than the system allows: /x\n"),
         (Terminated("stopped at step 3"), 143, "spl_tf: stopped at step 3\n"),
     )
     def test_known_errors_are_one_line(self, error, code, message):
@@ -71,6 +78,30 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
         for arguments in (["--number=5"], []):
             _call(lambda: seen.append(values.number), *arguments, flag_values=values)
         self.assertEqual(seen, [5, 1])
+
+    @parameterized.parameters((signal.SIGTERM, 143), (signal.SIGINT, 130))
+    def test_a_signal_that_comes_during_a_destructor_is_not_lost(self, number, code):
+        """TensorFlow's functions have destructors, and Python drops what is raised in one."""
+
+        class Dying:
+            def __del__(self):
+                os.kill(os.getpid(), number)
+                sum(range(1000))  # The handler runs here.
+
+        def main():
+            Dying()
+            time.sleep(30)
+
+        self.assertEqual(_call(main)[0], code)
+
+    def test_what_else_goes_wrong_in_a_destructor_is_reported_as_ever(self):
+        class Broken:
+            def __del__(self):
+                raise ZeroDivisionError
+
+        _, printed = _call(lambda: Broken() and None)
+        self.assertIn("ZeroDivisionError", printed)
+        self.assertIs(sys.unraisablehook, self._hook)
 
     def test_sigterm_ends_a_command_with_143(self):
         code, _ = _call(lambda: os.kill(os.getpid(), signal.SIGTERM))

@@ -118,6 +118,8 @@ def render_actions(
     marker = folder / "rendered.json"
     if not _already_rendered(marker, settings):
         _render(rendered, target_per_class, test_per_class, web_per_class)
+        for half_written in folder.rglob(files.TEMPORARY):  # What a killed run was writing.
+            half_written.unlink(missing_ok=True)
         files.write_json(marker, settings)
     return rendered
 
