@@ -1,0 +1,145 @@
+"""The parts of the study: truth of clips, subsets, intervals, results; each against numbers worked out by hand."""
+
+import csv
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.errors import UserError
+from tools.study.arms import Arm, all_arms
+from tools.study.collected import Collected
+from tools.study.intervals import paired_difference
+from tools.study.results import append_row, read_rows
+from tools.study.subsets import write_subset
+from tools.study.truth import clip_truths, label_truth_table, mutual_information, purity
+
+
+class TruthTest(parameterized.TestCase, tf.test.TestCase):
+    def test_the_action_that_fills_most_of_a_clip(self):
+        path = pathlib.Path(self.create_tempdir().full_path) / "web_truth.csv"
+        path.write_text(
+            "video_id,start_s,end_s,action\na@b,0,3.2,run\na@b,3.2,4,jump\na@b,4,5.5,swim\na@b,5.5,9,jump\n"
+        )
+        clips = ["a@b@0", "a@b@2000", "a@b@4000", "a@b@6000", "a@b@3100"]
+        # From 2 to 4 s: run 1.2 s, jump 0.8 s. From 4 to 6 s: swim 1.5 s. From 3.1 to 5.1 s: jump 0.8 s, swim 1.1 s.
+        truths = clip_truths(clips, path, ("run", "jump", "swim"), 2.0)
+        self.assertEqual(truths.tolist(), [0, 0, 2, 1, 2])
+        with self.assertRaisesRegex(UserError, "web_truth.csv does not tell what c shows"):
+            clip_truths(["c@0"], path, ("run", "jump", "swim"), 2.0)
+
+    def test_discarded_clips_are_the_last_row(self):
+        table = label_truth_table(np.array([0, 1, 1, -1, 2]), np.array([0, 1, 0, 1, 1]), 4, 2)
+        self.assertAllEqual(table, [[1, 0], [1, 1], [0, 1], [0, 0], [0, 1]])
+
+    def test_purity_is_the_share_of_the_most_frequent_action(self):
+        self.assertAllEqual(purity(np.array([[3, 1], [0, 0], [0, 5]])), [0.75, np.nan, 1.0])
+
+    @parameterized.parameters(
+        ([[5, 0], [0, 5]], 1.0),  # A label names one of two equally frequent actions.
+        ([[3, 3], [2, 2]], 0.0),
+        ([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], 2.0),
+        ([[3, 1], [1, 3]], 1 + 0.75 * np.log2(0.75) + 0.25 * np.log2(0.25)),  # A binary symmetric channel.
+        ([[0, 0], [0, 0]], 0.0),
+    )
+    def test_bits_that_a_label_tells(self, table, bits):
+        self.assertAllClose(mutual_information(np.array(table)), bits)
+
+
+class SubsetTest(parameterized.TestCase, tf.test.TestCase):
+    @parameterized.parameters((0.25, [5, 2, 1]), (0.5, [10, 4, 1]), (1.0, [20, 8, 1]))
+    def test_every_class_gives_its_share(self, share, counts):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        classes = ["a"] * 20 + ["b"] * 8 + ["c"]
+        lines = [f"videos/{number}.mp4,{name}" for number, name in enumerate(classes)]
+        (folder / "target.csv").write_text("\n".join(["path,label", *lines]) + "\n")
+
+        def drawn(share, seed=0):
+            path = write_subset(folder / "target.csv", folder / "new" / "part.csv", share, seed)
+            with open(path, newline="", encoding="utf-8") as opened:
+                return [(row["path"], row["label"]) for row in csv.DictReader(opened)]
+
+        rows = drawn(share)
+        self.assertEqual([sum(label == name for _, label in rows) for name in "abc"], counts)
+        self.assertEqual(rows[0][0], str(folder / "videos" / pathlib.Path(rows[0][0]).name))
+        self.assertContainsSubset(rows, drawn(1.0))
+        self.assertContainsSubset(drawn(0.25), rows)  # A smaller share is part of a larger one.
+        if share < 1:
+            self.assertNotEqual(rows, drawn(share, seed=1))
+
+
+class IntervalsTest(parameterized.TestCase, tf.test.TestCase):
+    def test_the_difference_is_that_of_the_means(self):
+        first, second = np.random.default_rng(0).random((2, 3, 40)) < np.array([[[0.7]], [[0.5]]])
+        difference = paired_difference(first, second, [str(v // 4) for v in range(40)])
+        self.assertAllClose(difference.points, 100 * (first.mean() - second.mean()))
+        self.assertBetween(difference.points, difference.low, difference.high)
+
+    def test_one_seed_and_single_videos_give_the_normal_interval(self):
+        """For many independent videos the bootstrap is 1.96 standard errors to either side."""
+        first, second = np.random.default_rng(1).random((2, 1, 4000)) < 0.6
+        difference = paired_difference(first, second, [str(v) for v in range(4000)])
+        error = 100 * (first.astype(float) - second).std() / np.sqrt(4000)
+        self.assertAllClose(difference.high - difference.low, 2 * 1.96 * error, rtol=0.06)
+
+    def test_videos_of_one_recording_count_as_one(self):
+        """Ten copies of every video tell nothing new: the interval stays that of the recordings."""
+        first, second = np.random.default_rng(2).random((2, 1, 300)) < 0.6
+        single = paired_difference(first, second, [str(v) for v in range(300)])
+        copied = paired_difference(
+            np.repeat(first, 10, 1), np.repeat(second, 10, 1), [str(v // 10) for v in range(3000)]
+        )
+        self.assertAllClose([single.low, single.high], [copied.low, copied.high])
+
+    def test_seeds_that_disagree_widen_the_interval(self):
+        """Videos agree perfectly and seeds don't: +100, 0 and -100 points; all drawn alike, once in nine times each."""
+        first, second = np.array([[1], [0], [0]], bool).repeat(50, 1), np.array([[0], [0], [1]], bool).repeat(50, 1)
+        difference = paired_difference(first, second, [str(v) for v in range(50)])
+        self.assertAllClose([difference.points, difference.low, difference.high], [0, -100, 100])
+        self.assertFalse(difference.is_distinguishable)
+
+
+class ResultsTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        self.path = self.folder / "new" / "results.jsonl"
+
+    def test_rows_come_back_and_a_damaged_line_is_named(self):
+        self.assertEqual(read_rows(self.path), [])
+        rows = [{"study": "main", "seed": 0, "top_1": 0.1 + 0.2}, {"study": "möglich", "query_right": None}]
+        for row in rows:
+            append_row(self.path, row)
+        self.assertEqual(read_rows(self.path), rows)
+        self.path.write_text(self.path.read_text()[:-5])
+        with self.assertRaisesRegex(UserError, "line 2 of .*results.jsonl is damaged"):
+            read_rows(self.path)
+
+    def test_arms_are_distinct_and_the_main_study_has_every_strategy_with_five_seeds(self):
+        arms = all_arms()
+        self.assertLen(set(arms), len(arms))
+        main = {(arm.strategy, arm.seed) for arm in arms if arm.study == "main"}
+        names = ("none", "weak", "teacher", "agreement", "spl", "spl_m", "spl_d", "spl_b")
+        self.assertEqual(main, {(name, seed) for name in names for seed in range(5)})
+
+    def test_differences_are_taken_over_the_seeds_that_both_arms_have(self):
+        (self.folder / "test.csv").write_text("path,label\nvideos/v_A_g01_c01.mp4,A\nvideos/v_A_g02_c01.mp4,A\n")
+        rows = [
+            {"study": "main", "strategy": name, "seed": seed, "config": "x", "correct": correct}
+            for name, seed, correct in (("weak", 0, "00"), ("weak", 1, "11"), ("spl", 0, "11"), ("spl", 2, "00"))
+        ]
+        defaults = {name: value for name, value in vars(Arm("main", "weak", 0)).items() if name not in rows[0]}
+        results = Collected([defaults | row for row in rows], self.folder / "test.csv")
+        self.assertEqual(results.difference(results.main("spl"), results.main("weak")).points, 100)
+        self.assertIsNone(results.difference(results.main("weak"), results.main("weak")))
+        self.assertIsNone(results.difference(results.main("spl_b"), results.main("weak")))
+        with self.assertRaisesRegex(UserError, "2 configurations"):
+            Collected([{"config": "x"}, {"config": "y"}], self.folder / "test.csv")
+        rows[0]["correct"] = "000"
+        with self.assertRaisesRegex(UserError, "has 2 videos"):
+            Collected([defaults | row for row in rows], self.folder / "test.csv")
+
+
+if __name__ == "__main__":
+    tf.test.main()

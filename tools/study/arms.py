@@ -1,0 +1,57 @@
+"""The arms of the study on ucf6: what is compared with what, over which seeds."""
+
+import dataclasses
+import itertools
+
+MAIN = "main"
+STRATEGIES = ("none", "weak", "teacher", "agreement", "spl", "spl_m", "spl_d", "spl_b")
+SEEDS = (0, 1, 2, 3, 4)
+FEWER_SEEDS = (0, 1, 2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One run to the test set.
+
+    Attributes:
+      study: the question it belongs to.
+      strategy: of `spl_tf.labels.strategies`, or "none".
+      seed: of the teacher, pre-training and fine-tuning.
+      round: 1 with the teacher's predictions, 2 with those of its own student of the main study.
+      min_confidence: teacher confidence below which a clip is not used.
+      teacher_share: part of the clean target set that the teacher is trained on.
+      query_right: share of right weak labels, made from the truth; None for the queries as they are.
+    """
+
+    study: str
+    strategy: str
+    seed: int
+    round: int = 1
+    min_confidence: float = 0.0
+    teacher_share: float = 1.0
+    query_right: float | None = None
+
+
+def all_arms() -> list[Arm]:
+    """Every arm, the main study first and seed by seed, so that whatever is finished can be compared."""
+    return [
+        *(Arm(MAIN, strategy, seed) for seed, strategy in itertools.product(SEEDS, STRATEGIES)),
+        *(
+            Arm("confidence", name, seed, min_confidence=0.5)
+            for seed, name in itertools.product(SEEDS, ("spl", "spl_b"))
+        ),
+        *(Arm("rounds", name, seed, round=2) for seed, name in itertools.product(SEEDS, ("spl", "spl_b"))),
+        *(Arm("query", "weak", seed, query_right=1.0) for seed in FEWER_SEEDS),
+        *(
+            Arm("query", name, seed, query_right=share)
+            for seed, share, name in itertools.product(
+                FEWER_SEEDS, (0.2, 0.4, 0.6), ("weak", "agreement", "spl", "spl_b")
+            )
+        ),
+        *(
+            Arm("teacher", name, seed, teacher_share=share)
+            for seed, share, name in itertools.product(
+                FEWER_SEEDS, (0.25, 0.5), ("teacher", "agreement", "spl", "spl_b")
+            )
+        ),
+    ]

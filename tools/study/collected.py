@@ -1,0 +1,81 @@
+"""The rows of a results file by arm: what tables and figures are made from."""
+
+import csv
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from spl_tf.errors import UserError
+from tools.study.arms import MAIN, Arm
+from tools.study.intervals import Difference, paired_difference
+from tools.study.results import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcomes:
+    """All seeds of one arm.
+
+    Attributes:
+      name: as in tables.
+      rows: seed -> row.
+    """
+
+    name: str
+    rows: dict[int, Row]
+
+    def values(self, column: str) -> np.ndarray:
+        """A column over the seeds, in their order; nan where there is none."""
+        found = [self.rows[seed].get(column) for seed in sorted(self.rows)]
+        return np.array([np.nan if value is None else value for value in found], np.float64)
+
+    def tables(self) -> list[np.ndarray]:
+        """Clips by label and truth, a table a seed; the last row of each has the discarded clips."""
+        return [np.array(self.rows[seed]["label_truth"]) for seed in sorted(self.rows)]
+
+
+class Collected:
+    """The finished arms of one configuration.
+
+    Args:
+      rows: of a results file.
+      test: manifest of the test videos, which names the groups.
+
+    Raises:
+      UserError: there are rows of several configurations, or of another test set.
+    """
+
+    def __init__(self, rows: Sequence[Row], test: pathlib.Path):
+        configurations = sorted({row["config"] for row in rows})
+        if len(configurations) != 1:
+            raise UserError(
+                f"the results hold {len(configurations)} configurations ({', '.join(configurations)}), not 1"
+            )
+        with open(test, newline="", encoding="utf-8") as opened:
+            videos = sorted(pathlib.Path(row["path"]).stem for row in csv.DictReader(opened))
+        self._groups = [video.rsplit("_", 1)[0] for video in videos]
+        if any(len(row["correct"]) != len(videos) for row in rows):
+            raise UserError(f"{test} has {len(videos)} videos, not those of the results")
+        self._rows = rows
+
+    def arm(self, study: str, strategy: str, **options: float | None) -> Outcomes:
+        """The outcomes of an arm, maybe of none of its seeds yet; `options` as of `Arm`."""
+        wanted = dataclasses.asdict(Arm(study, strategy, seed=0, **options))
+        del wanted["seed"]
+        found = {row["seed"]: row for row in self._rows if all(row[name] == value for name, value in wanted.items())}
+        return Outcomes(strategy, found)
+
+    def main(self, strategy: str) -> Outcomes:
+        return self.arm(MAIN, strategy)
+
+    def difference(self, first: Outcomes, second: Outcomes) -> Difference | None:
+        """Over the seeds that both have; None without any."""
+        seeds = sorted(first.rows.keys() & second.rows.keys())
+        if not seeds or first.rows == second.rows:
+            return None
+        return paired_difference(_correct(first, seeds), _correct(second, seeds), self._groups)
+
+
+def _correct(outcomes: Outcomes, seeds: Sequence[int]) -> np.ndarray:
+    return np.array([[digit == "1" for digit in outcomes.rows[seed]["correct"]] for seed in seeds])

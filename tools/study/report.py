@@ -1,0 +1,47 @@
+"""Tables and figures of the study on ucf6, from its results file alone.
+
+  python -m tools.study.report --results=results/ucf6_study.jsonl --test=data/ucf6/test.csv --figures=results/figures
+
+Prints Markdown. Intervals are of the difference over the seeds that both arms have; a bold difference's
+95 % interval leaves zero out, any other is not distinguishable. Arms that are not finished show as "-".
+"""
+
+import pathlib
+
+from absl import flags
+
+from spl_tf import command
+from spl_tf.errors import UserError
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("results", None, "JSON lines file of tools.study.ucf6.", flag_values=FLAGS)
+flags.DEFINE_string("test", None, "test.csv of ucf6: which videos belong to one recording.", flag_values=FLAGS)
+flags.DEFINE_string("figures", None, "Folder for the figures; none without it.", flag_values=FLAGS)
+
+
+def main() -> None:
+    absent = [f"--{name}" for name in ("results", "test") if FLAGS[name].value is None]
+    if absent:
+        raise UserError(f"{' '.join(absent)} missing, see --help")
+    from tools.study import figures, tables
+    from tools.study.collected import Collected
+    from tools.study.results import read_rows
+
+    results = Collected(read_rows(pathlib.Path(FLAGS.results)), pathlib.Path(FLAGS.test))
+    for title, table in (
+        ("Strategies", tables.main_table),
+        ("Confidence threshold and second round", tables.variants_table),
+        ("What the strategies make of the web clips", tables.labels_table),
+        ("Teacher quality", tables.teacher_table),
+        ("Quality of the queries", tables.query_table),
+    ):
+        print(f"### {title}\n\n{table(results)}\n")
+    if FLAGS.figures:
+        folder = pathlib.Path(FLAGS.figures)
+        figures.draw_differences(results, folder / "ucf6_differences.png")
+        figures.draw_purity(results, folder / "ucf6_purity.png")
+        figures.draw_conditions(results, folder / "ucf6_conditions.png")
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

@@ -1,0 +1,66 @@
+"""What the web clips really show: for analysis, and for queries of a known quality; never for training as such."""
+
+import collections
+import csv
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from spl_tf.errors import UserError
+
+
+def clip_truths(
+    clip_ids: Sequence[str], truth: pathlib.Path, classes: Sequence[str], clip_seconds: float
+) -> np.ndarray:
+    """The action that fills most of each clip.
+
+    Args:
+      clip_ids: `<video id>@<start in milliseconds>`, as `spl_tf.shard` names them.
+      truth: `web_truth.csv`: video_id, start_s, end_s, action.
+      classes: ordered class names.
+      clip_seconds: length of a clip.
+
+    Returns:
+      int32 [n].
+
+    Raises:
+      UserError: a clip's video is not in the list.
+    """
+    shown = collections.defaultdict(list)
+    with open(truth, newline="", encoding="utf-8") as opened:
+        for row in csv.DictReader(opened):
+            shown[row["video_id"]].append((float(row["start_s"]), float(row["end_s"]), classes.index(row["action"])))
+    truths = []
+    for clip_id in clip_ids:
+        video, milliseconds = clip_id.rsplit("@", 1)
+        if video not in shown:
+            raise UserError(f"{truth} does not tell what {video} shows: it belongs to another web.csv")
+        start = int(milliseconds) / 1000
+        seconds = np.zeros(len(classes))
+        for begin, end, action in shown[video]:
+            seconds[action] += max(0.0, min(end, start + clip_seconds) - max(begin, start))
+        truths.append(seconds.argmax())
+    return np.array(truths, np.int32)
+
+
+def label_truth_table(labels: np.ndarray, truths: np.ndarray, num_labels: int, num_classes: int) -> np.ndarray:
+    """Clips by label and truth, int64 [num_labels + 1, num_classes]; the last row has the discarded ones (label -1)."""
+    rows = np.where(labels < 0, num_labels, labels)
+    table = np.zeros((num_labels + 1, num_classes), np.int64)
+    np.add.at(table, (rows, truths), 1)
+    return table
+
+
+def mutual_information(table: np.ndarray) -> float:
+    """Bits that a label tells of the truth, from their joint counts [labels, classes]; 0 without clips."""
+    joint = table / max(table.sum(), 1)
+    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    filled = joint > 0
+    return float(np.sum(joint[filled] * np.log2(joint[filled] / independent[filled])))
+
+
+def purity(table: np.ndarray) -> np.ndarray:
+    """Share of each label's clips that show its most frequent action, float [labels]; nan for a label without clips."""
+    clips = table.sum(axis=1)
+    return np.divide(table.max(axis=1), clips, out=np.full(len(table), np.nan), where=clips > 0)
