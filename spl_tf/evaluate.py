@@ -34,11 +34,13 @@ def main() -> None:
     import pathlib
 
     command.parse_gin(FLAGS)
+    from spl_tf import files
     from spl_tf.inference.evaluate import evaluate_model
 
     name = pathlib.Path(FLAGS.shards).resolve().name
     output_dir = FLAGS.output_dir or pathlib.Path(FLAGS.model_dir, f"evaluate-{name}")
-    metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
+    with files.locked(output_dir, "the metrics"):
+        metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
     width = max(map(len, metrics["per_class"]))
     for name, row in metrics["per_class"].items():
         accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}"

@@ -33,9 +33,11 @@ flags.mark_flags_as_required(["model_dir", "shards", "output_dir"], flag_values=
 
 def main() -> None:
     command.parse_gin(FLAGS)
+    from spl_tf import files
     from spl_tf.inference.predict import predict_clips
 
-    settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir)
+    with files.locked(FLAGS.output_dir, "the predictions"):
+        settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir)
     print(f"{settings['num_clips']:,} clips in {len(settings['shards'])} side-cars: {FLAGS.output_dir}")
 
 

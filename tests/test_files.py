@@ -58,6 +58,8 @@ class AtomicPathTest(tf.test.TestCase):
             self.assertIs(raised.__cause__, error)
         raised = self._fail(1 << 30, RuntimeError("HDF5: errno = 28, error message = 'No space left on device'"))
         self.assertEqual(raised.errno, errno.ENOSPC)
+        raised = self._fail(1 << 30, RuntimeError("HDF5: errno = 27, error message = 'File too large'"))
+        self.assertEqual((raised.errno, raised.filename), (errno.EFBIG, str(self.folder / "w.h5")))
 
     def test_other_errors_stay_what_they_are(self):
         error = RuntimeError("a defect")
@@ -124,3 +126,7 @@ class LockedTest(tf.test.TestCase):
         for folder in (file, file / "sub"):
             with self.assertRaisesRegex(UserError, "is not a folder: choose another one"), files.locked(folder, "x"):
                 pass
+
+    def test_a_place_that_takes_no_folder_is_refused(self):
+        with self.assertRaisesRegex(UserError, "^/proc/x/y cannot be made there"), files.locked("/proc/x/y", "x"):
+            pass

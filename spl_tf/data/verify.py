@@ -5,6 +5,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import itertools
+import math
 import os
 from collections.abc import Iterator
 
@@ -73,7 +74,7 @@ def verify(folder: str | os.PathLike) -> Report:
                 _check_shard(shard, findings, pool, bar)
     counts = {name: findings.counts[index] for index, name in enumerate(dataset.classes)}
     if not findings.faults:
-        _check_totals(dataset, findings.num_clips, counts, findings.faults)
+        _check_totals(dataset, findings, counts)
     return Report(dataset, findings.num_clips, counts, findings.faults)
 
 
@@ -85,10 +86,12 @@ class _Findings:
         self.num_clips = 0
         self.counts: collections.Counter[int] = collections.Counter()
         self.places: dict[str, str] = {}
+        self.video_ids: set[str] = set()
         self.faults: list[str] = []
 
     def add(self, clip: Clip, place: str) -> None:
         self.counts.update(label for label in clip.labels if 0 <= label < self.dataset.num_classes)
+        self.video_ids.add(clip.video_id)
         first = self.places.setdefault(clip.clip_id, place)
         if first != place:
             self.faults.append(f"{place} has the clip id {clip.clip_id!r} of {first}")
@@ -160,12 +163,28 @@ def _check_record(dataset: ClipDataset, record: bytes) -> tuple[Clip | None, lis
             continue
         if shape != (clip.height, clip.width, 3):
             faults.append(f"frame {index} is {shape}, not ({clip.height}, {clip.width}, 3)")
-    return clip, faults
+    return clip, faults + _other_settings(dataset, clip)
 
 
-def _check_totals(dataset: ClipDataset, num_clips: int, counts: dict[str, int], faults: list[str]) -> None:
+def _other_settings(dataset: ClipDataset, clip: Clip) -> list[str]:
+    """Where a clip was not made with the settings that `dataset.json` states."""
+    faults = []
+    if min(clip.height, clip.width) != dataset.short_side:
+        faults.append(f"is {clip.width}x{clip.height}, {FILE_NAME} says a short side of {dataset.short_side}")
+    # An image has no rate. Records hold float32.
+    if clip.frame_rate and not math.isclose(clip.frame_rate, dataset.fps, rel_tol=1e-6):
+        faults.append(f"has {clip.frame_rate:g} frames per second, {FILE_NAME} says {dataset.fps:g}")
+    if 0 < dataset.clip_seconds < (clip.end_us - clip.start_us - 1) / 1e6:
+        faults.append(f"lasts {(clip.end_us - clip.start_us) / 1e6:g} s, {FILE_NAME} says {dataset.clip_seconds:g}")
+    return faults
+
+
+def _check_totals(dataset: ClipDataset, findings: _Findings, counts: dict[str, int]) -> None:
     """Sums that `dataset.json` states; only worth a line when every shard is as it says."""
-    if num_clips != dataset.num_clips:
-        faults.append(f"{FILE_NAME} says {dataset.num_clips} clips, the shards hold {num_clips}")
-    if counts != dataset.clips_per_class:
-        faults.append(f"{FILE_NAME} says {dataset.clips_per_class} clips per class, the shards hold {counts}")
+    for said, found, what in (
+        (dataset.num_clips, findings.num_clips, "clips"),
+        (dataset.num_videos, len(findings.video_ids), "videos"),
+        (dataset.clips_per_class, counts, "clips per class"),
+    ):
+        if said != found:
+            findings.faults.append(f"{FILE_NAME} says {said} {what}, the shards hold {found}")

@@ -16,7 +16,7 @@ from absl import logging
 from tqdm import tqdm
 
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, atomic_path, read_json, write_json
+from spl_tf.files import TEMPORARY, atomic_path, locked, read_json, write_json
 from spl_tf.labels import figures, sidecars
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import clips_per_class, count_pairs, noise_ratio, samples_cover_ratio
@@ -77,7 +77,8 @@ def assign_labels(
       The content of `summary.json`.
 
     Raises:
-      UserError: bad arguments, or side-cars that are missing, damaged, or not of these predictions.
+      UserError: bad arguments, side-cars that are missing, damaged, or not of these predictions, or
+        another run is writing to the folder.
     """
     output_dir = pathlib.Path(output_dir)
     require_strategy(strategy)
@@ -99,41 +100,42 @@ def assign_labels(
             logging.warning("min_confidence is ignored: %s does not use the teacher's predictions", strategy)
         usable, min_confidence = confusion, 0.0
 
-    # From here on the folder is incomplete until its summary is back.
-    (output_dir / _SUMMARY).unlink(missing_ok=True)
-    for path in stale:
-        path.unlink()
-    kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
-    with atomic_path(output_dir / "confusion.npy") as temporary:
-        np.save(temporary, confusion)
-    counts = clips_per_class(usable, label_map)
-    figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
-    figures.draw_long_tail(counts, label_map, output_dir / "long_tail.png")
+    with locked(output_dir, "the labels"):
+        # From here on the folder is incomplete until its summary is back.
+        (output_dir / _SUMMARY).unlink(missing_ok=True)
+        for path in stale:
+            path.unlink(missing_ok=True)
+        kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
+        with atomic_path(output_dir / "confusion.npy") as temporary:
+            np.save(temporary, confusion)
+        counts = clips_per_class(usable, label_map)
+        figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
+        figures.draw_long_tail(counts, label_map, output_dir / "long_tail.png")
 
-    queries = query_agreement(confusion, predictions.classes)
-    kept = sum(kept_of_shard.values())
-    summary = {
-        "format_version": FORMAT_VERSION,
-        "strategy": strategy,
-        "class_names": list(label_map.class_names),
-        "num_classes": label_map.num_classes,
-        "counts": counts.tolist(),
-        "clips": predictions.num_clips,
-        "kept": kept,
-        "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
-        "discarded": predictions.num_clips - kept,
-        "noise_ratio": noise_ratio(confusion),
-        "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
-        "min_confidence": min_confidence,
-        "source_classes": list(predictions.classes),
-        "query_agreement": [row.as_json() for row in queries],
-        "flagged_queries": [row.name for row in queries if row.flagged],
-        "shards": {
-            name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
-            for name, shard in predictions.shards.items()
-        },
-    }
-    write_json(output_dir / _SUMMARY, summary)
+        queries = query_agreement(confusion, predictions.classes)
+        kept = sum(kept_of_shard.values())
+        summary = {
+            "format_version": FORMAT_VERSION,
+            "strategy": strategy,
+            "class_names": list(label_map.class_names),
+            "num_classes": label_map.num_classes,
+            "counts": counts.tolist(),
+            "clips": predictions.num_clips,
+            "kept": kept,
+            "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
+            "discarded": predictions.num_clips - kept,
+            "noise_ratio": noise_ratio(confusion),
+            "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
+            "min_confidence": min_confidence,
+            "source_classes": list(predictions.classes),
+            "query_agreement": [row.as_json() for row in queries],
+            "flagged_queries": [row.name for row in queries if row.flagged],
+            "shards": {
+                name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
+                for name, shard in predictions.shards.items()
+            },
+        }
+        write_json(output_dir / _SUMMARY, summary)
     return summary
 
 

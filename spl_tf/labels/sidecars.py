@@ -130,26 +130,25 @@ def read_header(path: Path, schema: pa.Schema, way_out: str) -> Header:
     with _opened(path, way_out) as file:
         found = file.schema_arrow
         metadata = found.metadata or {}
-        records = file.metadata.num_rows
-    for field in schema:
-        position = found.get_field_index(field.name)
-        if position < 0 or found.field(position).type != field.type:
-            raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {way_out}")
-    if not {b"shard_fingerprint", b"ids_digest"} <= metadata.keys():
-        raise UserError(f"{path} does not say which shard it belongs to: {way_out}")
-    return Header(
-        records,
-        metadata[b"shard_fingerprint"].decode(),
-        metadata[b"ids_digest"].decode(),
-        json.loads(metadata.get(b"made_by", b"{}")),
-    )
+        for field in schema:
+            position = found.get_field_index(field.name)
+            if position < 0 or found.field(position).type != field.type:
+                raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {way_out}")
+        if not {b"shard_fingerprint", b"ids_digest"} <= metadata.keys():
+            raise UserError(f"{path} does not say which shard it belongs to: {way_out}")
+        return Header(
+            file.metadata.num_rows,
+            metadata[b"shard_fingerprint"].decode(),
+            metadata[b"ids_digest"].decode(),
+            json.loads(metadata.get(b"made_by", b"{}")),
+        )
 
 
 def holds_predictions(path: Path) -> bool:
     """Whether a file is a prediction side-car; False for one too damaged to tell."""
     try:
         return "teacher" in pq.read_schema(path).names
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return False
 
 
@@ -163,8 +162,12 @@ def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterat
     Raises:
       UserError: the file is missing or damaged.
     """
-    with _opened(path, "run spl_tf.predict again") as file:
-        yield from file.iter_batches(BATCH_ROWS, columns=columns)
+    way_out, rows = "run spl_tf.predict again", 0
+    with _opened(path, way_out) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            rows += batch.num_rows
+            yield batch
+        _require_all_rows(path, rows, file.metadata.num_rows, way_out)
 
 
 def read_labels(
@@ -199,6 +202,7 @@ def read_labels(
         raise UserError(f"{path} names other clips than its shard {shard_name}: {way_out}")
     with _opened(path, way_out) as file:
         table = file.read(columns=["label", "weight"])
+    _require_all_rows(path, table.num_rows, num_records, way_out)
     if table["label"].null_count or table["weight"].null_count:
         raise UserError(f"{path} has empty cells: {way_out}")
     labels = table["label"].to_numpy()
@@ -207,6 +211,12 @@ def read_labels(
             f"{path} row {wrong[0]} has label {labels[wrong[0]]}, but there are {num_classes} classes: {way_out}"
         )
     return LabelColumn(labels, table["weight"].to_numpy())
+
+
+def _require_all_rows(path: Path, found: int, promised: int, way_out: str) -> None:
+    """A page's data has a checksum, its header has none: a damaged one can hide the page's rows."""
+    if found != promised:
+        raise UserError(f"{path} is damaged ({found} of {promised} rows can be read): {way_out}")
 
 
 @contextlib.contextmanager
@@ -242,7 +252,7 @@ def _opened(path: Path, way_out: str) -> Iterator[pq.ParquetFile]:
             yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: {way_out}") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # The disk's fault, not the file's.
         raise UserError(f"{path} is damaged ({error}): {way_out}") from error

@@ -1,4 +1,4 @@
-"""Shards whose pixels say which frame and which place they were cut from."""
+"""Shards whose pixels say which frame and which place they were cut from, and videos whose frames say their number."""
 
 import dataclasses
 import hashlib
@@ -103,3 +103,90 @@ def _cut(clips: np.ndarray) -> list[tuple[list[int], int, int, bool]]:
 @pytest.fixture(scope="session")
 def readable_shards() -> ReadableShards:
     return ReadableShards(_write, _cut)
+
+
+@dataclasses.dataclass(frozen=True)
+class NumberedVideos:
+    """Writes videos whose frames carry their number, and reads it from a JPEG file.
+
+    write(path, count, fps=25.0, fourcc="mp4v", size=(64, 48), color=True) draws every frame's number in
+    binary over a picture that is each file's own, so that no two videos look alike.
+    """
+
+    write: Callable[..., None]
+    number: Callable[[bytes], int]
+
+
+def _numbered_frame(number: int, picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Lower half: the picture, bool [2, 6]; upper half: the same, turned where the number has a 1."""
+    bits = np.reshape([number >> bit & 1 for bit in range(12)], (2, 6)).astype(bool)
+    blocks = np.where(np.concatenate([picture ^ bits, picture]), 235, 20).astype(np.uint8)
+    return cv2.resize(blocks, size, interpolation=cv2.INTER_NEAREST)
+
+
+def _write_numbered(
+    path: pathlib.Path, count: int, fps: float = 25.0, fourcc: str = "mp4v", size=(64, 48), color: bool = True
+) -> None:
+    picture = np.random.default_rng(list(path.name.encode())).integers(0, 2, (2, 6)).astype(bool)
+    odd = size[0] % 2 or size[1] % 2  # FFmpeg's encoders are given even sizes.
+    backend = cv2.CAP_OPENCV_MJPEG if odd else cv2.CAP_FFMPEG
+    writer = cv2.VideoWriter(str(path), backend, cv2.VideoWriter_fourcc(*fourcc), fps, size, color)
+    for number in range(count):
+        frame = _numbered_frame(number, picture, size)
+        writer.write(cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR) if color else frame)
+    writer.release()
+
+
+def _number_of(jpeg: bytes) -> int:
+    picture = cv2.resize(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0), (6, 4), interpolation=cv2.INTER_AREA)
+    bright = picture > 127
+    return sum(int(turned) << bit for bit, turned in enumerate((bright[:2] ^ bright[2:]).flat))
+
+
+@pytest.fixture(scope="session")
+def numbered_videos() -> NumberedVideos:
+    return NumberedVideos(_write_numbered, _number_of)
+
+
+def _film(seed: int, num_frames: int, *, motion: int | None = None) -> np.ndarray:
+    """A made scene, uint8 [T, 120, 160, 3]: a coarse background and blobs that wander over it.
+
+    Args:
+      seed: of the background, and of the motion when that is not given.
+      num_frames: its length.
+      motion: seed of the blobs' ways: another one is another moment of the same scene.
+    """
+    generator = np.random.default_rng(seed)
+    background = cv2.resize(generator.uniform(20, 230, (6, 8, 3)).astype(np.float32), (160, 120))
+    generator = np.random.default_rng((seed if motion is None else motion, 1))
+    times = np.linspace(0, 1, num_frames)
+    ways = [np.interp(times, np.linspace(0, 1, 7), generator.uniform(0.1, 0.9, 7)) for _ in range(6)]
+    colors = generator.uniform(0, 255, (3, 3))
+    frames = []
+    for y, x in zip(np.array(ways[:3]).T, np.array(ways[3:]).T, strict=True):
+        frame = background.copy()
+        for center, color in zip(zip(x * 160, y * 120, strict=True), colors, strict=True):
+            cv2.circle(frame, tuple(round(place) for place in center), 16, color.tolist(), -1)
+        frames.append(frame)
+    return np.clip(frames, 0, 255).astype(np.uint8)
+
+
+def _write_film(path: os.PathLike | str, frames: np.ndarray, *, codec: str = "mp4v", fps: float = 20.0) -> str:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), fps, frames.shape[2:0:-1])
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    return str(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Films:
+    """Makes scenes and writes them as video files."""
+
+    film: Callable[..., np.ndarray]
+    write: Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def films() -> Films:
+    return Films(_film, _write_film)

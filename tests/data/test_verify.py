@@ -94,11 +94,23 @@ class VerifyTest(parameterized.TestCase, tf.test.TestCase):
     def test_wrong_sums_of_the_description_are_named(self):
         description = json.loads((self.folder / "dataset.json").read_text())
         description["num_clips"] = 4
+        description["num_videos"] = 1
         description["clips_per_class"]["surfing"] = 3
         files.write_json(self.folder / "dataset.json", description)
-        first, second = self.faults()
+        first, second, third = self.faults()
         self.assertEqual(first, "dataset.json says 4 clips, the shards hold 3")
-        self.assertIn("clips per class, the shards hold", second)
+        self.assertEqual(second, "dataset.json says 1 videos, the shards hold 3")
+        self.assertIn("clips per class, the shards hold", third)
+
+    @parameterized.parameters(
+        ("short_side", 25, r"record 0 is \d+x\d+, dataset.json says a short side of 25"),
+        ("fps", 24.0, "record 0 has 25 frames per second, dataset.json says 24"),
+        ("clip_seconds", 0.15, r"record 0 lasts 0.16 s, dataset.json says 0.15"),
+    )
+    def test_a_setting_the_records_do_not_show_is_named(self, name, value, message):
+        description = json.loads((self.folder / "dataset.json").read_text())
+        files.write_json(self.folder / "dataset.json", description | {name: value})
+        self.assertRegex("\n".join(self.faults()), f"golden-0000[01]-of-00002 {message}")
 
     def test_a_folder_without_description_is_the_users_mistake(self):
         with self.assertRaisesRegex(UserError, "run spl_tf.shard"):

@@ -129,7 +129,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         assign_labels(self.predictions, "weak", self.labels)
         self.assertAllEqual(self._written()[1], self.weak)
         expected = {"web-00000-of-00002.parquet", "web-00001-of-00002.parquet", "confusion.npy", "summary.json"}
-        self.assertEqual(set(os.listdir(self.labels)), expected)
+        self.assertEqual(set(os.listdir(self.labels)), expected | {".lock"})
 
     def test_a_broken_off_run_does_not_look_complete(self):
         assign_labels(self.predictions, "spl", self.labels)
