@@ -1,18 +1,20 @@
-"""The parts of the study: truth of clips, subsets, intervals, results; each against numbers worked out by hand."""
+"""The parts of the study: truth of clips, parts of lists, intervals, results; each against numbers worked out by hand."""
 
-import csv
+import contextlib
+import io
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf import command
 from spl_tf.errors import UserError
+from tools.study import hold_out, manifests
 from tools.study.arms import Arm, all_arms
 from tools.study.collected import Collected
 from tools.study.intervals import paired_difference
 from tools.study.results import append_row, read_rows
-from tools.study.subsets import write_subset
 from tools.study.truth import clip_truths, label_truth_table, mutual_information, purity
 
 
@@ -47,26 +49,27 @@ class TruthTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(mutual_information(np.array(table)), bits)
 
 
-class SubsetTest(parameterized.TestCase, tf.test.TestCase):
+class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters((0.25, [5, 2, 1]), (0.5, [10, 4, 1]), (1.0, [20, 8, 1]))
     def test_every_class_gives_its_share(self, share, counts):
-        folder = pathlib.Path(self.create_tempdir().full_path)
         classes = ["a"] * 20 + ["b"] * 8 + ["c"]
-        lines = [f"videos/{number}.mp4,{name}" for number, name in enumerate(classes)]
-        (folder / "target.csv").write_text("\n".join(["path,label", *lines]) + "\n")
-
-        def drawn(share, seed=0):
-            path = write_subset(folder / "target.csv", folder / "new" / "part.csv", share, seed)
-            with open(path, newline="", encoding="utf-8") as opened:
-                return [(row["path"], row["label"]) for row in csv.DictReader(opened)]
-
-        rows = drawn(share)
-        self.assertEqual([sum(label == name for _, label in rows) for name in "abc"], counts)
-        self.assertEqual(rows[0][0], str(folder / "videos" / pathlib.Path(rows[0][0]).name))
-        self.assertContainsSubset(rows, drawn(1.0))
-        self.assertContainsSubset(drawn(0.25), rows)  # A smaller share is part of a larger one.
+        rows = [manifests.Row(f"/videos/{number}.mp4", name) for number, name in enumerate(classes)]
+        drawn = manifests.draw_share(rows, share, seed=0)
+        self.assertEqual([sum(row.label == name for row in drawn) for name in "abc"], counts)
+        self.assertEqual(drawn, [row for row in rows if row in drawn])
+        self.assertContainsSubset(manifests.draw_share(rows, 0.25, seed=0), drawn)
         if share < 1:
-            self.assertNotEqual(rows, drawn(share, seed=1))
+            self.assertNotEqual(drawn, manifests.draw_share(rows, share, seed=1))
+
+    def test_a_part_written_elsewhere_names_the_same_files(self):
+        folder = pathlib.Path(self.create_tempdir().full_path).resolve()
+        (folder / "target.csv").write_text("path,label\nvideos/v_A_g08_c01.mp4,A\nvideos/v_A_g10_c01.mp4,A\n")
+        first, second = (manifests.Row(f"{folder}/videos/v_A_g{group}_c01.mp4", "A") for group in ("08", "10"))
+        arguments = ["hold_out", f"--target={folder / 'target.csv'}", f"--output_dir={folder / 'new'}"]
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(command.execute(hold_out.main, hold_out.FLAGS, "", arguments), 0)
+        self.assertEqual(manifests.read(folder / "new" / "choice_train.csv"), [first])
+        self.assertEqual(manifests.read(folder / "new" / "choice_validation.csv"), [second])
 
 
 class IntervalsTest(parameterized.TestCase, tf.test.TestCase):

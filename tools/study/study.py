@@ -37,9 +37,9 @@ from spl_tf.labels import sidecars
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.noise import flip_uniformly
 from spl_tf.training.inputs import digest, stage_settings
+from tools.study import manifests
 from tools.study.arms import MAIN, Arm
 from tools.study.results import Row
-from tools.study.subsets import write_subset
 from tools.study.truth import clip_truths, label_truth_table
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
@@ -133,8 +133,9 @@ class Study:
         if arm.teacher_share == 1:
             train("teacher", folder / "teacher", arm.seed, train_shards=self._clean.target)
             return
-        subset = write_subset(self._lists.target, folder / "target.csv", arm.teacher_share, arm.seed)
-        shards = self._make(subset, folder / "target", label_column="label", clip_seconds=0.0)
+        part = folder / "target.csv"
+        manifests.write(part, manifests.draw_share(manifests.read(self._lists.target), arm.teacher_share, arm.seed))
+        shards = self._make(part, folder / "target", label_column="label", clip_seconds=0.0)
         # As many steps as the teacher of the whole set.
         epochs = gin.query_parameter("teacher/train_stage.epochs") / arm.teacher_share
         train("teacher", folder / "teacher", arm.seed, train_shards=shards, epochs=epochs)

@@ -1,0 +1,163 @@
+"""Arms of the study trained for real on coloured videos: rows, shared stages, and what is not done again."""
+
+import json
+import pathlib
+import shutil
+from unittest import mock
+
+import gin
+import keras
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+
+from spl_tf import configuration
+from spl_tf.data.dataset import load_dataset
+from tools.study.arms import Arm
+from tools.study.results import read_rows
+from tools.study.run import run_arms
+from tools.study.study import Study
+
+ARMS = [
+    Arm("main", "none", 0),
+    Arm("main", "spl_b", 0),
+    Arm("rounds", "spl_b", 0, round=2),
+    Arm("query", "weak", 0, query_right=0.5),
+    Arm("teacher", "teacher", 0, teacher_share=0.5),
+]
+COLORS = ("red", "green", "blue")
+
+
+@pytest.fixture(scope="module")
+def study(color_videos, tiny_bindings, tmp_path_factory):
+    """(output folder, results file, bindings) of finished arms; the truth says what the queries say."""
+    folder = tmp_path_factory.mktemp("study")
+    shutil.copytree(color_videos, folder / "videos")
+    truth = [f"web_{color}{number},0,4.8,{color}" for color in COLORS for number in range(4)]
+    (folder / "videos" / "web_truth.csv").write_text("\n".join(["video_id,start_s,end_s,action", *truth]) + "\n")
+    bindings = (
+        *tiny_bindings,
+        "recipe.videos = @video_folder",
+        f"video_folder.folder = '{folder / 'videos'}'",
+        "video_folder.target = 'target.csv'",
+        "recipe.fps = 10",
+        "recipe.short_side = 32",
+        "recipe.web_clip_seconds = 0.8",
+        "train_stage.precision = 'float32'",
+        "predict_clips.precision = 'float32'",
+        "train_stage.epochs = 2",
+        "teacher/train_stage.epochs = 2",
+        "pretrain/train_stage.epochs = 0.25",
+    )
+    _run(ARMS, folder, bindings)
+    return folder, bindings
+
+
+def _run(arms, folder, bindings):
+    configuration.parse([], bindings)
+    try:
+        run_arms(arms, folder / "out", folder / "results.jsonl")
+    finally:
+        gin.clear_config()
+        keras.mixed_precision.set_dtype_policy("float32")
+
+
+class StudyRunTest(tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, study):
+        self.folder, self.bindings = study
+        self.rows = read_rows(self.folder / "results.jsonl")
+
+    def _row(self, study):
+        return next(row for row in self.rows if row["study"] == study)
+
+    def test_a_row_for_every_arm_with_what_the_test_folder_says(self):
+        arms = [Arm(**{name: row[name] for name in vars(ARMS[0])}) for row in self.rows]
+        self.assertEqual(arms, ARMS)
+        self.assertLen({row["config"] for row in self.rows}, 1)
+        for row in self.rows:
+            self.assertLen(row["correct"], 12)
+            self.assertAllClose(row["top_1"], row["correct"].count("1") / 12)
+            self.assertEqual(row["versions"]["keras"], keras.__version__)
+            self.assertEqual("linear_probe" in row, row["strategy"] != "none")
+
+    def test_labels_are_counted_against_the_truth(self):
+        for row in self.rows[1:]:
+            table = np.array(row["label_truth"])
+            self.assertEqual(table.sum(), 72)
+            self.assertEqual(table.shape, (len(row["label_names"]) + 1, 3))
+        # The truth was made equal to the queries, so SPL-B's classes are pure and teacher agreement is teacher accuracy.
+        row = self.rows[1]
+        self.assertEqual(row["weak_right"], 1.0)
+        self.assertAllClose(row["teacher_right"], 1 - row["noise_ratio"])
+        table = np.array(row["label_truth"])[:-1]
+        self.assertAllEqual(np.count_nonzero(table, axis=1), np.minimum(table.sum(axis=1), 1))
+
+    def test_queries_of_a_known_quality_replace_the_weak_labels_and_nothing_else(self):
+        row = self._row("query")
+        self.assertEqual(row["weak_right"], 0.5)
+        table = np.array(row["label_truth"])
+        self.assertEqual(np.diag(table).tolist(), [12, 12, 12])
+        folder = self.folder / "out" / "teachers" / "share100" / "seed0"
+        for path in (folder / "predictions").glob("*.parquet"):
+            before, after = pq.read_table(path), pq.read_table(folder / "predictions_right50" / path.name)
+            self.assertEqual(before.drop(["weak"]), after.drop(["weak"]))
+
+    def test_a_smaller_teacher_sees_its_share_and_takes_as_many_steps(self):
+        teachers = self.folder / "out" / "teachers"
+        self.assertEqual(load_dataset(teachers / "share50" / "seed0" / "target").num_clips, 6)
+        steps = [
+            json.loads((teachers / share / "seed0" / "teacher" / "metrics.json").read_text())["steps"]
+            for share in ("share50", "share100")
+        ]
+        self.assertEqual(steps, [6, 6])
+
+    def test_the_second_round_asks_the_student_of_the_first(self):
+        predictions = self.folder / "out" / "arms" / "rounds" / "seed0" / "spl_b" / "predictions" / "predictions.json"
+        student = self.folder / "out" / "arms" / "main" / "seed0" / "spl_b" / "finetune" / "model.json"
+        described = json.loads(student.read_text())["folded_sha256"]
+        self.assertEqual(json.loads(predictions.read_text())["made_by"]["model"], described)
+
+    def test_finished_arms_are_not_run_again_even_without_their_files(self):
+        with mock.patch.object(Study, "run", side_effect=AssertionError):
+            _run(ARMS, self.folder, self.bindings)
+        elsewhere = pathlib.Path(self.create_tempdir().full_path)
+        shutil.copytree(self.folder / "out" / "shards", elsewhere / "out" / "shards")
+        shutil.copy(self.folder / "results.jsonl", elsewhere)
+        with mock.patch.object(Study, "run", side_effect=AssertionError):
+            _run(ARMS, elsewhere, self.bindings)
+
+    def test_another_configuration_is_another_row(self):
+        shutil.copy(self.folder / "results.jsonl", copy := pathlib.Path(self.create_tempdir().full_path))
+        shutil.copytree(self.folder / "out" / "shards", copy / "out" / "shards")
+        with mock.patch.object(Study, "run", return_value={"top_1": 0.0}):
+            _run(ARMS[:1], copy, [*self.bindings, "finetune/train_stage.epochs = 3"])
+        rows = read_rows(copy / "results.jsonl")
+        self.assertLen(rows, len(ARMS) + 1)
+        self.assertNotEqual(rows[-1]["config"], rows[0]["config"])
+
+    def test_stages_that_arms_share_are_trained_once(self):
+        trained = sorted(
+            str(path.parent.relative_to(self.folder / "out")) for path in self.folder.rglob("finished.json")
+        )
+        self.assertEqual(
+            trained,
+            [
+                "arms/main/seed0/none/finetune",
+                "arms/main/seed0/spl_b/finetune",
+                "arms/main/seed0/spl_b/pretrain",
+                "arms/query-right50/seed0/weak/finetune",
+                "arms/query-right50/seed0/weak/pretrain",
+                "arms/rounds/seed0/spl_b/finetune",
+                "arms/rounds/seed0/spl_b/pretrain",
+                "arms/teacher-share50/seed0/teacher/finetune",
+                "arms/teacher-share50/seed0/teacher/pretrain",
+                "teachers/share100/seed0/teacher",
+                "teachers/share50/seed0/teacher",
+            ],
+        )
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,40 @@
+"""Splits ucf6's clean target set to choose settings on, so that the test set chooses nothing.
+
+  python -m tools.study.hold_out --target=data/ucf6/target_train.csv --output_dir=data/ucf6
+
+Writes choice_train.csv (UCF101's groups 8 and 9) and choice_validation.csv (groups 10 and 11). To try a setting:
+
+  python -m spl_tf.recipe --gin_file=ucf6.gin --output_dir=runs/choice --gin_param="DATA='data/ucf6'"
+      --gin_param="video_folder.target='choice_train.csv'" --gin_param="video_folder.test='choice_validation.csv'"
+      --gin_param="finetune/train_stage.epochs=60" --gin_param="recipe.strategies=['none','weak']"
+"""
+
+import pathlib
+
+from absl import flags
+
+from spl_tf import command
+from spl_tf.errors import UserError
+from tools.study import manifests
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("target", None, "target_train.csv of ucf6.", flag_values=FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for the two lists.", flag_values=FLAGS)
+
+_TRAIN_GROUPS = ("g08", "g09")
+
+
+def main() -> None:
+    absent = [f"--{name}" for name in ("target", "output_dir") if FLAGS[name].value is None]
+    if absent:
+        raise UserError(f"{' '.join(absent)} missing, see --help")
+    rows = manifests.read(pathlib.Path(FLAGS.target))
+    in_train = [pathlib.Path(row.path).stem.split("_")[-2] in _TRAIN_GROUPS for row in rows]
+    for name, wanted in (("choice_train.csv", True), ("choice_validation.csv", False)):
+        chosen = [row for row, is_train in zip(rows, in_train, strict=True) if is_train == wanted]
+        manifests.write(pathlib.Path(FLAGS.output_dir) / name, chosen)
+        print(f"{name}: {len(chosen)} videos")
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)
