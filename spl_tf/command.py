@@ -1,6 +1,6 @@
 """The frame every command runs in: flags in, exit code out.
 
-Exit codes: 0 success, 1 a check failed (`shard --verify`), 2 a mistake of the
+Exit codes: 0 success, 1 a check failed (`shard --verify`, `inspect`), 2 a mistake of the
 user's or a full or read-only disk (one line, no traceback), 130 after Ctrl-C,
 143 after SIGTERM with the state saved. A defect of ours shows its traceback.
 """

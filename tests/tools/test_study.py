@@ -1,4 +1,4 @@
-"""The parts of the study: truth of clips, parts of lists, intervals, results; each against numbers worked out by hand."""
+"""The parts of the study against numbers worked out by hand: truth of clips, parts of lists, intervals, results."""
 
 import contextlib
 import io

@@ -87,7 +87,7 @@ class StudyRunTest(tf.test.TestCase):
             table = np.array(row["label_truth"])
             self.assertEqual(table.sum(), 72)
             self.assertEqual(table.shape, (len(row["label_names"]) + 1, 3))
-        # The truth was made equal to the queries, so SPL-B's classes are pure and teacher agreement is teacher accuracy.
+        # The truth was made equal to the queries: SPL-B's classes are pure, a teacher that agrees is right.
         row = self.rows[1]
         self.assertEqual(row["weak_right"], 1.0)
         self.assertAllClose(row["teacher_right"], 1 - row["noise_ratio"])
