@@ -108,35 +108,43 @@ def assign_labels(
         kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
         with atomic_path(output_dir / "confusion.npy") as temporary:
             np.save(temporary, confusion)
-        counts = clips_per_class(usable, label_map)
         figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
-        figures.draw_long_tail(counts, label_map, output_dir / "long_tail.png")
-
-        queries = query_agreement(confusion, predictions.classes)
-        kept = sum(kept_of_shard.values())
-        summary = {
-            "format_version": FORMAT_VERSION,
-            "strategy": strategy,
-            "class_names": list(label_map.class_names),
-            "num_classes": label_map.num_classes,
-            "counts": counts.tolist(),
-            "clips": predictions.num_clips,
-            "kept": kept,
-            "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
-            "discarded": predictions.num_clips - kept,
-            "noise_ratio": noise_ratio(confusion),
-            "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
-            "min_confidence": min_confidence,
-            "source_classes": list(predictions.classes),
-            "query_agreement": [row.as_json() for row in queries],
-            "flagged_queries": [row.name for row in queries if row.flagged],
-            "shards": {
-                name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
-                for name, shard in predictions.shards.items()
-            },
-        }
+        figures.draw_long_tail(clips_per_class(usable, label_map), label_map, output_dir / "long_tail.png")
+        summary = _describe(predictions, label_map, confusion, usable, kept_of_shard)
+        summary |= {"strategy": strategy, "min_confidence": min_confidence}
         write_json(output_dir / _SUMMARY, summary)
     return summary
+
+
+def _describe(
+    predictions: Predictions,
+    label_map: LabelMap,
+    confusion: np.ndarray,
+    usable: np.ndarray,
+    kept_of_shard: dict[str, int],
+) -> dict[str, Any]:
+    """What `summary.json` says of the labels; `usable` counts the clips above the confidence threshold."""
+    queries = query_agreement(confusion, predictions.classes)
+    kept = sum(kept_of_shard.values())
+    return {
+        "format_version": FORMAT_VERSION,
+        "class_names": list(label_map.class_names),
+        "num_classes": label_map.num_classes,
+        "counts": clips_per_class(usable, label_map).tolist(),
+        "clips": predictions.num_clips,
+        "kept": kept,
+        "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
+        "discarded": predictions.num_clips - kept,
+        "noise_ratio": noise_ratio(confusion),
+        "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
+        "source_classes": list(predictions.classes),
+        "query_agreement": [row.as_json() for row in queries],
+        "flagged_queries": [row.name for row in queries if row.flagged],
+        "shards": {
+            name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
+            for name, shard in predictions.shards.items()
+        },
+    }
 
 
 def read_summary(folder: Path) -> Summary:
