@@ -9,11 +9,15 @@ records of a video, so there is one prediction a video.
 Options are gin bindings:
 
   --gin_param="evaluate_model.num_views = 10"             uniformly spaced views of each record
+  --gin_param="evaluate_model.num_crops = 3"              of each view, along the long side
+  --gin_param="evaluate_model.fully_convolutional = True" scores of every position, averaged
+  --gin_param="evaluate_model.num_frames = 64"            as frame_stride and crop_size, else those of training
+  --gin_param="evaluate_model.background = 'Background'"  a class left out of the mean average precision
   --gin_param="evaluate_model.precision = 'bfloat16'"     default float32
 
 Written into --output_dir (default M/evaluate-<name of D>):
 
-  metrics.json    top-1, top-5, mean over classes, per class
+  metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class
   confusion.npy   int64 [N, N], videos by true class (row) and prediction (column)
   videos.csv      one row a video, for paired comparisons of networks
 """
@@ -43,12 +47,17 @@ def main() -> None:
         metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
     width = max(map(len, metrics["per_class"]))
     for name, row in metrics["per_class"].items():
-        accuracy = "-" if row["accuracy"] is None else f"{100 * row['accuracy']:.1f}"
-        print(f"{name:<{width}}  {row['videos']:>7,} videos  {accuracy:>5} %")
+        accuracy, precision = (
+            "-" if row[key] is None else f"{100 * row[key]:.1f}" for key in ("accuracy", "average_precision")
+        )
+        print(f"{name:<{width}}  {row['videos']:>7,} videos  {accuracy:>5} %  AP {precision:>5} %")
+    views = metrics["num_views"] * metrics["num_crops"]
+    mean_precision = metrics["mean_average_precision"]
     print(
-        f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {metrics['num_views']} views): "
+        f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {views} views): "
         f"top-1 {100 * metrics['top_1']:.2f} %, top-5 {100 * metrics['top_5']:.2f} %, "
-        f"mean over classes {100 * metrics['mean_class_accuracy']:.2f} %"
+        f"mean over classes {100 * metrics['mean_class_accuracy']:.2f} %, "
+        + ("mAP -" if mean_precision is None else f"mAP {100 * mean_precision:.2f} %")
     )
     print(f"written to {output_dir}")
 

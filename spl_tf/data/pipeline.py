@@ -143,6 +143,7 @@ def evaluation_clips(
     frame_stride: int,
     crop_size: int,
     num_views: int = 1,
+    num_crops: int = 1,
     shards: Sequence[int] | None = None,
     rows_per_shard: int = sys.maxsize,
 ) -> tf.data.Dataset:
@@ -153,8 +154,9 @@ def evaluation_clips(
       batch_size: every batch has exactly this size.
       num_frames: T.
       frame_stride: distance of the drawn frames, in stored frames.
-      crop_size: S, side of the square window in the middle, in pixels.
+      crop_size: S, side of the square window, in pixels.
       num_views: draws per record, uniformly spaced over its length; 1: the middle.
+      num_crops: windows of each draw, uniformly spaced along the long side; 1: the middle.
       shards: positions in `dataset.shards` of the shards to read; None: all.
       rows_per_shard: most records to read of each shard, from its first on.
 
@@ -163,17 +165,18 @@ def evaluation_clips(
         "clips" uint8 [B, T, S, S, 3], RGB;
         "weights" float32 [B]: 1, or 0 for the padding of the last batch;
         "labels" int32 [B]: -1 where a record has no label or several, and for padding;
-        "shard", "row", "view" int32 [B]: where the element comes from, -1 for padding;
+        "shard", "row", "view" int32 [B]: where the element comes from, -1 for padding; all
+          crops of a draw follow each other, view = draw * num_crops + crop;
         "clip_id", "video_id" string [B], empty for padding.
 
     Raises:
       UserError: an option does not fit the data.
     """
     _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
-    _check_at_least(1, num_views=num_views)
+    _check_at_least(1, num_views=num_views, num_crops=num_crops)
     positions = range(len(dataset.shards)) if shards is None else shards
     paths = tf.constant([dataset.shards[position].path for position in positions], tf.string)
-    total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions) * num_views
+    total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions) * num_views * num_crops
 
     def read_shard(path: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
         rows = tf.data.TFRecordDataset(path).take(rows_per_shard).enumerate()
@@ -183,15 +186,15 @@ def evaluation_clips(
         )
 
     def add_views(*row) -> tf.data.Dataset:
-        return tf.data.Dataset.range(num_views, output_type=tf.int32).map(lambda view: (*row, view))
+        return tf.data.Dataset.range(num_views * num_crops, output_type=tf.int32).map(lambda view: (*row, view))
 
     def decode(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], view: tf.Tensor) -> dict[str, tf.Tensor]:
         clip = record_decoding.EncodedClip(**parsed)
-        start = sampling.view_start(clip.num_frames, num_frames, frame_stride, view, num_views)
+        start = sampling.view_start(clip.num_frames, num_frames, frame_stride, view // num_crops, num_views)
         frames = record_decoding.decode(
             clip,
             sampling.frame_indices(start, clip.num_frames, num_frames, frame_stride),
-            sampling.centred_window(clip.height, clip.width, crop_size),
+            sampling.view_window(clip.height, clip.width, crop_size, view % num_crops, num_crops),
         )
         return {
             "clips": tf.ensure_shape(frames, [num_frames, crop_size, crop_size, 3]),

@@ -53,9 +53,24 @@ def random_window(height: tf.Tensor, width: tf.Tensor, size: int, uniforms: tf.T
     return tf.stack([scaled(uniforms[0], height - size + 1), scaled(uniforms[1], width - size + 1), size, size])
 
 
-def centred_window(height: tf.Tensor, width: tf.Tensor, size: int) -> tf.Tensor:
-    """int32 [4]: y, x, height, width of the square window in the middle."""
-    return tf.stack([(height - size) // 2, (width - size) // 2, size, size])
+def view_window(height: tf.Tensor, width: tf.Tensor, size: int, crop: tf.Tensor, num_crops: int) -> tf.Tensor:
+    """int32 [4]: y, x, height, width of a square window of an evaluation view.
+
+    One crop is centred; three are at the start, the middle and the end of the long
+    side (Non-local Networks' test protocol), several uniformly spaced along it.
+
+    Args:
+      height: int32 [], pixels; at least `size`, as is `width`.
+      crop: int32 [] in [0, num_crops).
+    """
+    room = tf.stack([height - size, width - size])
+    centred = room // 2
+    if num_crops == 1:
+        return tf.stack([centred[0], centred[1], size, size])
+    spaced = (room * crop + (num_crops - 1) // 2) // (num_crops - 1)
+    is_long = tf.stack([height > width, height <= width])
+    y, x = tf.unstack(tf.where(is_long, spaced, centred))
+    return tf.stack([y, x, size, size])
 
 
 def scaled(uniform: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

@@ -49,6 +49,7 @@ def score_clips(
     *,
     batch_size: int,
     num_views: int,
+    num_crops: int = 1,
     description: str,
     shards: Sequence[int] | None = None,
     rows_per_shard: int = sys.maxsize,
@@ -62,6 +63,7 @@ def score_clips(
       strategy: the devices.
       batch_size: views at once over all replicas, rounded up to a multiple of their number.
       num_views: temporal views of each record, uniformly spaced.
+      num_crops: windows of each view, uniformly spaced along the long side.
       description: the progress bar's text.
       shards: positions of the shards to read; all by default.
       rows_per_shard: most records to read of each, from its first on.
@@ -77,6 +79,7 @@ def score_clips(
         frame_stride=clip_input.frame_stride,
         crop_size=clip_input.crop_size,
         num_views=num_views,
+        num_crops=num_crops,
         shards=shards,
         rows_per_shard=rows_per_shard,
     )
@@ -94,7 +97,7 @@ def score_clips(
             rows = {name: values.numpy() for name, values in batch.items() if name != "clips"}
             for i in np.flatnonzero(rows["weights"]):  # Padding has weight 0.
                 views.append((scores[i], features[i]))
-                if len(views) == num_views:
+                if len(views) == num_views * num_crops:
                     yield _record(
                         rows, i, *(np.mean(parts, axis=0, dtype=np.float64) for parts in zip(*views, strict=True))
                     )

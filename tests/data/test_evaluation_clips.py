@@ -51,6 +51,14 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
             start = (12 + index % 3 - 5) // 2
             self.assertEqual(cut, ([start, start + 2, start + 4], 4, 8, False))
 
+    def test_every_view_has_its_crops_along_the_long_side(self):
+        """Of pictures of 24 x 32 pixels a window of 16 has 16 columns of room, and the middle of 8 rows."""
+        stream = self._stream(self._dataset(), num_views=2, num_crops=3)
+        self.assertAllEqual(stream["view"][:90], [*range(6)] * 15)
+        cuts = self.readable.cut(stream["clips"][:6])
+        self.assertEqual([numbers[0] for numbers, *_ in cuts], [0, 0, 0, 7, 7, 7])
+        self.assertEqual([(y, x) for _, y, x, _ in cuts], [(4, 0), (4, 8), (4, 16)] * 2)
+
     def test_views_are_spaced_over_the_clip(self):
         stream = self._stream(self._dataset(), num_views=3)
         self.assertAllEqual(stream["view"][:45], [0, 1, 2] * 15)

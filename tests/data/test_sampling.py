@@ -55,5 +55,15 @@ class SamplingTest(parameterized.TestCase, tf.test.TestCase):
             places.add((y, x))
         self.assertEqual(places, {(y, x) for y in range(3) for x in range(5)})
 
-    def test_centred_window(self):
-        self.assertAllEqual(sampling.centred_window(tf.constant(7), tf.constant(10), 5), [1, 2, 5, 5])
+    @parameterized.parameters(
+        (7, 10, 1, [[1, 2]]),
+        (7, 10, 3, [[1, 0], [1, 3], [1, 5]]),  # Along the long side, centred on the short one.
+        (11, 6, 3, [[0, 0], [3, 0], [6, 0]]),
+        (7, 7, 2, [[1, 0], [1, 2]]),
+    )
+    def test_windows_of_a_view_are_spaced_along_the_long_side(self, height, width, num_crops, places):
+        windows = [
+            sampling.view_window(tf.constant(height), tf.constant(width), 5, tf.constant(crop), num_crops).numpy()
+            for crop in range(num_crops)
+        ]
+        self.assertAllEqual(windows, [[y, x, 5, 5] for y, x in places])

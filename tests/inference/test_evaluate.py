@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import pathlib
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
+from sklearn.metrics import average_precision_score
 
 from spl_tf import command
 from spl_tf import evaluate as evaluate_command
@@ -92,6 +94,8 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         if num_views == 1:  # Places 0 to 6, then 0 to 4.
             self.assertAllClose((metrics["top_1"], metrics["top_5"]), (2 / 12, 10 / 12))
         self.assertEqual(json.loads((self.folder / "metrics.json").read_text()), metrics)
+        precisions = [average_precision_score(labels == label, scores[:, label]) for label in sorted({*labels})]
+        self.assertAllClose(metrics["mean_average_precision"], np.mean(precisions))
 
         confusion = np.zeros((8, 8), int)
         for label, prediction in zip(labels, ranked[:, 0], strict=True):
@@ -102,7 +106,12 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(metrics["mean_class_accuracy"], np.mean([*shares.values()]))
         for label, name in enumerate(CLASSES):
             expected = {"videos": np.count_nonzero(labels == label), "accuracy": shares.get(label)}
+            precision = metrics["per_class"][name].pop("average_precision")
             self.assertEqual(metrics["per_class"][name], expected)
+            if label in shares:
+                self.assertAllClose(precision, average_precision_score(labels == label, scores[:, label]))
+            else:
+                self.assertIsNone(precision)
 
         rows = _videos(self.folder)
         self.assertEqual([row["video_id"] for row in rows], [*label_of_video])
@@ -110,6 +119,29 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual([row["prediction"] for row in rows], [CLASSES[best] for best in ranked[:, 0]])
         own = scores[np.arange(12), labels]
         self.assertAllClose([float(row["score_of_label"]) for row in rows], own, atol=2e-5)
+
+    def test_the_background_class_counts_in_no_mean_average_precision(self):
+        whole, without = (
+            evaluate_model(self.random_dir, self.web_dir, self.folder, background=name) for name in (None, "green")
+        )
+        precisions = {name: row["average_precision"] for name, row in whole["per_class"].items()}
+        known = {name: value for name, value in precisions.items() if value is not None}
+        self.assertAllClose(whole["mean_average_precision"], np.mean([*known.values()]))
+        del known["green"]
+        self.assertAllClose(without["mean_average_precision"], np.mean([*known.values()]))
+        self.assertNotAllClose(without["mean_average_precision"], whole["mean_average_precision"])
+        with self.assertRaisesRegex(UserError, "background = 'Green' is no class"):
+            evaluate_model(self.random_dir, self.web_dir, self.folder, background="Green")
+
+    def test_views_may_be_longer_and_larger_than_the_training_clips(self):
+        """Whole pictures of twice the frames: the plain loop over the records with that input."""
+        clip_input = dataclasses.replace(CLIP_INPUT, num_frames=8, frame_stride=1, crop_size=32)
+        metrics = evaluate_model(self.random_dir, self.web_dir, self.folder, num_frames=8, frame_stride=1, crop_size=32)
+        records = self.records_by_hand(self.random_dir / "folded.keras", self.web_dir, clip_input)
+        scores = _scores_of_videos(records)
+        predicted = [row["prediction"] for row in _videos(self.folder)]
+        self.assertEqual(predicted, [CLASSES[values.argmax()] for values in scores.values()])
+        self.assertEqual((metrics["num_frames"], metrics["frame_stride"], metrics["crop_size"]), (8, 1, 32))
 
     def test_files_agree_with_each_other(self):
         metrics = evaluate_model(self.trained_dir, self.shards / "test", self.folder)
@@ -181,12 +213,13 @@ class CommandTest(parameterized.TestCase, tf.test.TestCase):
         metrics = json.loads((model_dir / "evaluate-test" / "metrics.json").read_text())
         *classes, total, where = printed.splitlines()
         percent = {name: 100 * row["accuracy"] for name, row in metrics["per_class"].items()}
+        precision = {name: 100 * row["average_precision"] for name, row in metrics["per_class"].items()}
         self.assertEqual(
             classes,
             [
-                f"red          4 videos  {percent['red']:5.1f} %",
-                f"green        4 videos  {percent['green']:5.1f} %",
-                f"blue         4 videos  {percent['blue']:5.1f} %",
+                f"red          4 videos  {percent['red']:5.1f} %  AP {precision['red']:>5.1f} %",
+                f"green        4 videos  {percent['green']:5.1f} %  AP {precision['green']:>5.1f} %",
+                f"blue         4 videos  {percent['blue']:5.1f} %  AP {precision['blue']:>5.1f} %",
             ],
         )
         self.assertStartsWith(total, f"12 videos (12 clips x 2 views): top-1 {100 * metrics['top_1']:.2f} %, top-5 100")

@@ -1,0 +1,32 @@
+"""Average precision per class and its mean, the measure of SoccerNet (paper section 4.5)."""
+
+import numpy as np
+
+
+def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
+    """Area under the precision-recall curve as a sum of steps, without interpolation; as scikit-learn's.
+
+    AP = sum over the thresholds of (recall - previous recall) * precision. Videos of equal scores
+    share a threshold, so their order does not matter.
+
+    Args:
+      scores: float [V], of one class.
+      relevant: bool [V], which videos show it.
+
+    Returns:
+      AP in [0, 1]; nan when no video shows the class.
+    """
+    relevant = np.asarray(relevant, bool)
+    if not relevant.any():
+        return float("nan")
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(relevant[order])
+    last_of_score = np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    precision = hits[last_of_score] / (last_of_score + 1)
+    gained = np.diff(hits[last_of_score], prepend=0) / hits[-1]
+    return float(np.sum(gained * precision))
+
+
+def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """AP of every class, float [N], from scores [V, N] and class ids [V]; nan for a class without videos."""
+    return np.array([average_precision(scores[:, i], labels == i) for i in range(scores.shape[1])])
