@@ -12,12 +12,23 @@ The manifest is a CSV file (UTF-8, with a header) or a JSONL file, one video or 
   video_id    optional, unique; otherwise made from the path
   start, end  optional, seconds: clips are cut from this part of the video only
   queries     optional: all queries that found the upload, separated by |; kept in the records
+  rank        optional: place among the search results; of several copies the lowest rank is kept
+  address     optional: where the upload was found
 
 The classes file has one class a line; a class id is a position in it.
 
 --exclude=test.csv keeps the videos of a held-out manifest out. Where both manifests give a video_id,
 the same id is the same video. Where one does not, ids and file names without folder and suffix are
-compared: test/v7.mp4 without an id holds out the video_id v7 and every v7.mp4 in any folder.
+compared: test/v7.mp4 without an id holds out the video_id v7 and every v7.mp4 in any folder. An
+equal address is the same video; of YouTube's, watch?v=X, youtu.be/X, shorts/X and embed/X are equal.
+A copy of a held-out video under any name is found by its content, as below, where the file is there.
+
+How duplicates are dropped, by whole upload and before anything is cut: rows with the same video_id
+and files of equal content are one upload; so are near-duplicates, the same video encoded again,
+rescaled, with other borders, or at another speed. The best-ranked copy is kept, then the first row,
+and gets the queries of the others. A near-duplicate shows the same changes at the same relative
+moments, so another moment of the same scene is none. Images are compared by content only.
+--keep_duplicates leaves a set as it is given; held-out videos are then known by name and address.
 
 How clips are cut: a video is divided into windows of --clip_seconds, one after the other. A rest
 shorter than a window is dropped, unless the whole video is shorter than one: then it is one short
@@ -34,7 +45,9 @@ Written into D:
   dataset.json   classes, clips per class, settings, and per shard its records and fingerprint;
                  written last: it marks the folder as finished
   rejected.csv   the rows that gave no clip, each with its reason: unknown label, no such file,
-                 not decodable, decoder crashed, not done within --seconds_per_video, ...
+                 not decodable, decoder crashed, not done within --seconds_per_video, duplicate,
+                 near-duplicate, ...; partner is the copy that is kept (or held out), distance how
+                 far the two are apart: 0 equal, above 0.17 no near-duplicates
 
 A killed run goes on with the same command; finished shards are not made again. Another setting or
 manifest needs another folder. The shards' bytes depend on the manifest, the settings and the
@@ -59,9 +72,10 @@ flags.DEFINE_string("output_dir", None, "Folder for the shards.", flag_values=FL
 flags.DEFINE_multi_string(
     "exclude",
     [],
-    "Manifest (column video_id, path or both) whose videos must not get into the shards, repeatable.",
+    "Manifest (column video_id, path, address or all) whose videos must not get into the shards, repeatable.",
     flag_values=FLAGS,
 )
+flags.DEFINE_boolean("keep_duplicates", False, "Do not look for copies of one upload by content.", flag_values=FLAGS)
 flags.DEFINE_float("clip_seconds", 10.0, "Length of a clip in seconds; 0 for the whole video.", flag_values=FLAGS)
 flags.DEFINE_float("fps", 25.0, "Frames per second of the clips.", flag_values=FLAGS)
 flags.DEFINE_integer("short_side", 256, "Shorter side of the stored frames in pixels.", flag_values=FLAGS)
@@ -101,6 +115,7 @@ def main() -> int:
         clips_per_class=FLAGS.clips_per_class,
         num_shards=FLAGS.num_shards,
         exclude=FLAGS.exclude,
+        keep_duplicates=FLAGS.keep_duplicates,
         workers=FLAGS.workers,
         seed=FLAGS.seed,
         seconds_per_video=FLAGS.seconds_per_video,

@@ -3,55 +3,90 @@
 Where both manifests give a video its `video_id`, the ids decide: two uploads may well be called
 `clip.mp4`. Otherwise ids and file names, without folder and suffix, are compared with each other:
 `videos/v_Archery_g01_c01.mp4` of a test list without ids holds out the id `v_Archery_g01_c01`
-and any `v_Archery_g01_c01.avi`, whatever its folder.
+and any `v_Archery_g01_c01.avi`, whatever its folder. Where both give an `address`, equal addresses
+are the same video too. What else shows the same is found by content, see `spl_tf.data.duplicates`.
 """
 
 import dataclasses
 import itertools
+import math
 import pathlib
 from collections.abc import Sequence
 
-from spl_tf.data.manifest import PATH, VIDEO_ID, Rejection, Video, read_rows, text
+from spl_tf.data.addresses import normalized_address
+from spl_tf.data.manifest import ADDRESS, PATH, VIDEO_ID, Rejection, Video, read_interval, read_rows, text
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
 
 @dataclasses.dataclass(frozen=True)
+class HeldOutFile:
+    """A held-out video whose file is there.
+
+    Attributes:
+      path: the file, resolved against its manifest's folder.
+      listed_path: the same as the manifest has it.
+      interval: seconds, as in a `Video`.
+      manifest: the manifest's name.
+    """
+
+    path: str
+    listed_path: str
+    interval: tuple[float, float]
+    manifest: str
+
+
+@dataclasses.dataclass(frozen=True)
 class HeldOut:
-    """Names of held-out videos -> the manifest that holds them.
+    """Names of held-out videos -> the manifest that holds them, and their files.
 
     Attributes:
       ids: the `video_id`s.
       names_beside_ids: file names of the rows that have a `video_id`.
       names: file names of the rows that have none.
+      addresses: normalised.
+      files: those that are there.
+      num_missing_files: rows with a path where no file is.
     """
 
     ids: dict[str, str]
     names_beside_ids: dict[str, str]
     names: dict[str, str]
+    addresses: dict[str, str]
+    files: tuple[HeldOutFile, ...]
+    num_missing_files: int
 
 
 def read_held_out(manifests: Sequence[Path]) -> HeldOut:
     """Reads the names of all held-out videos.
 
     Raises:
-      UserError: a manifest cannot be read, or no row of it has a `video_id` or a `path`.
+      UserError: a manifest cannot be read, or no row of it has a `video_id`, a `path` or an `address`.
     """
-    held_out = HeldOut({}, {}, {})
+    ids, names_beside_ids, names, addresses, files, num_missing = {}, {}, {}, {}, [], 0
     for manifest in map(pathlib.Path, manifests):
         names_a_video = False
         for row in read_rows(manifest, "--exclude"):
-            video_id, name = text(row.get(VIDEO_ID)), pathlib.Path(text(row.get(PATH))).stem
+            video_id, path, address = text(row.get(VIDEO_ID)), text(row.get(PATH)), text(row.get(ADDRESS))
             if video_id:
-                held_out.ids[video_id] = manifest.name
-            if name:
-                (held_out.names_beside_ids if video_id else held_out.names)[name] = manifest.name
-            names_a_video |= bool(video_id or name)
+                ids[video_id] = manifest.name
+            if path:
+                (names_beside_ids if video_id else names)[pathlib.Path(path).stem] = manifest.name
+                file = manifest.parent / path
+                if file.is_file():
+                    interval = read_interval(row) or (0.0, math.inf)
+                    files.append(HeldOutFile(str(file), path, interval, manifest.name))
+                else:
+                    num_missing += 1
+            if address:
+                addresses[normalized_address(address)] = manifest.name
+            names_a_video |= bool(video_id or path or address)
         if not names_a_video:
             raise UserError(
-                f"{manifest} names no video: a manifest for --exclude needs a column {VIDEO_ID!r} or {PATH!r}"
+                f"{manifest} names no video: a manifest for --exclude needs a column "
+                f"{VIDEO_ID!r}, {PATH!r} or {ADDRESS!r}"
             )
-    return held_out
+    return HeldOut(ids, names_beside_ids, names, addresses, tuple(files), num_missing)
 
 
 def reject_held_out(entries: Sequence[Video | Rejection], held_out: HeldOut) -> list[Video | Rejection]:
@@ -67,8 +102,11 @@ def _checked(video: Video, held_out: HeldOut) -> Video | Rejection:
         compared = list(
             itertools.product((video.video_id, name), (held_out.ids, held_out.names, held_out.names_beside_ids))
         )
+    if video.address:
+        compared.append((normalized_address(video.address), held_out.addresses))
     for key, manifest_of in compared:
         if key in manifest_of:
             label = "|".join(video.label_texts)
-            return Rejection(video.listed_path, video.video_id, label, "held out", f"({key} is in {manifest_of[key]})")
+            detail = f"({key} is in {manifest_of[key]})"
+            return Rejection(video.listed_path, video.video_id, label, "held out", detail, key, 0.0)
     return video

@@ -20,6 +20,8 @@ START = "start"
 END = "end"
 QUERIES = "queries"
 QUERY = "query"
+RANK = "rank"
+ADDRESS = "address"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Video:
       end_seconds: clips are cut up to here; infinity for the video's end.
       queries: all queries that found the upload.
       id_is_given: whether the manifest gives the video_id; else it is made from the path.
+      rank: place among the search results, the lowest is the best; infinity where the manifest gives none.
+      address: where the upload was found, as the manifest has it.
     """
 
     path: str
@@ -47,17 +51,29 @@ class Video:
     end_seconds: float
     queries: tuple[str, ...]
     id_is_given: bool = False
+    rank: float = math.inf
+    address: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.start_seconds, self.end_seconds
 
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
-    """A row that gives no clip. `kind` is counted, `detail` says more about this one."""
+    """A row that gives no clip. `kind` is counted, `detail` says more about this one.
+
+    A duplicate has a `partner`, the video_id of the one that is kept or what names a held-out video, and
+    its `distance` from it: 0 for the same upload or the same content.
+    """
 
     path: str
     video_id: str
     label: str
     kind: str
     detail: str = ""
+    partner: str = ""
+    distance: float | None = None
 
     @property
     def reason(self) -> str:
@@ -66,6 +82,9 @@ class Rejection:
 
 def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column: str) -> list[Video | Rejection]:
     """Reads a CSV or JSONL (`.jsonl`, `.json`) manifest: one entry per row, in the order of the rows.
+
+    Rows with the same video_id and interval are the same upload, see `spl_tf.data.duplicates.merge_repeated`;
+    with another interval than the first of them, a row is rejected.
 
     Args:
       path: the manifest. Relative paths in it start at its folder.
@@ -92,9 +111,10 @@ def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column:
         video_id = text(row.get(VIDEO_ID)) or derived_id
         entry = _read_row(row, path.parent, video_id, label_column, class_ids)
         if isinstance(entry, Video):
-            first = first_rows.setdefault(video_id, number)
-            if first != number:
-                entry = _rejection(row, video_id, label_column, "duplicate video_id", f"(rows {first} and {number})")
+            first, interval = first_rows.setdefault(video_id, (number, entry.interval))
+            if interval != entry.interval:
+                detail = f"(rows {first} and {number} have other intervals)"
+                entry = _rejection(row, video_id, label_column, "duplicate video_id", detail)
         entries.append(entry)
     return entries
 
@@ -174,8 +194,8 @@ def _read_row(
     for name in names:
         if name not in class_ids:
             return reject("unknown label", repr(name) + _near_miss(name, tuple(class_ids)))
-    interval = (_seconds(row.get(START), 0.0), _seconds(row.get(END), math.inf))
-    if not 0 <= interval[0] < interval[1]:  # Also where either is not a number (nan).
+    interval = read_interval(row)
+    if interval is None:
         return reject("unusable interval", f"(start {text(row.get(START))!r}, end {text(row.get(END))!r})")
     path = os.path.join(folder, text(row[PATH]))
     if not os.path.isfile(path):
@@ -192,7 +212,15 @@ def _read_row(
         end_seconds=interval[1],
         queries=tuple(_texts(row.get(QUERIES)) or _texts(row.get(QUERY))),
         id_is_given=bool(text(row.get(VIDEO_ID))),
+        rank=_rank(row.get(RANK)),
+        address=text(row.get(ADDRESS)),
     )
+
+
+def read_interval(row: dict[str, Any]) -> tuple[float, float] | None:
+    """Start and end of a row in seconds, the whole video where it gives none; None when it is no interval."""
+    start, end = _seconds(row.get(START), 0.0), _seconds(row.get(END), math.inf)
+    return (start, end) if 0 <= start < end else None  # None also where either is not a number (nan).
 
 
 def _rejection(row: dict[str, Any], video_id: str, label_column: str, kind: str, detail: str) -> Rejection:
@@ -222,6 +250,12 @@ def _seconds(value: Any, default: float) -> float:
         return float(text(value))
     except ValueError:
         return math.nan
+
+
+def _rank(value: Any) -> float:
+    """Infinity for what is no number."""
+    rank = _seconds(value, math.inf)
+    return math.inf if math.isnan(rank) else rank
 
 
 @functools.lru_cache

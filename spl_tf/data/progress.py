@@ -6,10 +6,12 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 from spl_tf import files
 from spl_tf.data.plan import Plan, plan_from_json
 from spl_tf.data.settings import Settings, require_same_settings
+from spl_tf.errors import UserError
 
 _FOLDER = ".progress"
 _WAY_OUT = f"delete the folder {_FOLDER} to begin anew"
@@ -26,7 +28,7 @@ class ShardState:
     ids_digest: str
     multi_label: bool
     clips_per_class: list[int]
-    rejected: list[dict[str, str]]
+    rejected: list[dict[str, Any]]
 
 
 def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -40,14 +42,20 @@ class Progress:
         self._output = folder
         self._folder = folder / _FOLDER
 
+    @property
+    def fingerprints(self) -> pathlib.Path:
+        """Folder of the videos' fingerprints."""
+        return self._folder / "fingerprints"
+
     def plan(self, settings: Settings) -> Plan | None:
         """The plan of an earlier run, None when there was none; a UserError when its settings were others."""
         path = self._folder / "plan.json"
         if not path.exists():
             return None
-        stored = files.read_json(path, _WAY_OUT)
-        require_same_settings(settings, stored["settings"], self._output)
-        return plan_from_json(stored["plan"])
+        with _sound(path):
+            stored = files.read_json(path, _WAY_OUT)
+            require_same_settings(settings, stored["settings"], self._output)
+            return plan_from_json(stored["plan"])
 
     def save_plan(self, settings: Settings, plan: Plan) -> None:
         files.write_json(self._folder / "plan.json", {"settings": settings.as_json(), "plan": plan.as_json()})
@@ -57,7 +65,8 @@ class Progress:
         note, shard = self._folder / f"{name}.json", shard_path(self._output, name)
         if not note.exists():
             return None
-        state = ShardState(**files.read_json(note, _WAY_OUT))
+        with _sound(note):
+            state = ShardState(**files.read_json(note, _WAY_OUT))
         return state if shard.exists() and shard.stat().st_size == state.num_bytes else None
 
     def save_state(self, name: str, state: ShardState) -> None:
@@ -77,5 +86,18 @@ class Progress:
         finally:
             shutil.rmtree(spools, ignore_errors=True)
 
+    def is_left(self) -> bool:
+        """Whether there are notes, maybe those of a run that was killed when all else was done."""
+        return self._folder.exists()
+
     def clear(self) -> None:
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _sound(path: pathlib.Path) -> Iterator[None]:
+    """Names a note that is JSON but not what was written."""
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error!r}): {_WAY_OUT}") from error

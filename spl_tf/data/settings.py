@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 
 from spl_tf import files
+from spl_tf.data import fingerprints
 from spl_tf.data.cutting import ClipFormat
 from spl_tf.errors import UserError
 
@@ -32,6 +33,8 @@ class Settings:
     num_shards: int | None
     exclude_sha256: tuple[str, ...]
     seed: int
+    keep_duplicates: bool = False
+    fingerprint_version: int = fingerprints.VERSION
     decoder: str = f"OpenCV {cv2.__version__}"
 
     def __post_init__(self):

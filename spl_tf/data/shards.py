@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from spl_tf import files
 from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset
-from spl_tf.data.held_out import read_held_out, reject_held_out
-from spl_tf.data.manifest import Rejection, read_manifest
+from spl_tf.data.duplicates import drop_duplicates, merge_repeated
+from spl_tf.data.held_out import HeldOut, read_held_out, reject_held_out
+from spl_tf.data.manifest import Rejection, Video, read_manifest
 from spl_tf.data.plan import Plan, make_plan
 from spl_tf.data.progress import Progress, ShardState, shard_path
 from spl_tf.data.settings import Settings, require_same_settings, settings_of
@@ -31,6 +32,7 @@ def write_shards(
     clips_per_class: int | None = None,
     num_shards: int | None = None,
     exclude: Sequence[str | os.PathLike] = (),
+    keep_duplicates: bool = False,
     workers: int | None = None,
     seed: int = 0,
     seconds_per_video: float = 600.0,
@@ -51,7 +53,10 @@ def write_shards(
       jpeg_quality: 1 to 100.
       clips_per_class: quota, see `spl_tf.data.windows.choose_for_quota`; None for all windows.
       num_shards: None to choose by size.
-      exclude: manifests of held-out videos, which are kept out by id or file name, see `spl_tf.data.held_out`.
+      exclude: manifests of held-out videos, which are kept out by id, file name, address or content, see
+        `spl_tf.data.held_out`.
+      keep_duplicates: compare no contents, neither of the videos with each other nor with held-out ones. For
+        clean sets, which stay as they are given.
       workers: processes; None for one per core.
       seed: of the order of the videos and of the quota's draw.
       seconds_per_video: time limit for one video.
@@ -77,20 +82,24 @@ def write_shards(
         clips_per_class=clips_per_class,
         num_shards=num_shards,
         exclude_sha256=tuple(files.sha256(path) for path in exclude),
+        keep_duplicates=keep_duplicates,
         seed=seed,
     )
     finished = _finished(output_dir, settings)  # Before the lock: the folder may be read-only.
-    if finished:
+    if finished and not Progress(output_dir).is_left():
         return finished
     with files.locked(output_dir, "the shards"):
+        progress = Progress(output_dir)
         finished = _finished(output_dir, settings)
         if finished:
+            progress.clear()
             return finished
-        progress = Progress(output_dir)
         plan = progress.plan(settings)
         if plan is None:
-            entries = read_manifest(manifest, settings.classes, label_column)
-            entries = reject_held_out(entries, held_out)
+            entries = reject_held_out(read_manifest(manifest, settings.classes, label_column), held_out)
+            entries = merge_repeated(entries)
+            if not keep_duplicates:
+                entries = _drop_duplicates(entries, held_out, progress, num_workers, seconds_per_video)
             plan = make_plan(entries, settings, num_workers, seconds_per_video)
             progress.save_plan(settings, plan)
         # Imports TensorFlow: not before the user's mistakes have had their chance.
@@ -118,6 +127,18 @@ def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
     description = files.read_json(folder / FILE_NAME, "empty the folder and run spl_tf.shard again")
     require_same_settings(settings, description.get("settings") if isinstance(description, dict) else None, folder)
     return load_dataset(folder)
+
+
+def _drop_duplicates(
+    entries: Sequence[Video | Rejection],
+    held_out: HeldOut,
+    progress: Progress,
+    num_workers: int,
+    seconds_per_video: float,
+) -> list[Video | Rejection]:
+    if held_out.num_missing_files:
+        print(f"{held_out.num_missing_files:,} held-out files are not there: compared by id, name and address only")
+    return drop_duplicates(entries, held_out.files, progress.fingerprints, num_workers, seconds_per_video)
 
 
 def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folder: pathlib.Path) -> None:
@@ -174,8 +195,8 @@ def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folde
 def _write_rejected(path: pathlib.Path, rejected: Sequence[Rejection]) -> None:
     with files.atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
-        writer.writerow(["path", "video_id", "label", "reason"])
-        writer.writerows([row.path, row.video_id, row.label, row.reason] for row in rejected)
+        writer.writerow(["path", "video_id", "label", "reason", "partner", "distance"])
+        writer.writerows([row.path, row.video_id, row.label, row.reason, row.partner, row.distance] for row in rejected)
 
 
 def _by_reason(counts: dict[str, int]) -> str:

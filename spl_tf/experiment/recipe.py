@@ -119,7 +119,7 @@ def _make_shards(
 ) -> tuple[CleanShards, pathlib.Path]:
     """The clean sets, one record a video, and the web set without anything of the clean test videos."""
     make = functools.partial(make_shards, classes=lists.classes, fps=fps, short_side=short_side)
-    clean = functools.partial(make, label_column="label", clip_seconds=0.0)
+    clean = functools.partial(make, label_column="label", clip_seconds=0.0, keep_duplicates=True)
     held_out = [path for path in (lists.test, lists.validation) if path]
     target = clean(lists.target, folder / "target")
     web = make(lists.web, folder / "web", label_column="query", clip_seconds=web_clip_seconds, exclude=held_out)

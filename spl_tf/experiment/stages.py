@@ -60,9 +60,16 @@ def make_shards(
     fps: float,
     short_side: int,
     exclude: Sequence[pathlib.Path] = (),
+    keep_duplicates: bool = False,
 ) -> pathlib.Path:
     """Cuts a list of videos into shards; arguments as of `write_shards`."""
-    settings = {"fps": fps, "short_side": short_side, "clip_seconds": clip_seconds, "label_column": label_column}
+    settings = {
+        "fps": fps,
+        "short_side": short_side,
+        "clip_seconds": clip_seconds,
+        "label_column": label_column,
+        "keep_duplicates": keep_duplicates,
+    }
     identity = {key: str(value) for key, value in settings.items()}
     sources = {"manifest": manifest, "classes": classes} | {f"without {path.name}": path for path in exclude}
     identity |= {key: files.sha256(path) for key, path in sources.items()}

@@ -73,7 +73,9 @@ class HeldOutTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("", "path,label\n", "name,label\na.mp4,x\n", "path,video_id,label\n, ,x\n")
     def test_a_list_that_names_no_video_is_refused(self, content):
         test = self._write("test.csv", content)
-        with self.assertRaisesRegex(UserError, "test.csv names no video: .* needs a column 'video_id' or 'path'"):
+        with self.assertRaisesRegex(
+            UserError, "test.csv names no video: .* needs a column 'video_id', 'path' or 'address'"
+        ):
             read_held_out([test])
 
     def test_the_four_test_videos_among_the_web_videos_of_ucf6_are_found(self):

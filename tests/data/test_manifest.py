@@ -77,10 +77,21 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(rejection.reason, reason)
         self.assertIsInstance(video, Video)
 
-    def test_rejects_later_rows_of_a_video_id(self):
-        rows = self.read("path,label,video_id\nno.mp4,archery,v\none.mp4,archery,v\ntwo.mp4,archery,v\n")
-        self.assertEqual([getattr(row, "kind", None) for row in rows], ["no such file", None, "duplicate video_id"])
-        self.assertEqual(rows[2], Rejection("two.mp4", "v", "archery", "duplicate video_id", "(rows 2 and 3)"))
+    def test_rejects_later_rows_of_a_video_id_with_another_interval(self):
+        rows = self.read(
+            "path,label,video_id,end\nno.mp4,archery,v,\none.mp4,archery,v,\ntwo.mp4,archery,v,\ntwo.mp4,archery,v,3\n"
+        )
+        self.assertEqual(
+            [getattr(row, "kind", None) for row in rows], ["no such file", None, None, "duplicate video_id"]
+        )
+        self.assertEqual(
+            rows[3],
+            Rejection("two.mp4", "v", "archery", "duplicate video_id", "(rows 2 and 4 have other intervals)"),
+        )
+
+    def test_reads_rank_and_address(self):
+        videos = self.read("path,label,rank,address\none.mp4,archery,7,youtu.be/x\ntwo.mp4,archery,top,\n")
+        self.assertEqual([(video.rank, video.address) for video in videos], [(7.0, "youtu.be/x"), (math.inf, "")])
 
     def test_rejects_what_no_file_can_hold(self):
         (broken_id, broken_path) = self.read(

@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data import shard_files
+from spl_tf.data.progress import Progress
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.shards import summary, write_shards
 from spl_tf.data.verify import verify
@@ -77,11 +78,27 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual([shard.start for shard in dataset.shards], [sum(records[:n]) for n in range(4)])
         self.assertEqual(dataset.shards[0].name, "web-00000-of-00004")
         self.assertEmpty(verify(self.output).faults)
-        self.assertEqual((self.output / "rejected.csv").read_text().strip(), "path,video_id,label,reason")
+        self.assertEqual(
+            (self.output / "rejected.csv").read_text().strip(), "path,video_id,label,reason,partner,distance"
+        )
 
         self.write(self.folder / "E", workers=3)
         self.assertEqual(shard_bytes(self.folder / "E"), shard_bytes(self.output))
         self.assertEqual((self.folder / "E/dataset.json").read_text(), (self.output / "dataset.json").read_text())
+
+    def test_a_copy_is_rejected_with_its_partner_unless_duplicates_are_kept(self):
+        (self.folder / "copy.mp4").write_bytes((self.folder / "v0.mp4").read_bytes())
+        self.manifest = self.write_manifest([*self.rows, ["copy.mp4", "grey"]])
+        self.assertEqual(self.write().num_videos, 9)
+        with open(self.output / "rejected.csv", newline="") as opened:
+            (row,) = csv.DictReader(opened)
+        self.assertEqual(
+            [row[name] for name in ("video_id", "reason", "partner", "distance")],
+            ["copy", "duplicate (same content as v0)", "v0", "0.0"],
+        )
+        self.assertEqual(self.write(self.folder / "K", keep_duplicates=True).num_videos, 10)
+        with self.assertRaisesRegex(UserError, "made with keep_duplicates False, not True"):
+            self.write(keep_duplicates=True)
 
     def test_what_cannot_be_used_is_rejected_with_a_reason(self):
         (self.folder / "text.mp4").write_text("hello")
@@ -146,6 +163,27 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
             [*whole, "dataset.json", "rejected.csv", ".lock", ".notes.tmpl"],
         )
 
+    def test_notes_of_a_run_killed_at_its_very_end_are_cleared(self):
+        with mock.patch.object(Progress, "clear", side_effect=KeyboardInterrupt), self.assertRaises(KeyboardInterrupt):
+            self.write()
+        self.assertTrue((self.output / "dataset.json").exists())
+        self.assertTrue((self.output / ".progress").exists())
+        written_at = (self.output / "dataset.json").stat().st_mtime_ns
+        self.write()
+        self.assertFalse((self.output / ".progress").exists())
+        self.assertEqual((self.output / "dataset.json").stat().st_mtime_ns, written_at)
+
+    @parameterized.parameters("plan.json", "web-00000-of-00004.json")
+    def test_a_damaged_note_is_named(self, name):
+        with mock.patch.object(Progress, "clear"):
+            self.write(num_shards=4)
+        (self.output / "dataset.json").unlink()
+        note = self.output / ".progress" / name
+        stored = json.loads(note.read_text())
+        note.write_text(json.dumps({f"{key}x": value for key, value in stored.items()}))
+        with self.assertRaisesRegex(UserError, rf"{name} is damaged .*delete the folder .progress to begin anew"):
+            self.write(num_shards=4)
+
     def test_a_finished_folder_is_not_touched_again(self):
         made = self.write()
         (self.folder / "v0.mp4").unlink()
@@ -197,6 +235,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.manifest = self.write_manifest([[f"v{number}.mp4", CLASSES[number % 3]] for number in range(40)])
         command = [sys.executable, "-m", "spl_tf.shard", "--clip_seconds=0.4", "--fps=10", "--short_side=24"]
         command += [f"--manifest={self.manifest}", f"--classes={self.folder}/classes.txt", "--num_shards=40"]
+        command += ["--keep_duplicates"]
         process = subprocess.Popen(
             [*command, f"--output_dir={self.output}", "--workers=1"], cwd=ROOT, stderr=subprocess.DEVNULL
         )
@@ -206,6 +245,6 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(process.wait(), 143 if stop == signal.SIGTERM else -stop)
         self.assertLess(len(shard_bytes(self.output)), 40)
         self.assertNotEmpty(json.loads((self.output / ".progress/plan.json").read_text())["settings"])
-        dataset = self.write(num_shards=40)
+        dataset = self.write(num_shards=40, keep_duplicates=True)
         self.assertEqual(dataset.num_clips, sum(1 + (number % 9) % 3 for number in range(40)))
         self.assertEmpty(verify(self.output).faults)

@@ -61,7 +61,7 @@ class Study:
         )
         shards = output_dir / "shards"
         with files.locked(shards, "the shards", wait=True):
-            clean = functools.partial(self._make, label_column="label", clip_seconds=0.0)
+            clean = functools.partial(self._make, label_column="label", clip_seconds=0.0, keep_duplicates=True)
             self._clean = CleanShards(
                 clean(self._lists.target, shards / "target"), clean(self._lists.test, shards / "test")
             )
@@ -135,7 +135,7 @@ class Study:
             return
         part = folder / "target.csv"
         manifests.write(part, manifests.draw_share(manifests.read(self._lists.target), arm.teacher_share, arm.seed))
-        shards = self._make(part, folder / "target", label_column="label", clip_seconds=0.0)
+        shards = self._make(part, folder / "target", label_column="label", clip_seconds=0.0, keep_duplicates=True)
         # As many steps as the teacher of the whole set.
         epochs = gin.query_parameter("teacher/train_stage.epochs") / arm.teacher_share
         train("teacher", folder / "teacher", arm.seed, train_shards=shards, epochs=epochs)
