@@ -8,6 +8,7 @@ import dataclasses
 import os
 import pathlib
 import re
+from collections.abc import Mapping
 
 from spl_tf.errors import UserError
 
@@ -26,6 +27,11 @@ class Video:
     file_name: str
     class_name: str
     group: int
+
+    @property
+    def video_id(self) -> str:
+        """Unique in UCF101."""
+        return self.file_name.removesuffix(".avi")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +80,11 @@ def find_videos(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
     if not found:
         raise UserError(f"no v_*.avi files in {folder}: give the folder that UCF101.rar was unpacked to")
     return found
+
+
+def path_of(video: Video, found: Mapping[str, pathlib.Path]) -> pathlib.Path | None:
+    """The file of a video among those of `find_videos`."""
+    return found.get(video.file_name)
 
 
 def _read_list(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[Video, ...]:

@@ -1,0 +1,234 @@
+"""The tool's files: read by names, inflated, and taken by `train_stage.init_weights` as they are."""
+
+import contextlib
+import io
+import pathlib
+import subprocess
+import sys
+import unittest.mock
+import zipfile
+
+import gin
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command, configuration
+from spl_tf.errors import UserError
+from spl_tf.models.inflation import from_applications, inflate_kernel
+from spl_tf.models.resnet3d import resnet3d
+from spl_tf.models.transfer import load_backbone_weights, read_backbone_weights, save_backbone_weights
+from spl_tf.training.stage import train_stage
+from tools.convert import inflate
+from tools.convert.applications import read_weights
+
+_NARROW = "resnet3d.width_multiplier = 0.125"
+_IMAGES = ("resnet3d.temporal_kernels = [[1], [1], [1], [1]]", "resnet3d.stem_kernel = (1, 7, 7)")
+
+
+def _like_keras(path: str) -> tuple[str, str]:
+    """Layer of keras.applications, and its variable, for a variable of ours."""
+    layer, variable = path.split("/")
+    kind = "bn" if layer.endswith("_bn") else "conv"
+    if layer.startswith("stem"):
+        return f"conv1_{kind}", variable
+    stage, block, part = layer.removesuffix("_bn").split("_")
+    number = 0 if part == "shortcut" else int(part[-1])
+    return f"conv{stage[-1]}_{block}_{number}_{kind}", variable
+
+
+def _random_image_weights() -> dict[str, np.ndarray]:
+    """Of a ResNet50 of an eighth of the width, by the names of keras.applications."""
+    random, weights = np.random.default_rng(0), {}
+    for variable in resnet3d(50, width_multiplier=0.125, gating="none").weights:
+        layer, name = _like_keras(variable.path)
+        weights[f"{layer}/{name}"] = random.uniform(0.5, 1.5, variable.shape[-4:]).astype(np.float32)
+        if name == "kernel":
+            weights[f"{layer}/bias"] = random.normal(size=variable.shape[-1]).astype(np.float32)
+    return weights
+
+
+def _write_old(path: pathlib.Path, weights: dict[str, np.ndarray]) -> None:
+    """The layout of the files at keras.applications' address: layer/layer/variable:0."""
+    with h5py.File(path, "w") as opened:
+        for name, values in weights.items():
+            opened[f"{name.split('/')[0]}/{name}:0"] = values
+
+
+class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        self.output = self.folder / "inflated.weights.h5"
+
+    def execute(self, weights, *arguments):
+        """Runs the command in this process: exit code, stdout, last line of stderr."""
+        out, err = io.StringIO(), io.StringIO()
+        argv = ["inflate", f"--weights={weights}", f"--output={self.output}", *arguments]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = command.execute(inflate.main, inflate.FLAGS, inflate.__doc__, argv)
+        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+
+    def test_help_needs_no_tensorflow(self):
+        code = "import sys; sys.argv = ['inflate', '--help']; import runpy\n"
+        code += "try: runpy.run_module('tools.convert.inflate', run_name='__main__')\n"
+        code += "finally: print('tensorflow' in sys.modules)"
+        root = pathlib.Path(__file__).parents[2]
+        text = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+        self.assertIn("--kernels=...", text)
+        self.assertEqual(text.splitlines()[-1], "False")
+
+    @parameterized.parameters("averaged", "centred")
+    def test_writes_the_inflated_weights_and_the_gates_start(self, kernels):
+        image_weights = _random_image_weights()
+        _write_old(self.folder / "resnet50.h5", image_weights)
+        options = [f"--gin_param={_NARROW}", "--gin_param=resnet3d.depth = 50", f"--kernels={kernels}"]
+        code, out, _ = self.execute(self.folder / "resnet50.h5", *options)
+        self.assertEqual(code, 0)
+        self.assertIn("the gates start anew: 8 variables", out)
+        written, expected = read_backbone_weights(self.output), from_applications(image_weights)
+        backbone = resnet3d(50, width_multiplier=0.125)
+        self.assertCountEqual(written, [variable.path for variable in backbone.weights])
+        for variable in backbone.weights:
+            if variable.path in expected:
+                values = expected[variable.path]
+                if variable.name == "kernel":
+                    values = inflate_kernel(values, variable.shape[0], kernels)
+                self.assertAllClose(written[variable.path], values, 1e-6, 1e-6, variable.path)
+            else:
+                self.assertIn("_gate/", variable.path)
+        self.assertAllEqual(written["res2_block3_gate/bias"], np.zeros(32))
+        self.assertBetween(np.std(written["res2_block3_gate/kernel"]), 0.008, 0.01)
+
+    @parameterized.parameters(
+        ("nowhere.h5", [], "nowhere.h5 does not exist: --weights names a file that Keras wrote, or imagenet"),
+        ("v2.h5", [], "v2.h5: these are weights of a ResNet V2"),
+        ("few.h5", [], r"few.h5: the 2-D weights do not fit the network \(.*missing: res2_block1_conv1/kernel"),
+        ("few.h5", ["--gin_param=resnet3d.depth = 18"], "set resnet3d.depth = 50 or 101"),
+        ("few.h5", ["--from=spl_tf"], "few.h5 has backbone format None, not 1"),
+    )
+    def test_what_does_not_fit_is_refused_in_one_line(self, name, arguments, message):
+        for other, layers in (("v2", ["conv1_conv", "conv2_block1_preact_bn"]), ("few", ["conv1_conv"])):
+            _write_old(self.folder / f"{other}.h5", {f"{layer}/kernel": np.zeros((7, 7, 3, 8)) for layer in layers})
+        with h5py.File(self.folder / "few.h5", "a") as opened:
+            opened["conv1_conv/conv1_conv/bias:0"] = np.zeros(8)
+            for variable in ("gamma", "beta", "moving_mean", "moving_variance"):
+                opened[f"conv1_bn/conv1_bn/{variable}:0"] = np.ones(8)
+        narrow = [f"--gin_param={_NARROW}"]
+        code, _, error = self.execute(self.folder / name, *narrow, *arguments)
+        self.assertEqual(code, 2)
+        self.assertRegex(error, message)
+        self.assertFalse(self.output.exists())
+
+    def test_weights_that_cannot_be_downloaded_are_asked_for_as_a_file(self):
+        failure = Exception("URL fetch failure on https://host/resnet50.h5: None -- no route")
+        with unittest.mock.patch.object(keras.applications, "ResNet50", side_effect=failure):
+            code, _, error = self.execute("imagenet", f"--gin_param={_NARROW}")
+        self.assertEqual(code, 2)
+        self.assertRegex(error, "URL fetch failure on https://host.*download the file elsewhere and give it with --w")
+
+
+class ReadWeightsTest(tf.test.TestCase):
+    def test_every_format_of_keras_gives_the_same_variables(self):
+        layers = [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 7, name="conv1_conv"),
+            keras.layers.BatchNormalization(name="conv1_bn"),
+            keras.layers.Conv2D(5, 1, name="conv2_block1_1_conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, name="predictions"),
+        ]
+        network = keras.Sequential(layers)
+        network.compile("adam", "mse")
+        network.fit(np.ones((2, 8, 8, 3)), np.ones((2, 2)), verbose=0)  # Its optimizer is in the files too.
+        folder = pathlib.Path(self.get_temp_dir())
+        network.save_weights(folder / "network.weights.h5")
+        network.save(folder / "network.h5")
+        network.save(folder / "network.keras")
+        for name in ("network.weights.h5", "network.h5", "network.keras"):
+            weights = read_weights(folder / name)
+            for layer in network.layers:
+                for variable in layer.weights:
+                    self.assertAllEqual(weights[f"{layer.name}/{variable.name}"], variable, name)
+
+    def test_files_without_names_and_damaged_ones_are_the_users_mistake(self):
+        path = pathlib.Path(self.get_temp_dir()) / "weights.h5"
+        path.write_text("no HDF5")
+        with self.assertRaisesRegex(UserError, "weights.h5 is damaged or no file of Keras"):
+            read_weights(path)
+        with h5py.File(path, "w") as opened:
+            opened["layers/conv2d/vars/0"] = np.zeros((7, 7, 3, 8))
+        with self.assertRaisesRegex(UserError, "has no names of layers: save it again with model.save_weights"):
+            read_weights(path)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("pictures.txt", "none")
+        with self.assertRaisesRegex(UserError, "weights.h5 is damaged or no file of Keras"):
+            read_weights(path)
+
+    def test_layers_inside_a_larger_model_and_numbered_names_are_found(self):
+        inner = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 7, name="conv1_conv")], name="resnet")
+        outer = keras.Sequential([keras.Input((8, 8, 3)), inner, keras.layers.Flatten(), keras.layers.Dense(2)])
+        folder = pathlib.Path(self.get_temp_dir())
+        outer.save_weights(folder / "outer.weights.h5")
+        outer.save(folder / "outer.h5")
+        with h5py.File(folder / "numbered.h5", "w") as opened:
+            opened["conv1_conv/conv1_conv_2/kernel:0"] = inner.layers[0].kernel.numpy()
+        for name in ("outer.weights.h5", "outer.h5", "numbered.h5"):
+            weights = read_weights(folder / name)
+            self.assertAllEqual(weights["conv1_conv/kernel"], inner.layers[0].kernel, name)
+
+
+class WarmStartTest(tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards, tiny_bindings):
+        self.shards, self.bindings = color_shards, tiny_bindings
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def _train(self, name, *bindings, **arguments):
+        configuration.parse([], [*self.bindings, "train_stage.epochs = 0.3", *bindings])
+        with gin.config_scope("teacher"):
+            train_stage("teacher", self.folder / name, train_shards=self.shards / "target", **arguments)
+        return read_backbone_weights(self.folder / name / "backbone.weights.h5")
+
+    def _inflate(self, *bindings):
+        output = self.folder / "inflated.weights.h5"
+        argv = ["inflate", "--from=spl_tf", f"--weights={self.folder / 'images' / 'backbone.weights.h5'}"]
+        argv += [f"--output={output}", *(f"--gin_param={binding}" for binding in bindings)]
+        self.assertEqual(command.execute(inflate.main, inflate.FLAGS, inflate.__doc__, argv), 0)
+        return output
+
+    def test_a_network_trained_on_single_frames_becomes_the_start_of_one_on_clips(self):
+        images = self._train("images", *_IMAGES, "resnet3d.gating = 'none'", "train_stage.num_frames = 1")
+        backbone = resnet3d(10, width_multiplier=0.125)
+        report = load_backbone_weights(backbone, self._inflate("resnet3d.depth = 10", _NARROW))
+        self.assertLen(report.matched, len(backbone.weights))
+        clips = {variable.path: variable for variable in backbone.weights}
+        self.assertLen([path for path in clips if path not in images], 8)  # Four gates.
+        for path, values in images.items():
+            frames = clips[path].shape[0]
+            inflated = inflate_kernel(values, frames, "averaged") if path.endswith("kernel") else values
+            self.assertAllClose(clips[path], inflated, 1e-6, 1e-7, path)
+        self.assertEqual(clips["res3_block1_conv1/kernel"].shape[0], 3)
+
+    def test_a_file_without_gates_needs_allow_unmatched_in_a_network_with_gates(self):
+        start = self.folder / "start.weights.h5"
+        source = resnet3d(10, width_multiplier=0.125, gating="none")
+        save_backbone_weights(source, start)
+        with self.assertRaisesRegex(UserError, "8 missing.*missing: res2_block1_gate/.*or allow unmatched variables"):
+            self._train("refused", init_weights=start)
+        still = "warmup_cosine.peak = 1e-12"
+        trained = self._train("allowed", still, init_weights=start, allow_unmatched=True)
+        for variable in source.weights:
+            if variable.name == "kernel":
+                self.assertAllClose(trained[variable.path], variable, 1e-5, 1e-6)
+        self.assertLen([name for name in trained if "_gate/" in name], 8)
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,94 @@
+"""HMDB51's official lists (testTrainMulti_7030_splits) and files: who is in which split, and where a video lies.
+
+A split is a file per class, `<class>_test_split<N>.txt`, with lines `<file>.avi <tag>`: tag 1 is training, 2 is test,
+0 is neither. A video is its class and its file name: nothing promises that a name occurs in one class only.
+"""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from spl_tf.errors import UserError
+
+_LISTS = "the lists are testTrainMulti_7030_splits of the HMDB51 download"
+_TRAIN, _TEST, _UNUSED = "1", "2", "0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """A line of a list; file_name has no folder."""
+
+    file_name: str
+    class_name: str
+
+    @property
+    def video_id(self) -> str:
+        """Unique in HMDB51."""
+        return f"{self.class_name}/{self.file_name.removesuffix('.avi')}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    train: tuple[Video, ...]
+    test: tuple[Video, ...]
+
+
+def read_classes(folder: str | os.PathLike) -> tuple[str, ...]:
+    """The sorted names of the classes that have a list, of whatever split.
+
+    Raises:
+      UserError: there are no lists.
+    """
+    names = {path.stem.rpartition("_test_split")[0] for path in pathlib.Path(folder).glob("*_test_split[123].txt")}
+    if not names:
+        raise UserError(f"no <class>_test_split1.txt files in {folder}: {_LISTS}")
+    return tuple(sorted(names))
+
+
+def read_split(folder: str | os.PathLike, number: int) -> Split:
+    """The official split 1, 2 or 3, by class, then in the order of its list.
+
+    Raises:
+      UserError: the list of a class is missing, or a line is none of a list.
+    """
+    chosen: dict[str, list[Video]] = {_TRAIN: [], _TEST: [], _UNUSED: []}
+    for class_name in read_classes(folder):
+        path = pathlib.Path(folder) / f"{class_name}_test_split{number}.txt"
+        for line_number, line in enumerate(_lines(path), start=1):
+            file_name, _, tag = line.rpartition(" ")  # Names may have spaces.
+            if not file_name.strip().endswith(".avi") or tag not in chosen:
+                raise UserError(f"{path} line {line_number} is {line!r}, not '<file>.avi <0, 1 or 2>': {_LISTS}")
+            chosen[tag].append(Video(file_name.strip(), class_name))
+    return Split(train=tuple(chosen[_TRAIN]), test=tuple(chosen[_TEST]))
+
+
+def find_videos(folder: str | os.PathLike) -> dict[str, list[pathlib.Path]]:
+    """All .avi files anywhere below a folder, by file name.
+
+    Raises:
+      UserError: the folder is missing or has no such file.
+    """
+    found: dict[str, list[pathlib.Path]] = {}
+    for path in sorted(pathlib.Path(folder).rglob("*.avi")):
+        found.setdefault(path.name, []).append(path)
+    if not found:
+        raise UserError(f"no .avi files in {folder}: give the folder that the .rar files of the classes unpacked to")
+    return found
+
+
+def path_of(video: Video, found: Mapping[str, Sequence[pathlib.Path]]) -> pathlib.Path | None:
+    """The file in a folder called like the class, else the only file of that name."""
+    paths = found.get(video.file_name, ())
+    in_class = [path for path in paths if path.parent.name == video.class_name]
+    if in_class:
+        return in_class[0]
+    return paths[0] if len(paths) == 1 else None
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: {_LISTS}") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
