@@ -30,8 +30,10 @@ def recipe(
     fps: float = gin.REQUIRED,
     short_side: int = gin.REQUIRED,
     web_clip_seconds: float = 10.0,
+    web_clips_per_class: int | None = None,
     num_labels: int | None = None,
     min_confidence: float = 0.0,
+    init_weights: files.Path | None = None,
 ) -> list[Result]:
     """Runs the method and prints its table; what is done already is not done again.
 
@@ -47,8 +49,11 @@ def recipe(
       short_side: of their frames, pixels.
       web_clip_seconds: length of the clips cut from web videos (the paper's 10);
         target and test videos are one record each.
+      web_clips_per_class: quota of web clips of a class, see `spl_tf.shard`; None for all.
       num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
+      init_weights: `backbone.weights.h5` that teacher, pre-training, and fine-tuning without
+        pre-training begin with, e.g. inflated from images; None for random weights.
 
     Raises:
       UserError: an unknown strategy, a binding the recipe sets itself, or what any
@@ -59,23 +64,25 @@ def recipe(
     lists = videos(output_dir / "videos")
     _check_labels(len(read_classes(lists.classes)), num_labels, min_confidence)
     print(lists.note, flush=True)
-    clean, web = _make_shards(lists, output_dir / "shards", fps, short_side, web_clip_seconds)
+    clean, web = _make_shards(lists, output_dir / "shards", fps, short_side, web_clip_seconds, web_clips_per_class)
+    run = functools.partial(run_strategy, clean=clean, init_weights=init_weights)
     labels_of = functools.partial(WebLabels, web, num_labels=num_labels, min_confidence=min_confidence)
     results = []
     for seed in seeds:
         of_seed = output_dir / f"seed{seed}"
         labels = None
         if any(strategy != NO_PRETRAINING for strategy in strategies):
-            train("teacher", of_seed / "teacher", seed, train_shards=clean.target, validation_shards=clean.validation)
+            inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
+            train("teacher", of_seed / "teacher", seed, **inputs, init_weights=init_weights)
             labels = labels_of(predict(of_seed / "teacher", web, of_seed / "predictions"))
         for strategy in strategies:
             student = of_seed / strategy
-            results.append(_report(run_strategy(strategy, seed, student, clean, labels)))
+            results.append(_report(run(strategy, seed, student, web=labels)))
             write_results(output_dir / "results.csv", results, complete=False)
             for round_number in range(2, 1 if strategy in _WITHOUT_TEACHER else rounds + 1):
                 folder = of_seed / f"{strategy}_round{round_number}"
                 of_student = labels_of(predict(student / "finetune", web, folder / "predictions"))
-                results.append(_report(run_strategy(strategy, seed, folder, clean, of_student, round_number)))
+                results.append(_report(run(strategy, seed, folder, web=of_student, round_number=round_number)))
                 write_results(output_dir / "results.csv", results, complete=False)
                 student = folder
     write_results(output_dir / "results.csv", results, complete=True)
@@ -115,13 +122,25 @@ def _check_labels(num_classes: int, num_labels: int | None, min_confidence: floa
 
 
 def _make_shards(
-    lists: VideoLists, folder: pathlib.Path, fps: float, short_side: int, web_clip_seconds: float
+    lists: VideoLists,
+    folder: pathlib.Path,
+    fps: float,
+    short_side: int,
+    web_clip_seconds: float,
+    web_clips_per_class: int | None,
 ) -> tuple[CleanShards, pathlib.Path]:
     """The clean sets, one record a video, and the web set without anything of the clean test videos."""
     make = functools.partial(make_shards, classes=lists.classes, fps=fps, short_side=short_side)
     clean = functools.partial(make, label_column="label", clip_seconds=0.0, keep_duplicates=True)
     held_out = [path for path in (lists.test, lists.validation) if path]
     target = clean(lists.target, folder / "target")
-    web = make(lists.web, folder / "web", label_column="query", clip_seconds=web_clip_seconds, exclude=held_out)
+    web = make(
+        lists.web,
+        folder / "web",
+        label_column="query",
+        clip_seconds=web_clip_seconds,
+        clips_per_class=web_clips_per_class,
+        exclude=held_out,
+    )
     test = clean(lists.test, folder / "test")
     return CleanShards(target, test, lists.validation and clean(lists.validation, folder / "validation")), web

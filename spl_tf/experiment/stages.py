@@ -59,6 +59,7 @@ def make_shards(
     clip_seconds: float,
     fps: float,
     short_side: int,
+    clips_per_class: int | None = None,
     exclude: Sequence[pathlib.Path] = (),
     keep_duplicates: bool = False,
 ) -> pathlib.Path:
@@ -68,6 +69,7 @@ def make_shards(
         "short_side": short_side,
         "clip_seconds": clip_seconds,
         "label_column": label_column,
+        "clips_per_class": clips_per_class,
         "keep_duplicates": keep_duplicates,
     }
     identity = {key: str(value) for key, value in settings.items()}
@@ -110,7 +112,13 @@ def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) ->
 
 
 def run_strategy(
-    strategy: str, seed: int, folder: pathlib.Path, clean: CleanShards, web: WebLabels | None, round_number: int = 1
+    strategy: str,
+    seed: int,
+    folder: pathlib.Path,
+    clean: CleanShards,
+    web: WebLabels | None,
+    round_number: int = 1,
+    init_weights: files.Path | None = None,
 ) -> Result:
     """Labels, pre-training, fine-tuning and test of one strategy; the row of the table.
 
@@ -121,12 +129,20 @@ def run_strategy(
       clean: target and test set.
       web: what to pre-train on; None for "none".
       round_number: 1 when the predictions are the teacher's, one more for every student since.
+      init_weights: backbone to begin with, e.g. inflated from images; None for random weights.
     """
     labels = pretrained = None
-    inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
+    inputs = {"train_shards": clean.target, "validation_shards": clean.validation, "init_weights": init_weights}
     if strategy != NO_PRETRAINING:
         labels = _label(folder / "labels", web, strategy)
-        pretrained = train("pretrain", folder / "pretrain", seed, train_shards=web.shards, labels_dir=folder / "labels")
+        pretrained = train(
+            "pretrain",
+            folder / "pretrain",
+            seed,
+            train_shards=web.shards,
+            labels_dir=folder / "labels",
+            init_weights=init_weights,
+        )
         inputs["init_weights"] = folder / "pretrain" / "backbone.weights.h5"
     tuned = train("finetune", folder / "finetune", seed, **inputs)
     tested = _test(folder / "finetune", clean.test, folder / "test")

@@ -35,10 +35,12 @@ class _FakeStages:
     Attributes:
       teacher: int [records of a shard or more], the predictions in every shard.
       calls: folders below the seed's, with "seed1/" before those of seed 1.
+      init_weights: call -> what a training began with.
     """
 
     teacher: np.ndarray
     calls: list[str] = dataclasses.field(default_factory=list)
+    init_weights: dict[str, pathlib.Path | None] = dataclasses.field(default_factory=dict)
 
     @contextlib.contextmanager
     def in_place(self):
@@ -53,6 +55,7 @@ class _FakeStages:
 
     def train(self, stage, folder, *, seed, **inputs):
         self._note(folder)
+        self.init_weights[self.calls[-1]] = inputs["init_weights"]
         for name in ("backbone.weights.h5", "folded.keras"):
             files.write_text(folder / name, str(next(_numbers)))
         return {"clips": 1}
@@ -130,6 +133,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         ("evaluate_model.num_views = 2", ["none/test", "weak/test"]),
         ("recipe.num_labels = 5", []),  # Neither is for these strategies.
         ("recipe.min_confidence = 0.5", []),
+        ("recipe.web_clips_per_class = 12", ["predictions", "weak/pretrain", "weak/finetune", "weak/test"]),
         ("train_stage.steps_per_loop = 5", []),
         # The web set, from which its videos are kept out, and the labels stay what they are.
         ("video_folder.validation = 'test.csv'", [name for name in ALL if name != "weak/pretrain"]),
@@ -139,6 +143,16 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         binding = binding.format(moved=shutil.copytree(self.videos, self.folder / "moved"))
         self.assertEqual(self._calls(binding), redone)
         self.assertEqual(self._calls(binding), [])
+
+    def test_given_weights_begin_every_training_that_no_other_stage_precedes(self):
+        weights = self.folder / "inflated.weights.h5"
+        weights.write_bytes(b"weights")
+        redone = self._calls(f"recipe.init_weights = '{weights}'")
+        self.assertEqual(redone, ALL)
+        of_pretraining = self.folder / "o" / "seed0" / "weak" / "pretrain" / "backbone.weights.h5"
+        begun = {name: str(path) for name, path in self.fake.init_weights.items()}
+        expected = dict.fromkeys(("teacher", "none/finetune", "weak/pretrain"), str(weights))
+        self.assertEqual(begun, expected | {"weak/finetune": str(of_pretraining)})
 
     @parameterized.named_parameters(
         ("of_most_clips", np.arange(72) % 2),
