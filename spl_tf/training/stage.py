@@ -18,6 +18,7 @@ from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.evaluate import score_videos, summarize
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
+from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
@@ -26,10 +27,11 @@ from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.inputs import FINISHED, StageInputs, claim_folder, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.outcome import Selection, write_outcome
+from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.progress import Progress
 from spl_tf.training.schedules import warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
-from spl_tf.training.step import make_train_steps
+from spl_tf.training.step import Batch, make_train_steps
 
 
 @gin.configurable(denylist=["stage"])
@@ -48,7 +50,8 @@ def train_stage(
     frame_stride: int = 4,
     crop_size: int = 224,
     backbone: Callable[..., keras.Model] = resnet3d,
-    loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = softmax_cross_entropy,
+    loss: Callable[..., tf.Tensor] = softmax_cross_entropy,
+    data_parameters: Callable[[int, int], DataParameters] | None = None,
     optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.SGD,
     learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] = warmup_cosine,
     accumulation: int = 1,
@@ -60,6 +63,7 @@ def train_stage(
     select: str = "last",
     evaluate_epochs: float = 10,
     evaluation_views: int = 1,
+    precise_bn_batches: int = 0,
     steps_per_loop: int = 20,
     checkpoint_seconds: float = 300.0,
 ) -> dict:
@@ -78,7 +82,9 @@ def train_stage(
       num_frames, frame_stride, crop_size: the network's input; the paper's are
         16, 4 and 224 (section 4.2).
       backbone: builder, called with `folded`.
-      loss: (labels [B], logits [B, N]) -> [B].
+      loss: (labels [B], logits [B, N]) -> [B]; one with a parameter `epoch` is told it.
+      data_parameters: (classes, clips) -> temperatures that divide the logits in
+        training; None for none.
       optimizer: called with `learning_rate`.
       learning_rate: (total steps, steps per epoch) -> schedule.
       accumulation: micro-batches a step, to fit a large batch into memory.
@@ -91,6 +97,8 @@ def train_stage(
       select: "last" (the paper) or "best" on the validation shards.
       evaluate_epochs: epochs between evaluations.
       evaluation_views: temporal views of a validation clip.
+      precise_bn_batches: training batches on which the statistics of normalization
+        are estimated anew at the end, 200 in Wang et al. 2018; 0 keeps the moving averages.
       steps_per_loop: steps between two looks at the clock and at SIGTERM.
       checkpoint_seconds: time between checkpoints.
 
@@ -149,6 +157,7 @@ def train_stage(
             optimizer(learning_rate=learning_rate(total_steps, steps_per_epoch)),
             average_decay=average_decay,
             float16=policy == "mixed_float16",
+            data_parameters=data_parameters and data_parameters(len(inputs.classes), inputs.train.num_clips),
         )
     checkpoints = Checkpoints(model_dir / "checkpoints", state)
     checkpoints.restore_latest()
@@ -183,8 +192,9 @@ def train_stage(
                 state,
                 strategy,
                 loss,
-                lambda batch: prepare_training(batch["clips"], batch["color"]),
+                _prepare,
                 global_batch_size=batch_size,
+                steps_per_epoch=steps_per_epoch,
                 accumulation=accumulation,
                 clip_norm=clip_norm,
             ),
@@ -205,8 +215,17 @@ def train_stage(
     }
     with averaged_weights(state):
         selection.load_into(network)
+        if precise_bn_batches:
+            batches = _batches(strategy, inputs, clip_input, batch_size, seed, total_steps)
+            with readable(inputs.train.folder):
+                estimate_statistics(network, strategy, _prepare, batches, precise_bn_batches)
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, metrics)
     return metrics
+
+
+def _prepare(batch: Batch) -> tf.Tensor:
+    """The network's input, made on the device."""
+    return prepare_training(batch["clips"], batch["color"])
 
 
 def _require_positive(**options: float) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from spl_tf.losses.data_parameters import DataParameters
+
 
 class WeightAverage:
     """Exponential moving average of all floating-point weights of a model.
@@ -67,6 +69,7 @@ class TrainingState:
       accuracy: likewise.
       average: moving average of the weights.
       loss_scale: for float16.
+      data_parameters: temperatures of classes and clips.
     """
 
     model: keras.Model
@@ -77,6 +80,7 @@ class TrainingState:
     accuracy: tf.Variable
     average: WeightAverage | None = None
     loss_scale: LossScale | None = None
+    data_parameters: DataParameters | None = None
 
     def as_checkpoint(self) -> tf.train.Checkpoint:
         # Keys are positional under Keras 3: right for resuming this very model, wrong for any other.
@@ -88,6 +92,8 @@ class TrainingState:
             parts["loss_scale"] = tf.train.Checkpoint(
                 scale=self.loss_scale.scale, good_steps=self.loss_scale.good_steps
             )
+        if self.data_parameters is not None:
+            parts["data_parameters"] = tf.train.Checkpoint(**self.data_parameters.variables)
         return tf.train.Checkpoint(**parts)
 
 
@@ -97,6 +103,7 @@ def create_state(
     *,
     average_decay: float | None = None,
     float16: bool = False,
+    data_parameters: DataParameters | None = None,
 ) -> TrainingState:
     """A state at step 0 with every slot variable built, so that a checkpoint restores all of it."""
     optimizer.build(model.trainable_variables)
@@ -109,6 +116,7 @@ def create_state(
         accuracy=_counter(0.0, tf.float64),
         average=WeightAverage(model, average_decay) if average_decay else None,
         loss_scale=LossScale() if float16 else None,
+        data_parameters=data_parameters,
     )
 
 
