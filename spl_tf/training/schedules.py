@@ -15,23 +15,34 @@ def warmup_cosine(
     warmup_start: float = 0.0,
     warmup_epochs: float = 0.0,
     final: float = 0.0,
+    batch_size: int | None = None,
+    reference_batch_size: int | None = None,
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Linear warm-up from `warmup_start` to `peak`, then a cosine down to `final` (SPL section 4.2).
+
+    With both batch sizes all rates are multiplied by batch_size / reference_batch_size (Goyal et al. 2017).
 
     Args:
       total_steps: steps of the whole stage, warm-up included.
       steps_per_epoch: to turn `warmup_epochs` into steps.
-      peak: the learning rate after warm-up; the paper's 0.4 belongs to a large
-        global batch, scale it linearly (0.1 for 256 clips is the usual rule).
+      peak: the learning rate after warm-up. The paper's is 0.4, with "the batch size of 6",
+        which can only be each worker's; the usual 0.1 for 256 clips makes it that of 1024.
       warmup_start: the paper's 0.04.
       warmup_epochs: the paper's 10.
       final: the learning rate after the last step.
+      batch_size: clips a step; give it the macro that train_stage.batch_size has.
+      reference_batch_size: clips a step for which the rates are given.
 
     Raises:
-      UserError: `peak` is not above 0.
+      UserError: `peak` is not above 0, or only one of the batch sizes is given.
     """
     if peak <= 0:
         raise UserError(f"warmup_cosine.peak = {peak}: give a learning rate above 0")
+    if (batch_size is None) != (reference_batch_size is None):
+        raise UserError("warmup_cosine: give batch_size and reference_batch_size, or neither")
+    if batch_size is not None:
+        factor = batch_size / reference_batch_size
+        peak, warmup_start, final = peak * factor, warmup_start * factor, final * factor
     # At least one step of cosine: a smoke run may be shorter than its warm-up.
     warmup_steps = min(round(warmup_epochs * steps_per_epoch), total_steps - 1)
     if not warmup_steps:

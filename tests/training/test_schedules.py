@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.errors import UserError
 from spl_tf.training.schedules import constant, warmup_cosine
 
 
@@ -18,6 +19,15 @@ class SchedulesTest(parameterized.TestCase, tf.test.TestCase):
             else:
                 expected = 0.2 * (1 + math.cos(math.pi * (step - 70) / (150 * 7)))
             self.assertAllClose(float(schedule(step)), expected, atol=1e-6)
+
+    def test_rates_scale_with_the_batch(self):
+        options = {"peak": 0.4, "warmup_start": 0.04, "warmup_epochs": 10, "final": 0.01}
+        whole = warmup_cosine(1000, 20, **options)
+        scaled = warmup_cosine(1000, 20, **options, batch_size=64, reference_batch_size=1024)
+        for step in (0, 100, 200, 600, 1000):
+            self.assertAllClose(float(scaled(step)), float(whole(step)) / 16, rtol=1e-5)
+        with self.assertRaisesRegex(UserError, "batch_size and reference_batch_size, or neither"):
+            warmup_cosine(1000, 20, **options, batch_size=64)
 
     @parameterized.parameters(1, 2, 5)
     def test_a_run_shorter_than_its_warm_up_still_has_a_rate(self, total_steps):
