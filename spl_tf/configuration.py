@@ -1,11 +1,13 @@
 """gin files and bindings: found, parsed strictly, and refused with one clear line."""
 
+import contextlib
 import difflib
 import importlib.util  # noqa: F401  gin uses it without importing it.
 import inspect
+import logging
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import gin
 
@@ -44,7 +46,8 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
     paths = [str(_find(name, folders)) for name in gin_files]
     gin.clear_config()
     try:
-        gin.parse_config_files_and_bindings(paths, list(gin_params), finalize_config=False, skip_unknown=False)
+        with _search_unreported():
+            gin.parse_config_files_and_bindings(paths, list(gin_params), finalize_config=False, skip_unknown=False)
         _check_scopes()
         gin.finalize()
     except _GIN_ERRORS as error:
@@ -69,6 +72,20 @@ def _without_macros(value: str) -> str:
 def write_operative_config(path: files.Path) -> None:
     """Writes the parameters actually used so far, a gin file that repeats the run."""
     files.write_text(path, gin.operative_config_str())
+
+
+@contextlib.contextmanager
+def _search_unreported() -> Iterator[None]:
+    """gin reports every folder in which it does not find an included file, as an error, before it looks in the next."""
+
+    def wanted(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Path not found")
+
+    logging.getLogger().addFilter(wanted)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeFilter(wanted)
 
 
 def _find(name: str, folders: Iterable[pathlib.Path]) -> pathlib.Path:

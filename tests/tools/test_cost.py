@@ -1,0 +1,63 @@
+"""GPU hours against the same product worked out by hand."""
+
+import contextlib
+import io
+
+import gin
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command, configuration
+from tools.cost import recipe as cost
+
+SMALL = (
+    "resnet3d.width_multiplier=0.125",
+    "resnet3d.depth=10",
+    "train_stage.num_frames=8",
+    "train_stage.crop_size=32",
+    "evaluate_model.num_frames=16",
+    "evaluate_model.crop_size=32",
+)
+
+
+class CostTest(parameterized.TestCase, tf.test.TestCase):
+    def tearDown(self):
+        gin.clear_config()
+        super().tearDown()
+
+    def _parts(self, *bindings):
+        configuration.parse(["papers/spl/table1_spl_b.gin"], [*SMALL, *bindings])
+        return {part.name: part for part in cost.recipe_parts(200, 77_000, 5_000)}
+
+    def test_hours_are_two_operations_a_multiply_add_over_the_rate_that_is_used(self):
+        part = cost.Part("pre-training", gigamacs=50.0, clips=1000, passes=30)
+        self.assertAllClose(part.hours(100.0, 0.5), 2 * 50e9 * 1000 * 30 / (100e12 * 0.5) / 3600)
+
+    def test_clips_and_passes_of_table_1(self):
+        """6.7e5 clips for 160 epochs, 77,000 videos for 70, each step forward and twice backward."""
+        parts = self._parts()
+        found = {name: (part.clips, part.passes) for name, part in parts.items()}
+        self.assertEqual(found["pre-training"], (670_000, 480))
+        self.assertEqual(found["teacher"], (77_000, 210))
+        self.assertEqual(found["fine-tuning"], (77_000, 210))
+        self.assertEqual(found["prediction"], (670_000, 1))
+        self.assertEqual(found["test"], (5_000, 1))
+        self.assertAllClose(parts["test"].gigamacs, 2 * parts["pre-training"].gigamacs, rtol=0.01)  # Twice the frames.
+
+    def test_seeds_and_strategies_share_the_teacher(self):
+        parts = self._parts("recipe.strategies=['none','weak','spl']", "recipe.seeds=[0,1]")
+        self.assertEqual(parts["teacher"].clips, 2 * 77_000)
+        self.assertEqual(parts["pre-training"].clips, 4 * 670_000)
+        self.assertEqual(parts["fine-tuning"].clips, 6 * 77_000)
+
+    def test_an_unknown_number_of_clips_is_one_line(self):
+        stderr = io.StringIO()
+        arguments = ["--gin_file=papers/spl/table1_spl_b.gin", "--gin_param=recipe.web_clips_per_class=None"]
+        with contextlib.redirect_stderr(stderr):
+            code = command.execute(cost.main, cost.FLAGS, "", ["cost", *arguments])
+        self.assertEqual(code, 2)
+        self.assertIn("web_clips_per_class is not set", stderr.getvalue())
+
+
+if __name__ == "__main__":
+    tf.test.main()

@@ -1,0 +1,130 @@
+"""GPU hours of a recipe, estimated from its configuration; nothing is read but the gin files.
+
+  python -m tools.cost.recipe --gin_file=papers/spl/table1_spl_b.gin
+
+FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
+Hours = FLOPs / (--gpu_tflops x --utilization). The number of classes, target and test videos can't be known
+without the data: the defaults are Mini-Kinetics-200's.
+"""
+
+import ast
+import dataclasses
+
+from absl import flags
+
+from spl_tf import command
+
+FLAGS = flags.FlagValues()
+command.define_gin_flags(FLAGS)
+flags.DEFINE_integer("classes", 200, "Classes of the target set.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("target_videos", 77_000, "Videos of the target set.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_integer("test_videos", 5_000, "Videos of the test set.", lower_bound=0, flag_values=FLAGS)
+flags.DEFINE_float("gpu_tflops", 312.0, "Peak rate of a GPU; an A100's in bfloat16.", flag_values=FLAGS)
+flags.DEFINE_float("utilization", 0.3, "Share of the peak rate that is used.", flag_values=FLAGS)
+
+_BACKWARD_AND_FORWARD = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One part of a recipe: what is done with how many clips, and how often."""
+
+    name: str
+    gigamacs: float
+    clips: float
+    passes: float
+
+    def hours(self, gpu_tflops: float, utilization: float) -> float:
+        return 2e9 * self.gigamacs * self.clips * self.passes / (1e12 * gpu_tflops * utilization) / 3600
+
+
+def main() -> None:
+    command.parse_gin(FLAGS)
+    parts = recipe_parts(FLAGS.classes, FLAGS.target_videos, FLAGS.test_videos)
+    width = max(len(part.name) for part in parts)
+    hours = [part.hours(FLAGS.gpu_tflops, FLAGS.utilization) for part in parts]
+    for part, time in zip(parts, hours, strict=True):
+        print(
+            f"{part.name:<{width}}  {part.gigamacs:8.1f} G multiply-adds a clip  {part.clips:12,.0f} clips  "
+            f"x {part.passes:6,.1f}  {time:10,.1f} GPU hours"
+        )
+    print(f"{'all':<{width}}  {sum(hours):,.1f} GPU hours at {FLAGS.utilization:.0%} of {FLAGS.gpu_tflops:g} TFLOPS")
+
+
+def recipe_parts(num_classes: int, target_videos: int, test_videos: int) -> list[Part]:
+    """What the parsed recipe does, for all its strategies, seeds and rounds; the strategies' discards are not known.
+
+    Args:
+      num_classes: N.
+      target_videos: clips of an epoch of teacher and fine-tuning.
+      test_videos: views of a test.
+
+    Raises:
+      UserError: the recipe says nothing of the number of web clips.
+    """
+    from spl_tf.errors import UserError
+    from spl_tf.experiment.stages import NO_PRETRAINING
+
+    strategies = _value("recipe.strategies", "", ())
+    runs = len(_value("recipe.seeds", "", (0,)))
+    pretrained = [name for name in strategies if name != NO_PRETRAINING]
+    quota = _value("recipe.web_clips_per_class", "", None)
+    if pretrained and quota is None:
+        raise UserError("recipe.web_clips_per_class is not set, so the number of web clips is not known: give it")
+    trained, tested = _gigamacs()
+    steps = {
+        stage: _BACKWARD_AND_FORWARD * _value("train_stage.epochs", stage)
+        for stage in ("teacher", "pretrain", "finetune")
+    }
+    parts = []
+    if pretrained:
+        web_clips = quota * num_classes
+        parts += [
+            Part("teacher", trained, target_videos * runs, steps["teacher"]),
+            Part("prediction", trained, web_clips * runs, 1),
+            Part("pre-training", trained, web_clips * runs * len(pretrained), steps["pretrain"]),
+        ]
+    num_runs = runs * len(strategies)
+    parts.append(Part("fine-tuning", trained, target_videos * num_runs, steps["finetune"]))
+    parts.append(Part("test", tested, test_videos * num_runs, 1))
+    return parts
+
+
+def _value(name: str, stage: str, *default: object) -> object:
+    """A parameter as the configuration has it for a stage, macros replaced.
+
+    Raises:
+      UserError: it is not set and there is no default.
+    """
+    from spl_tf import configuration
+    from spl_tf.errors import UserError
+
+    bindings = configuration.stage_bindings(stage)
+    if name in bindings:
+        return ast.literal_eval(bindings[name])
+    if not default:
+        raise UserError(f"{name} is not set: give it with --gin_param or in the gin file")
+    return default[0]
+
+
+def _gigamacs() -> tuple[float, float]:
+    """Multiply-adds of the backbone for a training clip and for a test view, in 1e9."""
+    import gin
+
+    from spl_tf import configuration
+    from spl_tf.models.cost import gflops_per_clip
+
+    name = configuration.stage_bindings("pretrain").get("train_stage.backbone", "@resnet3d").removeprefix("@")
+    with gin.config_scope("pretrain"):
+        backbone = gin.get_configurable(name)()
+    frames, crop = (_value(f"train_stage.{name}", "pretrain") for name in ("num_frames", "crop_size"))
+    test_frames = _value("evaluate_model.num_frames", "finetune", None) or frames
+    test_crop = _value("evaluate_model.crop_size", "finetune", None) or crop
+    return tuple(
+        gflops_per_clip(backbone, (number, side, side, 3))
+        for number, side in ((frames, crop), (test_frames, test_crop))
+    )
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)
