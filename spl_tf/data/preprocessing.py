@@ -3,10 +3,7 @@
 import tensorflow as tf
 
 from spl_tf.data.augmentation import apply_color_jitter
-
-# One scalar for all channels, RGB order (Non-local Networks' reference code: 114.75 and 57.375 of 255).
-MEAN = 0.45
-DEVIATION = 0.225
+from spl_tf.input_range import DEVIATION, MEAN
 
 
 def normalize(clips: tf.Tensor) -> tf.Tensor:

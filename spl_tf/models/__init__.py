@@ -3,10 +3,25 @@
 Importing this package registers its layers with Keras, so that a saved model loads again.
 """
 
+from spl_tf.models.cgnl import GroupAttention, GroupedPointwise
 from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.dropout import ReplicaDropout
 from spl_tf.models.gating import SelfGating
+from spl_tf.models.non_local import NonLocalAttention
 from spl_tf.models.normalization import FusedBatchNorm
 from spl_tf.models.padding import SymmetricPadding
+from spl_tf.models.pooling import InnerMaxPooling3D
+from spl_tf.models.s3d import TemporalIdentity
 
-__all__ = ["ClipConv3D", "FusedBatchNorm", "ReplicaDropout", "SelfGating", "SymmetricPadding"]
+__all__ = [
+    "ClipConv3D",
+    "FusedBatchNorm",
+    "GroupAttention",
+    "GroupedPointwise",
+    "InnerMaxPooling3D",
+    "NonLocalAttention",
+    "ReplicaDropout",
+    "SelfGating",
+    "SymmetricPadding",
+    "TemporalIdentity",
+]

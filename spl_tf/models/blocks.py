@@ -1,6 +1,7 @@
 """The pieces of a 3D residual network: normalized convolutions and the two kinds of residual block."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import keras
 from keras import layers
@@ -9,8 +10,12 @@ from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
 from spl_tf.models.padding import SymmetricPadding
+from spl_tf.models.pooling import InnerMaxPooling3D
 
 Size = tuple[int, int, int]  # time, height, width
+
+# He et al. 2015, over the outgoing connections as in the residual networks of Caffe2 and torchvision.
+HE_NORMAL = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +39,10 @@ class Block:
       name: prefix of its layers' names.
       filters: channels of the 3x3 convolutions.
       temporal_kernel: 1 or an odd number of frames.
-      stride: spatial stride of its first 3x3 convolution.
+      stride: spatial stride of the block.
       branch_gate: gate at the end of the residual branch.
+      stride_in: the convolution of a bottleneck that has the stride, "3x3" or
+        "1x1", the first; of a basic block it is the first.
     """
 
     name: str
@@ -43,6 +50,7 @@ class Block:
     temporal_kernel: int
     stride: int
     branch_gate: bool
+    stride_in: str = "3x3"
 
 
 def bottleneck_block(x, block: Block, style: Style):
@@ -54,12 +62,13 @@ def bottleneck_block(x, block: Block, style: Style):
           \\--> identity, or 1 x 1 x 1, stride -------------------------/
     """
     name, strides = block.name, (1, block.stride, block.stride)
-    y = convolution(x, block.filters, (block.temporal_kernel, 1, 1), (1, 1, 1), style, f"{name}_conv1")
+    first, second = ((1, 1, 1), strides) if block.stride_in == "3x3" else (strides, (1, 1, 1))
+    y = convolution(x, block.filters, (block.temporal_kernel, 1, 1), first, style, f"{name}_conv1")
     y = relu(y, f"{name}_relu1")
-    y = convolution(y, block.filters, (1, 3, 3), strides, style, f"{name}_conv2")
+    y = convolution(y, block.filters, (1, 3, 3), second, style, f"{name}_conv2")
     y = relu(y, f"{name}_relu2")
     y = convolution(y, 4 * block.filters, (1, 1, 1), (1, 1, 1), style, f"{name}_conv3", zero_gamma=True)
-    return _add_shortcut(x, y, block, style)
+    return add_shortcut(x, _branch_gate(y, block, style), strides, style, name)
 
 
 def basic_block(x, block: Block, style: Style):
@@ -75,37 +84,45 @@ def basic_block(x, block: Block, style: Style):
     y = convolution(x, block.filters, kernel, strides, style, f"{name}_conv1")
     y = relu(y, f"{name}_relu1")
     y = convolution(y, block.filters, kernel, (1, 1, 1), style, f"{name}_conv2", zero_gamma=True)
-    return _add_shortcut(x, y, block, style)
+    return add_shortcut(x, _branch_gate(y, block, style), strides, style, name)
 
 
-def _add_shortcut(x, y, block: Block, style: Style):
-    if block.branch_gate:
-        y = gate(y, style, f"{block.name}_gate")
-    if block.stride > 1 or x.shape[-1] != y.shape[-1]:
-        strides = (1, block.stride, block.stride)
-        x = convolution(x, y.shape[-1], (1, 1, 1), strides, style, f"{block.name}_shortcut")
-    return relu(layers.Add(name=f"{block.name}_add")([x, y]), f"{block.name}_out")
+def _branch_gate(y, block: Block, style: Style):
+    return gate(y, style, f"{block.name}_gate") if block.branch_gate else y
 
 
-def convolution(x, filters: int, kernel: Size, strides: Size, style: Style, name: str, *, zero_gamma: bool = False):
-    """Convolution without bias and batch normalization `<name>_bn`; folded: one convolution with bias.
+def add_shortcut(x, y, strides: Size, style: Style, name: str):
+    """ReLU of a residual branch y of strides `strides` plus x, projected where their shapes differ (type B)."""
+    if max(strides) > 1 or x.shape[-1] != y.shape[-1]:
+        x = convolution(x, y.shape[-1], (1, 1, 1), strides, style, f"{name}_shortcut")
+    return relu(layers.Add(name=f"{name}_add")([x, y]), f"{name}_out")
+
+
+def convolution(
+    x,
+    filters: int,
+    kernel: Size,
+    strides: Size,
+    style: Style,
+    name: str,
+    *,
+    zero_gamma: bool = False,
+    initializer: keras.Initializer = HE_NORMAL,
+    use_bias: bool = False,
+    border: Sequence[float] | None = None,
+):
+    """Convolution and batch normalization `<name>_bn`; folded: one convolution with bias.
 
     Args:
       zero_gamma: the scale of the normalization starts at zero, so that a new
         residual block is the identity (Wang et al. 2018, section 4).
+      use_bias: a bias that the normalization takes away again, for networks whose weights have one.
+      border: values [C] around the clip instead of zeros, see `SymmetricPadding`.
     """
-    x, keras_padding = _pad(x, kernel, strides, style, name)
-    x = ClipConv3D(
-        filters,
-        kernel,
-        strides,
-        padding=keras_padding,
-        use_bias=style.folded,
-        # He et al. 2015, over the outgoing connections as in the residual networks of Caffe2 and torchvision.
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
-        kernel_regularizer=coupled_decay(style.weight_decay),
-        name=name,
-    )(x)
+    use_bias = use_bias or style.folded
+    x = plain_convolution(
+        x, filters, kernel, strides, style, name, initializer=initializer, use_bias=use_bias, border=border
+    )
     if style.folded:
         return x
     return FusedBatchNorm(
@@ -117,10 +134,48 @@ def convolution(x, filters: int, kernel: Size, strides: Size, style: Style, name
     )(x)
 
 
-def max_pool(x, kernel: Size, strides: Size, style: Style, name: str):
-    """Maximum over windows of `kernel`; zeros as padding are harmless after a ReLU."""
-    x, keras_padding = _pad(x, kernel, strides, style, name)
+def plain_convolution(
+    x,
+    filters: int,
+    kernel: Size,
+    strides: Size,
+    style: Style,
+    name: str,
+    *,
+    initializer: keras.Initializer,
+    use_bias: bool = True,
+    border: Sequence[float] | None = None,
+):
+    """Convolution without normalization, the same in the folded form; arguments as of `convolution`."""
+    x, keras_padding = _pad(x, kernel, strides, style, name, border)
+    return ClipConv3D(
+        filters,
+        kernel,
+        strides,
+        padding=keras_padding,
+        use_bias=use_bias,
+        kernel_initializer=initializer.clone(),  # One object draws the same numbers again.
+        kernel_regularizer=coupled_decay(style.weight_decay),
+        name=name,
+    )(x)
+
+
+def max_pool(x, kernel: Size, strides: Size, style: Style, name: str, *, padded: bool = True):
+    """Maximum over windows of `kernel`; zeros as padding are harmless after a ReLU.
+
+    Args:
+      padded: False keeps all windows inside the clip. With symmetric padding a
+        window of even length is never padded, as in Caffe2 and PyTorch.
+
+    Where values of a window are equal, the first gets the gradient in compiled
+    code; TensorFlow's eager kernel for CPUs (2.21) gives all of it to each.
+    """
     dtype = max_pool_policy(keras.config.dtype_policy().name)
+    if not padded:
+        return InnerMaxPooling3D(kernel, strides, dtype=dtype, name=name)(x)
+    x, keras_padding = _pad(x, kernel, strides, style, name)
+    if keras_padding == "valid" and any(size % 2 == 0 for size in kernel):
+        return InnerMaxPooling3D(kernel, strides, dtype=dtype, name=name)(x)
     return layers.MaxPooling3D(kernel, strides, padding=keras_padding, dtype=dtype, name=name)(x)
 
 
@@ -132,18 +187,23 @@ def max_pool_policy(policy: str) -> str:
     return "float32" if policy == "mixed_float16" else policy
 
 
-def _pad(x, kernel: Size, strides: Size, style: Style, name: str):
+def _pad(x, kernel: Size, strides: Size, style: Style, name: str, border: Sequence[float] | None = None):
     """Explicit zeros where Keras' "same" would pad less before than after; returns x and Keras' padding."""
-    if style.padding == "same" or max(strides) == 1:
+    if border is None and (style.padding == "same" or max(strides) == 1):
         return x, "same"
-    margins = tuple(size // 2 for size in kernel)
+    margins = tuple((size - 1) // 2 for size in kernel)
     if any(margins):
-        x = SymmetricPadding(margins, name=f"{name}_pad")(x)
+        x = SymmetricPadding(margins, border, name=f"{name}_pad")(x)
     return x, "valid"
 
 
 def gate(x, style: Style, name: str):
     return SelfGating(style.gate_bias, kernel_regularizer=coupled_decay(style.weight_decay), name=name)(x)
+
+
+def scaled(filters: int, width_multiplier: float) -> int:
+    """Number of channels of a narrower or wider network: a multiple of 8."""
+    return max(8, 8 * round(filters * width_multiplier / 8))
 
 
 def relu(x, name: str):

@@ -10,9 +10,9 @@ def fold_into(model: keras.Model, folded_model: keras.Model) -> None:
     With the moving statistics of a normalization (mean m, variance v) and its
     parameters (gamma, beta), a convolution W becomes
 
-        W' = W * gamma / sqrt(v + epsilon)      b' = beta - m * gamma / sqrt(v + epsilon)
+        W' = W * gamma / sqrt(v + epsilon)      b' = beta + (b - m) * gamma / sqrt(v + epsilon)
 
-    which is exact at zero-padded borders too, since padding comes before the
+    (b is its bias, mostly none), which is exact at zero-padded borders too, since padding comes before the
     convolution. All other layers, gates and head, are copied by name.
 
     Args:
@@ -43,7 +43,7 @@ def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
     weights = {}
     for name, layer in layers.items():
         if f"{name}_bn" in layers:
-            kernel, bias = _fold(layer.kernel, layers[f"{name}_bn"])
+            kernel, bias = _fold(layer, layers[f"{name}_bn"])
             weights[layer.kernel.path] = kernel
             weights[layer.kernel.path.removesuffix("kernel") + "bias"] = bias
         elif not name.endswith("_bn"):
@@ -51,7 +51,7 @@ def folded_weights(model: keras.Model) -> dict[str, np.ndarray]:
     return weights
 
 
-def _fold(kernel: keras.Variable, normalization: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
+def _fold(convolution: keras.layers.Conv3D, normalization: keras.Layer) -> tuple[np.ndarray, np.ndarray]:
     """Kernel [kt, kh, kw, Cin, Cout] and bias [Cout] in float32, computed in float64."""
     gamma, beta, mean, variance = (
         keras.ops.convert_to_numpy(variable).astype(np.float64)
@@ -63,5 +63,6 @@ def _fold(kernel: keras.Variable, normalization: keras.Layer) -> tuple[np.ndarra
         )
     )
     scale = gamma / np.sqrt(variance + normalization.epsilon)
-    folded = keras.ops.convert_to_numpy(kernel).astype(np.float64) * scale
-    return folded.astype(np.float32), (beta - mean * scale).astype(np.float32)
+    kernel = keras.ops.convert_to_numpy(convolution.kernel).astype(np.float64) * scale
+    bias = keras.ops.convert_to_numpy(convolution.bias).astype(np.float64) if convolution.use_bias else 0.0
+    return kernel.astype(np.float32), (beta + (bias - mean) * scale).astype(np.float32)

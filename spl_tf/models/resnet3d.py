@@ -1,13 +1,16 @@
 """R3D: residual networks over clips, with feature gating; the backbone of the SPL paper is depth 50."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gin
 import keras
 
 from spl_tf.errors import UserError
+from spl_tf.input_range import DEVIATION, MEAN
 from spl_tf.models import blocks
 from spl_tf.models.blocks import Block, Size, Style
+from spl_tf.models.non_local import non_local_block as default_non_local_block
+from spl_tf.models.non_local import placement
 
 # Depth: kind of block, blocks in res2, res3, res4, res5.
 DEPTHS = {
@@ -33,7 +36,13 @@ def resnet3d(
     stem_strides: Size = (1, 2, 2),
     pool_kernel: Size = (1, 3, 3),
     pool_strides: Size = (1, 2, 2),
+    pad_pool: bool = True,
+    pool2_kernel: Size | None = None,
+    non_local: int | Sequence[Sequence[int]] = 0,
+    non_local_block: Callable = default_non_local_block,
     padding: str = "symmetric",
+    stride_in: str = "3x3",
+    border_color: Sequence[float] | None = None,
     weight_decay: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
@@ -53,6 +62,15 @@ def resnet3d(
         res3       4 blocks, first stride 2  -> gate  64 x 28 x 28 x 512
         res4       6 blocks, first stride 2  -> gate  64 x 14 x 14 x 1024
         res5       3 blocks, first stride 2  -> gate  64 x 7 x 7 x 2048
+
+    R3D-50 (I3D-50) of Wang et al. 2018, the row "R3D-50" of the SPL paper's
+    table 3, has gating = "none" and res5_kernels = "reference_code"; then
+
+        released code, 8 frames    pool2_kernel (2, 1, 1)
+        paper, 32 frames           the same, stem_strides (2, 2, 2), pool_kernel (2, 3, 3), pool_strides (2, 2, 2)
+        with non-local blocks      the same, non_local 5
+
+    C2D has 1 for all temporal kernels, also of the stem.
 
     Every layer has a fixed name (`res3_block2_conv1`, `res3_block2_conv1_bn`,
     `res3_block4_gate`), by which weights are transferred and folded.
@@ -80,8 +98,23 @@ def resnet3d(
       stem_kernel, stem_strides, pool_kernel, pool_strides: time, height, width.
         TF Model Garden has stem_strides (2, 2, 2), pool_kernel (3, 3, 3) and
         pool_strides (2, 2, 2).
+      pad_pool: whether the pooling of the stem is padded: 56 x 56 after it, as
+        in table 7. The Caffe2 code of Wang et al. does not pad: 55 x 55.
+      pool2_kernel: window and stride of a pooling after res2, which halves time
+        in Wang et al.; not padded.
+      non_local: 1, 5 or 10 non-local blocks as in Wang et al., or the numbers of
+        the residual blocks that one follows, per stage; see `non_local.placement`.
+      non_local_block: what is put there, `non_local_block` or `cgnl_block`.
       padding: of strided layers; "symmetric" as in Caffe2 and PyTorch, "same"
         as in TensorFlow, which pads less before than after at even sizes.
+      stride_in: the convolution of a bottleneck block that halves the size:
+        "3x3" as in the paper's networks and torchvision, or "1x1", the first, as
+        in keras.applications and Caffe. The weights have the same shapes; those
+        of one form compute something else in the other until they are trained on.
+      border_color: red, green and blue in 0..255 around the clip, for the stem;
+        None for zeros, which are the grey 114.75. Inflated weights of
+        keras.applications are exact at the borders with (123.68, 116.779,
+        103.939), since zeros are this colour there. Needs padding "symmetric".
       weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
       folded: the inference form without normalization; see `folding`.
@@ -89,7 +122,7 @@ def resnet3d(
     Returns:
       A model from clips [B, T, H, W, 3] to feature maps [B, T, H/32, W/32, C]
       in the compute dtype, sizes rounded up, C = 2048 for bottleneck and 512
-      for basic blocks at width 1.
+      for basic blocks at width 1. Temporal strides and `pool2_kernel` shorten T.
 
     Raises:
       UserError: an option has a value that is not listed here.
@@ -98,15 +131,18 @@ def resnet3d(
     _require("gating", gating, ("stage", "block", "none"))
     _require("gate_position", gate_position, ("post_stage", "residual_branch"))
     _require("padding", padding, ("symmetric", "same"))
+    _require("stride_in", stride_in, ("3x3", "1x1") if depth >= 50 else ("3x3",))
+    border = _normalized_color(border_color, padding)
     make_block, block_counts = DEPTHS[depth]
     kernels = _temporal_kernels(block_counts, temporal_kernels, res5_kernels)
+    attended = placement(non_local, block_counts)
     style = Style(padding, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias, folded)
-    filters = max(8, 8 * round(64 * width_multiplier / 8))
+    filters = blocks.scaled(64, width_multiplier)
 
     clips = keras.Input((None, None, None, 3), name="clips")
-    x = blocks.convolution(clips, filters, tuple(stem_kernel), tuple(stem_strides), style, "stem_conv")
+    x = blocks.convolution(clips, filters, tuple(stem_kernel), tuple(stem_strides), style, "stem_conv", border=border)
     x = blocks.relu(x, "stem_relu")
-    x = blocks.max_pool(x, tuple(pool_kernel), tuple(pool_strides), style, "stem_pool")
+    x = blocks.max_pool(x, tuple(pool_kernel), tuple(pool_strides), style, "stem_pool", padded=pad_pool)
     for stage, stage_kernels in enumerate(kernels, start=2):
         for number, temporal_kernel in enumerate(stage_kernels, start=1):
             gated = gating == "block" or (gating == "stage" and number == len(stage_kernels))
@@ -116,10 +152,15 @@ def resnet3d(
                 temporal_kernel=temporal_kernel,
                 stride=2 if stage > 2 and number == 1 else 1,
                 branch_gate=gated and gate_position == "residual_branch",
+                stride_in=stride_in,
             )
             x = make_block(x, block, style)
+            if number in attended[stage - 2]:
+                x = non_local_block(x, style, f"{block.name}_non_local")
             if gated and gate_position == "post_stage":
                 x = blocks.gate(x, style, f"{block.name}_gate")
+        if stage == 2 and pool2_kernel is not None:
+            x = blocks.max_pool(x, tuple(pool2_kernel), tuple(pool2_kernel), style, "res2_pool", padded=False)
     return keras.Model(clips, x, name=name)
 
 
@@ -137,6 +178,15 @@ def _temporal_kernels(
     res2, res3, res4, res5 = block_counts
     last = (3, 1) if res5_kernels == "table" else (1, 3)
     return (3,) * res2, _alternate((3, 1), res3), _alternate((3, 1), res4), _alternate(last, res5)
+
+
+def _normalized_color(color: Sequence[float] | None, padding: str) -> tuple[float, ...] | None:
+    """The colour as the network sees it, after `preprocessing.normalize`."""
+    if color is None:
+        return None
+    if padding != "symmetric" or len(color) != 3:
+        raise UserError(f"resnet3d.border_color = {color}: needs three numbers and resnet3d.padding = 'symmetric'")
+    return tuple((value / 255.0 - MEAN) / DEVIATION for value in color)
 
 
 def _alternate(pair: tuple[int, int], length: int) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ def load_backbone_weights(backbone: keras.Model, path: files.Path, *, allow_unma
         allowed, a variable is missing, unexpected or of another shape. The
         backbone is unchanged then.
     """
-    stored = _read(path)
+    stored = read_backbone_weights(path)
     variables = {variable.path: variable for variable in backbone.weights}
     common = [name for name in variables if name in stored]
     report = TransferReport(
@@ -69,15 +69,19 @@ def load_backbone_weights(backbone: keras.Model, path: files.Path, *, allow_unma
     if not allow_unmatched and len(report.matched) < len(variables.keys() | stored.keys()):
         raise UserError(
             f"{path} does not fit the network ({report}; {_examples(report)}): "
-            "give resnet3d the options the file was trained with, or allow unmatched variables"
+            "give the backbone the options the file was trained with, or allow unmatched variables"
         )
     for name in report.matched:
         variables[name].assign(stored[name])
     return report
 
 
-def _read(path: files.Path) -> dict[str, np.ndarray]:
-    """All data sets of the file by their path."""
+def read_backbone_weights(path: files.Path) -> dict[str, np.ndarray]:
+    """All variables of a file `save_backbone_weights` wrote, by path.
+
+    Raises:
+      UserError: the file is missing, damaged or no file of ours.
+    """
     stored = {}
 
     def keep(name: str, item: h5py.Dataset | h5py.Group) -> None:

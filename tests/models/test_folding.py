@@ -25,7 +25,9 @@ def _randomize(model: keras.Model) -> None:
 
 class FoldingTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
-        (10, {}), (50, {}), (18, {"gating": "block", "gate_position": "residual_branch", "padding": "same"})
+        (10, {}),
+        (50, {"stride_in": "1x1", "border_color": (123.0, 117.0, 104.0)}),
+        (18, {"gating": "block", "gate_position": "residual_branch", "padding": "same"}),
     )
     def test_folded_classifier_computes_the_same(self, depth, options):
         model = classifier(_tiny(depth, **options), 7, projection_units=12)

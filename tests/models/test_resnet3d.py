@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.data.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.models.classifier import classifier
 from spl_tf.models.resnet3d import resnet3d
@@ -55,6 +56,37 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         kernels = _temporal_kernels(_tiny(50, **options), "_conv1")
         self.assertEqual(kernels, [[3, 3, 3], [3, 1, 3, 1], [3, 1, 3, 1, 3, 1], res5])
 
+    @parameterized.parameters(("3x3", "conv2"), ("1x1", "conv1"))
+    def test_bottleneck_blocks_halve_the_size_where_stride_in_says(self, stride_in, halving):
+        model = _tiny(50, stride_in=stride_in)
+        strided = [layer.name for layer in model.layers if getattr(layer, "strides", None) == (1, 2, 2)]
+        blocks = [f"res{stage}_block1_{name}" for stage in (3, 4, 5) for name in (halving, "shortcut")]
+        self.assertCountEqual(strided, ["stem_conv", "stem_pool", *blocks])
+        self.assertEqual(model.compute_output_shape((1, 5, 65, 96, 3)), (1, 5, 3, 3, 256))
+
+    @parameterized.parameters((1, 2, 2), (1, 1, 1))
+    def test_border_colour_stands_around_the_clip(self, *strides):
+        """As if the clip were a part of a larger one that shows this colour."""
+        color, border = (120.0, 10.0, 250.0), (5, 8, 8)
+        options = {"stem_strides": strides, "stem_kernel": (3, 7, 7)}
+        model, plain = _tiny(border_color=color, **options), _tiny(**options)
+        _copy_by_path(model, plain)
+        clips = np.random.default_rng(0).integers(0, 256, (1, 4, 16, 16, 3))
+        larger = np.stack(
+            [
+                np.pad(clips[..., i], [(0, 0), *((n, n) for n in border)], constant_values=value)
+                for i, value in enumerate(color)
+            ],
+            axis=-1,
+        )
+        outputs, expected = (
+            keras.Model(network.input, network.get_layer("stem_conv").output)(normalize(pixels))
+            for network, pixels in ((model, clips), (plain, larger))
+        )
+        stride = strides[1]
+        inside = slice(8 // stride, -8 // stride)
+        self.assertAllClose(outputs, expected[:, 5:-5, inside, inside], 1e-4, 1e-4)
+
     def test_temporal_kernels_can_be_given_per_block(self):
         given = [[1, 3], [1, 1], [5, 1], [3, 3]]
         model = _tiny(18, temporal_kernels=given)
@@ -78,6 +110,24 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
     def test_model_garden_form_quarters_time(self):
         model = _tiny(stem_strides=(2, 2, 2), pool_kernel=(3, 3, 3), pool_strides=(2, 2, 2), padding="same")
         self.assertEqual(model.compute_output_shape((1, 16, 64, 64, 3)), (1, 4, 2, 2, 64))
+
+    @parameterized.parameters(
+        (
+            {},
+            (8, 56, 56),
+            (4, 28, 28),
+        ),  # Released code of Wang et al., 8 frames; in Caffe2 without padding of the pool.
+        ({"pad_pool": False}, (8, 55, 55), (4, 28, 28)),
+        ({"stem_strides": (2, 2, 2), "pool_kernel": (2, 3, 3), "pool_strides": (2, 2, 2)}, (2, 56, 56), (1, 28, 28)),
+    )
+    def test_forms_of_the_non_local_paper(self, options, after_stem, in_res3):
+        options = {"gating": "none", "pool2_kernel": (2, 1, 1), "non_local": [[], [1], [], []], **options}
+        model = _tiny(**options)
+        names = ("stem_pool", "res3_block1_non_local_add")
+        inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
+        shapes = inner.compute_output_shape((1, 8, 224, 224, 3))
+        self.assertEqual([shape[1:4] for shape in shapes], [after_stem, in_res3])
+        self.assertEqual(model(_clips(1, 1, 5, 7, 3)).shape, (1, 1, 1, 1, 64))
 
     @parameterized.parameters(("symmetric", 0), ("same", 1))
     def test_strided_windows_of_even_clips_are_centred_as_the_padding_says(self, padding, offset):
@@ -171,6 +221,10 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         ({"gating": "all"}, "resnet3d.gating = 'all'"),
         ({"gate_position": "front"}, "resnet3d.gate_position"),
         ({"padding": "valid"}, "resnet3d.padding"),
+        ({"stride_in": "first"}, "resnet3d.stride_in = 'first': choose one of '3x3', '1x1'"),
+        ({"depth": 18, "stride_in": "1x1"}, "resnet3d.stride_in = '1x1': choose one of '3x3'"),
+        ({"border_color": (1, 2)}, "resnet3d.border_color = .* needs three numbers"),
+        ({"border_color": (1, 2, 3), "padding": "same"}, "resnet3d.border_color = .* resnet3d.padding = 'symmetric'"),
         ({"res5_kernels": "313"}, "resnet3d.res5_kernels"),
         ({"depth": 18, "temporal_kernels": [[3], [3], [3], [3]]}, "resnet3d.temporal_kernels"),
         ({"depth": 10, "temporal_kernels": [[3], [2], [3], [3]]}, "resnet3d.temporal_kernels"),

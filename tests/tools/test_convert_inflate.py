@@ -81,14 +81,13 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("--kernels=...", text)
         self.assertEqual(text.splitlines()[-1], "False")
 
-    @parameterized.parameters("averaged", "centred")
-    def test_writes_the_inflated_weights_and_the_gates_start(self, kernels):
+    def test_writes_the_inflated_weights_and_the_gates_start(self):
         image_weights = _random_image_weights()
         _write_old(self.folder / "resnet50.h5", image_weights)
-        options = [f"--gin_param={_NARROW}", "--gin_param=resnet3d.depth = 50", f"--kernels={kernels}"]
+        options = [f"--gin_param={_NARROW}", "--gin_param=resnet3d.depth = 50", "--kernels=centred"]
         code, out, _ = self.execute(self.folder / "resnet50.h5", *options)
         self.assertEqual(code, 0)
-        self.assertIn("the gates start anew: 8 variables", out)
+        self.assertIn("starts anew (gates, non-local blocks): 8 variables", out)
         written, expected = read_backbone_weights(self.output), from_applications(image_weights)
         backbone = resnet3d(50, width_multiplier=0.125)
         self.assertCountEqual(written, [variable.path for variable in backbone.weights])
@@ -96,7 +95,7 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
             if variable.path in expected:
                 values = expected[variable.path]
                 if variable.name == "kernel":
-                    values = inflate_kernel(values, variable.shape[0], kernels)
+                    values = inflate_kernel(values, variable.shape[0], "centred")
                 self.assertAllClose(written[variable.path], values, 1e-6, 1e-6, variable.path)
             else:
                 self.assertIn("_gate/", variable.path)
@@ -203,31 +202,35 @@ class WarmStartTest(tf.test.TestCase):
         self.assertEqual(command.execute(inflate.main, inflate.FLAGS, inflate.__doc__, argv), 0)
         return output
 
-    def test_a_network_trained_on_single_frames_becomes_the_start_of_one_on_clips(self):
-        images = self._train("images", *_IMAGES, "resnet3d.gating = 'none'", "train_stage.num_frames = 1")
-        backbone = resnet3d(10, width_multiplier=0.125)
-        report = load_backbone_weights(backbone, self._inflate("resnet3d.depth = 10", _NARROW))
-        self.assertLen(report.matched, len(backbone.weights))
-        clips = {variable.path: variable for variable in backbone.weights}
-        self.assertLen([path for path in clips if path not in images], 8)  # Four gates.
-        for path, values in images.items():
-            frames = clips[path].shape[0]
-            inflated = inflate_kernel(values, frames, "averaged") if path.endswith("kernel") else values
-            self.assertAllClose(clips[path], inflated, 1e-6, 1e-7, path)
-        self.assertEqual(clips["res3_block1_conv1/kernel"].shape[0], 3)
+    def _start_without_gates(self):
+        """A 2-D network and the file of its weights."""
+        source = resnet3d(10, width_multiplier=0.125, temporal_kernels=[[1]] * 4, stem_kernel=(1, 7, 7), gating="none")
+        save_backbone_weights(source, self.folder / "start.weights.h5")
+        return source, self.folder / "start.weights.h5"
 
     def test_a_file_without_gates_needs_allow_unmatched_in_a_network_with_gates(self):
-        start = self.folder / "start.weights.h5"
-        source = resnet3d(10, width_multiplier=0.125, gating="none")
-        save_backbone_weights(source, start)
+        _, start = self._start_without_gates()
         with self.assertRaisesRegex(UserError, "8 missing.*missing: res2_block1_gate/.*or allow unmatched variables"):
-            self._train("refused", init_weights=start)
-        still = "warmup_cosine.peak = 1e-12"
-        trained = self._train("allowed", still, init_weights=start, allow_unmatched=True)
+            self._train("refused", *_IMAGES, init_weights=start)
+
+    def test_what_is_trained_on_single_frames_becomes_the_start_of_a_network_on_clips(self):
+        """The 2-D stage itself starts from weights, so slowly that its kernels are still these."""
+        source, start = self._start_without_gates()
+        slow = ("train_stage.num_frames = 1", "warmup_cosine.peak = 1e-12")
+        images = self._train("images", *_IMAGES, *slow, init_weights=start, allow_unmatched=True)
         for variable in source.weights:
             if variable.name == "kernel":
-                self.assertAllClose(trained[variable.path], variable, 1e-5, 1e-6)
-        self.assertLen([name for name in trained if "_gate/" in name], 8)
+                self.assertAllClose(images[variable.path], variable, 1e-5, 1e-6)
+        self.assertLen([path for path in images if "_gate/" in path], 8)
+        inflated = self._inflate("resnet3d.depth = 10", _NARROW)
+        clips = resnet3d()  # As the bindings say.
+        self.assertLen(load_backbone_weights(clips, inflated).matched, len(clips.weights))
+        for variable in clips.weights:
+            values = images[variable.path]
+            if len(variable.shape) == 5:
+                values = inflate_kernel(values, variable.shape[0], "averaged")
+            self.assertAllClose(variable, values, 1e-6, 1e-7, variable.path)
+        self.assertEqual(clips.get_layer("res3_block1_conv1").kernel_size[0], 3)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import gin
 import h5py
@@ -17,6 +18,7 @@ from absl.testing import parameterized
 
 from spl_tf import configuration
 from spl_tf.errors import UserError
+from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.stage import train_stage
 
 
@@ -137,6 +139,38 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         self._train("averaged", bindings=["train_stage.average_decay = 0.9999", "train_stage.checkpoint_seconds = 0"])
         plain, averaged = (_weights(self.folder / n / "backbone.weights.h5") for n in ("plain", "averaged"))
         self.assertFalse(any(np.array_equal(plain[name], averaged[name]) for name in plain if name.endswith("gamma")))
+
+    def test_data_parameters_and_the_loss_s_epoch_go_on_where_a_stopped_run_was(self):
+        """The anchor loss begins after two epochs of six; the run is stopped in the fourth."""
+        options = ["train_stage.data_parameters = @DataParameters", "DataParameters.mode = 'joint'"]
+        options += ["train_stage.loss = @anchor_loss", "anchor_loss.warmup_epochs = 2", "train_stage.epochs = 6"]
+        options += ["train_stage.checkpoint_seconds = 0", "train_stage.steps_per_loop = 2"]
+        self._train("whole", bindings=options)
+        save, saved = Checkpoints.save, []
+
+        def save_and_stop(checkpoints):
+            saved.append(save(checkpoints))
+            if len(saved) == 6:
+                raise KeyboardInterrupt
+
+        with mock.patch.object(Checkpoints, "save", save_and_stop), self.assertRaises(KeyboardInterrupt):
+            self._train("stopped", bindings=options)
+        self._train("stopped", bindings=options)
+        self._train("plain", bindings=["train_stage.loss = @anchor_loss", *options[3:]])
+        whole, stopped, plain = (
+            _weights(self.folder / n / "backbone.weights.h5") for n in ("whole", "stopped", "plain")
+        )
+        for name, values in whole.items():
+            self.assertAllEqual(values, stopped[name], name)
+        self.assertFalse(all(np.array_equal(whole[name], plain[name]) for name in whole))  # They do something.
+
+    def test_precise_statistics_change_nothing_but_the_statistics(self):
+        self._train("moving")
+        self._train("precise", bindings=["train_stage.precise_bn_batches = 3"])
+        moving, precise = (_weights(self.folder / n / "backbone.weights.h5") for n in ("moving", "precise"))
+        for name, values in moving.items():
+            check = self.assertNotAllClose if "moving" in name else self.assertAllEqual
+            check(values, precise[name], msg=name)
 
     @parameterized.parameters(
         (["train_stage.select = 'first'"], {}, "select 'first' is neither"),

@@ -1,0 +1,145 @@
+from collections.abc import Callable
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.errors import UserError
+from spl_tf.models.blocks import Style
+from spl_tf.models.cgnl import GroupAttention, GroupedPointwise, cgnl_block
+from spl_tf.models.folding import fold_into
+from spl_tf.models.resnet3d import resnet3d
+
+CHANNELS = 8
+
+
+def _block(weight_decay: float = 0.0, **options) -> keras.Model:
+    inputs = keras.Input((None, None, None, CHANNELS))
+    style = Style("symmetric", weight_decay, 0.9, 1e-5, False, True, False)
+    return keras.Model(inputs, cgnl_block(inputs, style, "nl", **options))
+
+
+def _randomize(model: keras.Model) -> None:
+    random = np.random.default_rng(1)
+    for variable in model.weights:
+        variable.assign(random.normal(size=variable.shape))
+
+
+def _clips(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def _expected(clips: np.ndarray, values: dict[str, np.ndarray], groups: int, scale: bool) -> np.ndarray:
+    """The block, one clip and one group at a time."""
+    outputs = []
+    for clip in clips:
+        theta, phi, g = (clip @ values[f"nl_{part}/kernel"][0, 0, 0] for part in ("theta", "phi", "g"))
+        normalized = []
+        for group in range(groups):
+            channels = slice(group * theta.shape[-1] // groups, (group + 1) * theta.shape[-1] // groups)
+            product = np.sum(phi[..., channels] * g[..., channels])
+            if scale:
+                product /= np.sqrt(phi[..., channels].size)
+            y = (product * theta[..., channels]) @ values["nl_out/kernel"][group]
+            normalized.append((y - y.mean()) / np.sqrt(y.var() + 1e-5))
+        y = np.concatenate(normalized, axis=-1)
+        outputs.append(clip + y * values["nl_norm/gamma"] + values["nl_norm/beta"])
+    return np.array(outputs)
+
+
+def _numeric_gradient(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    gradient = np.empty_like(at)
+    for index in np.ndindex(at.shape):
+        step = np.zeros_like(at)
+        step[index] = 1e-5
+        gradient[index] = (function(at + step) - function(at - step)) / 2e-5
+    return gradient
+
+
+class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
+    @parameterized.product(groups=(1, 2, 4), scale=(False, True), size=((2, 3, 3), (1, 1, 1)))
+    def test_values_of_the_equations(self, groups, scale, size):
+        model = _block(groups=groups, scale=scale)
+        _randomize(model)
+        clips = _clips(2, *size, CHANNELS)
+        values = {variable.path: np.asarray(variable.value, np.float64) for variable in model.weights}
+        self.assertAllClose(model(clips), _expected(clips, values, groups, scale), 1e-4, 1e-4)
+
+    @parameterized.parameters((2, False), (4, True))
+    def test_gradients_of_the_equations(self, groups, scale):
+        model = _block(groups=groups, scale=scale)
+        _randomize(model)
+        clips, weights = _clips(1, 2, 2, 2, CHANNELS), _clips(4, 2, 2, 2, CHANNELS)[-1:]
+        values = {variable.path: np.asarray(variable.value, np.float64) for variable in model.weights}
+
+        def loss_with(path, value):
+            changed = {**values, path: value}
+            x = changed.pop("clips", clips.astype(np.float64))
+            return np.sum(_expected(x, changed, groups, scale) * weights)
+
+        variables = {variable.path: variable.value for variable in model.trainable_weights}
+        variables["clips"] = tf.constant(clips)
+        with tf.GradientTape() as tape:
+            tape.watch(variables["clips"])
+            loss = tf.reduce_sum(model(variables["clips"], training=True) * weights)
+        gradients = tape.gradient(loss, variables)
+        largest = max(np.abs(gradient).max() for gradient in gradients.values())
+        for path, gradient in gradients.items():
+            at = np.asarray(variables[path], np.float64)
+            expected = _numeric_gradient(lambda value, path=path: loss_with(path, value), at)
+            self.assertAllClose(gradient, expected, 1e-3, 1e-5 * largest, path)
+
+    def test_a_new_block_is_the_identity(self):
+        clips = _clips(1, 2, 3, 4, CHANNELS)
+        self.assertAllEqual(_block(groups=4)(clips), clips)
+
+    def test_weight_decay_is_on_all_kernels(self):
+        model = _block(weight_decay=0.5, groups=4)
+        _randomize(model)
+        kernels = [variable for variable in model.weights if variable.name == "kernel"]
+        self.assertLen(kernels, 4)
+        expected = sum(0.25 * np.sum(np.square(kernel)) for kernel in kernels)
+        self.assertAllClose(tf.add_n(model.losses), expected)
+
+    def test_bfloat16_sums_the_product_in_float32(self):
+        layer = GroupAttention(1, dtype="mixed_bfloat16")
+        ones = tf.ones([1, 1, 33, 32, 1], tf.bfloat16)  # A sum in bfloat16 would stop at 256.
+        self.assertAllClose(tf.cast(layer([ones] * 3), tf.float32), 1056 * np.ones(ones.shape), rtol=0.01)
+
+    def test_in_a_network_with_gin_folding_and_bfloat16(self):
+        gin.parse_config("resnet3d.non_local = [[], [1], [], []]\nresnet3d.non_local_block = @cgnl_block")
+        options = {"width_multiplier": 0.125}
+        model, folded = resnet3d(10, **options), resnet3d(10, folded=True, **options)
+        model.get_layer("res3_block1_non_local_norm").gamma.assign(np.linspace(-1, 1, 16))
+        fold_into(model, folded)
+        clips = _clips(1, 1, 33, 32, 3)
+        expected = model(clips)
+        self.assertAllClose(folded(clips), expected, 1e-4, 1e-4 * np.abs(expected).max())
+        path = f"{self.get_temp_dir()}/folded.keras"
+        folded.save(path)
+        self.assertAllEqual(keras.saving.load_model(path)(clips), folded(clips))
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        half = resnet3d(10, **options)
+        half.set_weights(model.get_weights())
+        self.assertEqual({variable.dtype for variable in half.weights}, {"float32"})
+        outputs = half(clips)
+        self.assertEqual(outputs.dtype, tf.bfloat16)
+        self.assertAllClose(tf.cast(outputs, tf.float32), expected, atol=0.1 * np.abs(expected).max())
+
+    def test_groups_that_do_not_divide_the_channels_are_named(self):
+        with self.assertRaisesRegex(UserError, "cgnl_block.groups = 3: does not divide 4, half the channels of nl"):
+            _block(groups=3)
+
+    @parameterized.parameters(
+        GroupAttention(4, True, name="attention"),
+        GroupedPointwise(8, 2, kernel_regularizer=keras.regularizers.L2(0.1), name="out"),
+    )
+    def test_config_round_trip(self, layer):
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+        self.assertEqual(again.get_config(), layer.get_config())
+
+
+if __name__ == "__main__":
+    tf.test.main()
