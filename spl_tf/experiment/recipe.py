@@ -64,14 +64,28 @@ def recipe(
     lists = videos(output_dir / "videos")
     _check_labels(len(read_classes(lists.classes)), num_labels, min_confidence)
     print(lists.note, flush=True)
-    clean, web = _make_shards(lists, output_dir / "shards", fps, short_side, web_clip_seconds, web_clips_per_class)
+    pretrains = any(strategy != NO_PRETRAINING for strategy in strategies)
+    if pretrains and lists.web is None:
+        raise UserError(f"recipe.strategies = {list(strategies)}: there is no web set, only 'none' can be run")
+    make = functools.partial(make_shards, classes=lists.classes, fps=fps, short_side=short_side)
+    clean = _make_clean_shards(make, lists, output_dir / "shards")
+    web = None
+    if pretrains:
+        web = make(
+            lists.web,
+            output_dir / "shards" / "web",
+            label_column="query",
+            clip_seconds=web_clip_seconds,
+            clips_per_class=web_clips_per_class,
+            exclude=[path for path in (lists.test, lists.validation) if path],
+        )
     run = functools.partial(run_strategy, clean=clean, init_weights=init_weights)
     labels_of = functools.partial(WebLabels, web, num_labels=num_labels, min_confidence=min_confidence)
     results = []
     for seed in seeds:
         of_seed = output_dir / f"seed{seed}"
         labels = None
-        if any(strategy != NO_PRETRAINING for strategy in strategies):
+        if pretrains:
             inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
             train("teacher", of_seed / "teacher", seed, **inputs, init_weights=init_weights)
             labels = labels_of(predict(of_seed / "teacher", web, of_seed / "predictions"))
@@ -121,26 +135,12 @@ def _check_labels(num_classes: int, num_labels: int | None, min_confidence: floa
         raise UserError(f"recipe.min_confidence = {min_confidence}: give 0 to 1")
 
 
-def _make_shards(
-    lists: VideoLists,
-    folder: pathlib.Path,
-    fps: float,
-    short_side: int,
-    web_clip_seconds: float,
-    web_clips_per_class: int | None,
-) -> tuple[CleanShards, pathlib.Path]:
-    """The clean sets, one record a video, and the web set without anything of the clean test videos."""
-    make = functools.partial(make_shards, classes=lists.classes, fps=fps, short_side=short_side)
-    clean = functools.partial(make, label_column="label", clip_seconds=0.0, keep_duplicates=True)
-    held_out = [path for path in (lists.test, lists.validation) if path]
-    target = clean(lists.target, folder / "target")
-    web = make(
-        lists.web,
-        folder / "web",
-        label_column="query",
-        clip_seconds=web_clip_seconds,
-        clips_per_class=web_clips_per_class,
-        exclude=held_out,
-    )
-    test = clean(lists.test, folder / "test")
-    return CleanShards(target, test, lists.validation and clean(lists.validation, folder / "validation")), web
+def _make_clean_shards(make: Callable[..., pathlib.Path], lists: VideoLists, folder: pathlib.Path) -> CleanShards:
+    """The clean sets as they are given, one record a video."""
+
+    def clean(name: str, manifest: pathlib.Path | None) -> pathlib.Path | None:
+        if manifest is None:
+            return None
+        return make(manifest, folder / name, label_column="label", clip_seconds=0.0, keep_duplicates=True)
+
+    return CleanShards(clean("target", lists.target), clean("test", lists.test), clean("validation", lists.validation))

@@ -17,7 +17,7 @@ class VideoLists:
     Attributes:
       classes: ordered class names, one a line.
       target: small clean training set, column "label".
-      web: weakly labelled videos, column "query".
+      web: weakly labelled videos, column "query"; None where nothing is pre-trained.
       test: clean test set, column "label".
       validation: clean videos that are in none of the others, for
         `train_stage.select = 'best'`; None for none.
@@ -26,7 +26,7 @@ class VideoLists:
 
     classes: pathlib.Path
     target: pathlib.Path
-    web: pathlib.Path
+    web: pathlib.Path | None
     test: pathlib.Path
     note: str
     validation: pathlib.Path | None = None
@@ -39,7 +39,7 @@ def video_folder(
     folder: files.Path = gin.REQUIRED,
     classes: str = "classes.txt",
     target: str = "target_train.csv",
-    web: str = "web.csv",
+    web: str | None = "web.csv",
     test: str = "test.csv",
     validation: str | None = None,
     how_to_get: str = "set video_folder.folder",
@@ -49,7 +49,7 @@ def video_folder(
     Args:
       output_dir: unused here; a source that makes its videos puts them there.
       folder: holds the lists; their paths are relative to it.
-      classes, target, web, test, validation: file names in it.
+      classes, target, web, test, validation: file names in it; None for no web set, no validation.
       how_to_get: what to do when the folder is missing.
 
     Raises:
@@ -61,7 +61,7 @@ def video_folder(
     for path in paths.values():
         if not path.is_file():
             raise UserError(f"{path} does not exist: {how_to_get}")
-    return VideoLists(**paths, note=f"videos of {folder}")
+    return VideoLists(**{"web": None} | paths, note=f"videos of {folder}")
 
 
 @gin.configurable

@@ -144,6 +144,16 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self._calls(binding), redone)
         self.assertEqual(self._calls(binding), [])
 
+    def test_without_pretraining_no_web_set_is_needed(self):
+        output = self.folder / "new"
+        with self.fake.in_place():
+            results, _ = self.run_recipe(
+                output / "o", [*self.bindings, "recipe.strategies = ['none']", "video_folder.web = None"]
+            )
+        self.assertEqual(self.fake.calls, ["none/finetune", "none/test"])
+        self.assertEqual([path.name for path in sorted((output / "o" / "shards").iterdir())], ["target", "test"])
+        self.assertLen(results, 1)
+
     def test_given_weights_begin_every_training_that_no_other_stage_precedes(self):
         weights = self.folder / "inflated.weights.h5"
         weights.write_bytes(b"weights")
@@ -217,6 +227,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         ("recipe.strategies = ['weak', 'weak']", "recipe.strategies"),
         ("recipe.num_labels = 2", "num_labels"),
         ("recipe.rounds = 0", "recipe.rounds = 0"),
+        ("video_folder.web = None", "there is no web set, only 'none' can be run"),
         # These would not be part of a stage's identity.
         ("pretrain/train_stage.init_weights = 'w.h5'", "train_stage.init_weights is set by the recipe itself"),
         ("finetune/train_stage.validation_shards = 'v'", "train_stage.validation_shards is set by the recipe"),
