@@ -2,7 +2,7 @@
 
 import collections
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from spl_tf.inspection.pairs import Fate
 from spl_tf.inspection.sheets import LIST_FILE, Sheets
 from spl_tf.inspection.survey import Survey
 from spl_tf.labels.confusion import noise_ratio
+from spl_tf.labels.text_table import aligned_table
 
 _CELLS_SHOWN = 20
 _SIZES_SHOWN = 3
@@ -35,7 +36,7 @@ def contents(dataset: ClipDataset, seen: Survey) -> str:
         (name, f"{count:,}", "#" * round(_BAR * count / most)) for name, count in dataset.clips_per_class.items()
     ]
     several = ", a clip of several classes counts for each" if dataset.multi_label else ""
-    text = f"{dataset.folder}\n{_table(rows, '<<')}\n\nClips per class{several}\n{_table(classes, '<><')}"
+    text = f"{dataset.folder}\n{aligned_table(rows, '<<')}\n\nClips per class{several}\n{aligned_table(classes, '<><')}"
     if seen.unreadable:
         text += f"\n\n{seen.unreadable:,} records can't be read: {_verify_command(dataset)} names them"
     return text
@@ -81,7 +82,7 @@ def _cells(confusion: np.ndarray, classes: Sequence[str]) -> str:
         rows.append((classes[weak], classes[teacher], f"{count:,}", f"{count / total:.1%}"))
     which = f"the {len(rows) - 1} largest of {filled:,}" if filled > _CELLS_SHOWN else f"all {filled}"
     heading = f"Weak label x teacher's prediction: noise ratio {noise_ratio(confusion):.1%}; {which} cells with clips"
-    return f"{heading}\n{_table(rows, '<<>>')}"
+    return f"{heading}\n{aligned_table(rows, '<<>>')}"
 
 
 def _weak_classes(confusion: np.ndarray, classes: Sequence[str], labelled: tuple[str, Fate] | None) -> str:
@@ -97,7 +98,7 @@ def _weak_classes(confusion: np.ndarray, classes: Sequence[str], labelled: tuple
     rows = [heading]
     for name, (clips, agree, *others) in zip([*classes, "all"], table.tolist(), strict=True):
         rows.append([name, f"{clips:,}", f"{agree / clips:.1%}" if clips else "-", *(f"{count:,}" for count in others)])
-    return f"{title}\n{_table(rows, '<' + '>' * (len(heading) - 1))}"
+    return f"{title}\n{aligned_table(rows, '<' + '>' * (len(heading) - 1))}"
 
 
 def drawn(dataset: ClipDataset, sheets: Sheets, by_heads: Survey | None, left_out: str) -> str:
@@ -130,14 +131,3 @@ def verification(report: Report) -> str:
 
 def _verify_command(dataset: ClipDataset) -> str:
     return f"python -m spl_tf.shard --verify={dataset.folder}"
-
-
-def _table(rows: Iterable[Sequence[str]], aligned: str) -> str:
-    """Columns of text, each aligned left (<) or right (>)."""
-    rows = list(rows)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(aligned))]
-    lines = (
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, aligned, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(f"  {line}".rstrip() for line in lines)

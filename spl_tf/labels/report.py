@@ -1,11 +1,12 @@
 """What `spl_tf.label` prints: the summary, the confusion matrix, the queries against chance, the classes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from spl_tf.labels.agreement import QueryAgreement, query_agreement
+from spl_tf.labels.text_table import aligned_table
 
 # Up to these, every row is printed.
 _MANY_CLASSES = 20
@@ -40,14 +41,14 @@ def _totals(summary: dict[str, Any]) -> str:
     ]
     threshold = f", teacher confidence at least {summary['min_confidence']}" if summary["min_confidence"] else ""
     heading = f"{summary['strategy']}: {summary['num_classes']:,} classes{threshold}"
-    return f"{heading}\n{_table(rows, '<><')}"
+    return f"{heading}\n{aligned_table(rows, '<><')}"
 
 
 def _confusion(confusion: np.ndarray, classes: Sequence[str]) -> str:
     """Columns are headed by class ids: names would not fit."""
     rows = [["", "", *map(str, range(len(classes)))]]
     rows += [[str(index), name, *map(str, confusion[index])] for index, name in enumerate(classes)]
-    table = _table(rows, "><" + ">" * len(classes))
+    table = aligned_table(rows, "><" + ">" * len(classes))
     return f"Confusion matrix, clips (rows: query, columns: teacher's prediction)\n{table}"
 
 
@@ -62,25 +63,14 @@ def _queries(queries: Sequence[QueryAgreement]) -> str:
         rows.append((query.name, *row))
     text = "Queries against chance (teacher sees the class in its clips / in the clips of other queries)\n"
     if shown:
-        text += _table(rows, "<>>>><") + "\n"
+        text += aligned_table(rows, "<>>>><") + "\n"
     return text + f"{len(flagged)} of {len(queries)} queries are no better than chance"
 
 
 def _classes(names: Sequence[str], counts: Sequence[int]) -> str:
     rows = [(str(index), name, f"{count:,}") for index, (name, count) in enumerate(zip(names, counts, strict=True))]
     if len(rows) <= _MANY_LABELS:
-        return f"Clips per class\n{_table(rows, '><>')}"
+        return f"Clips per class\n{aligned_table(rows, '><>')}"
     rows = [rows[index] for index in np.argsort(-np.asarray(counts), kind="stable")]
     middle = ("", f"... {len(rows) - 20:,} more, see summary.json ...", "")
-    return f"Clips per class, largest and smallest\n{_table([*rows[:10], middle, *rows[-10:]], '><>')}"
-
-
-def _table(rows: Iterable[Sequence[str]], aligned: str) -> str:
-    """Columns of text, each aligned left (<) or right (>)."""
-    rows = list(rows)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(aligned))]
-    lines = (
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, aligned, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(f"  {line}".rstrip() for line in lines)
+    return f"Clips per class, largest and smallest\n{aligned_table([*rows[:10], middle, *rows[-10:]], '><>')}"
