@@ -17,9 +17,18 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def parity(session: nox.Session) -> None:
-    """Logits against tf-models-official's ResNet3D-50 with copied weights: tools/parity/RESULTS.md."""
+    """Logits against tf-models-official's ResNet3D-50, weights copied and converted: tools/parity/RESULTS.md."""
     session.install("--editable", ".[modelgarden]")
     session.run("python", "-m", "tools.parity.model_garden", "--results=tools/parity/RESULTS.md")
+    session.run("python", "-m", "tools.parity.converted", "--framework=tensorflow", "--results=results/converted.csv")
+
+
+@nox.session
+def torch(session: nox.Session) -> None:
+    """Logits against torchvision's and pytorchvideo's networks with converted weights: results/converted.csv."""
+    session.install("torch==2.14.1", "torchvision==0.29.1", "pytorchvideo==0.1.5")
+    session.install("--constraint", "constraints.txt", "--editable", ".")
+    session.run("python", "-m", "tools.parity.converted", "--framework=torch", "--results=results/converted.csv")
 
 
 @nox.session

@@ -110,13 +110,16 @@ def read_description(folder: str | os.PathLike) -> ClipDataset:
             )
             for entry in description["shards"]
         )
+        classes, clips_per_class = tuple(description["classes"]), dict(description["clips_per_class"])
+        if clips_per_class.keys() != set(classes):
+            raise ValueError("clips_per_class names other classes than classes")
         return ClipDataset(
             folder=str(folder),
-            classes=tuple(description["classes"]),
+            classes=classes,
             shards=shards,
             num_clips=int(description["num_clips"]),
             num_videos=int(description["num_videos"]),
-            clips_per_class=dict(description["clips_per_class"]),
+            clips_per_class=clips_per_class,
             clip_seconds=float(description["clip_seconds"]),
             fps=float(description["fps"]),
             short_side=int(description["short_side"]),

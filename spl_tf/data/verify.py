@@ -133,8 +133,9 @@ def _records(shard: Shard, faults: list[str]) -> Iterator[bytes]:
         for record in tf.data.TFRecordDataset(shard.path).as_numpy_iterator():
             yield record
             count += 1
-    except tf.errors.DataLossError as error:
-        faults.append(f"{shard.name} record {count} is damaged ({error.message.split('}} ')[-1].split(' [')[0]})")
+    except tf.errors.OpError as error:
+        what = "is damaged" if isinstance(error, tf.errors.DataLossError) else "cannot be read"
+        faults.append(f"{shard.name} record {count} {what} ({error.message.split('}} ')[-1].split(' [')[0]})")
 
 
 def _check_record(dataset: ClipDataset, record: bytes) -> tuple[Clip | None, list[str]]:

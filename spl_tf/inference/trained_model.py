@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Callable
 
 import keras
 
@@ -10,6 +11,7 @@ from spl_tf.data.dataset import ClipDataset
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.models.blocks import max_pool_policy
+from spl_tf.models.folding import fold_into
 
 FORMAT_VERSION = 1
 _WAY_OUT = "name the --model_dir of a finished stage of spl_tf.train, or finish it with the same command"
@@ -51,6 +53,24 @@ class TrainedModel:
     clip_input: ClipInput
     precision: str
     weights_hash: str
+
+
+def folded_for_storage(network: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
+    """The folded form of a trained classifier, as `save_trained` takes it.
+
+    Args:
+      network: the classifier.
+      build: makes a new folded network of the same configuration.
+    """
+    policy = keras.mixed_precision.dtype_policy()
+    # Stored in mixed precision, which marks the layers that stay in float32 in any precision.
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        folded = build()
+    finally:
+        keras.mixed_precision.set_dtype_policy(policy)
+    fold_into(network, folded)
+    return folded
 
 
 def save_trained(folder: pathlib.Path, folded: keras.Model, classes: tuple[str, ...], clip_input: ClipInput) -> None:

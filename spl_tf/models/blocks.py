@@ -9,7 +9,7 @@ from keras import layers
 from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
-from spl_tf.models.padding import SymmetricPadding
+from spl_tf.models.padding import SamePadding, SymmetricPadding
 from spl_tf.models.pooling import InnerMaxPooling3D
 
 Size = tuple[int, int, int]  # time, height, width
@@ -117,7 +117,7 @@ def convolution(
       zero_gamma: the scale of the normalization starts at zero, so that a new
         residual block is the identity (Wang et al. 2018, section 4).
       use_bias: a bias that the normalization takes away again, for networks whose weights have one.
-      border: values [C] around the clip instead of zeros, see `SymmetricPadding`.
+      border: values [C] around the clip instead of zeros.
     """
     use_bias = use_bias or style.folded
     x = plain_convolution(
@@ -191,6 +191,8 @@ def _pad(x, kernel: Size, strides: Size, style: Style, name: str, border: Sequen
     """Explicit zeros where Keras' "same" would pad less before than after; returns x and Keras' padding."""
     if border is None and (style.padding == "same" or max(strides) == 1):
         return x, "same"
+    if style.padding == "same":
+        return SamePadding(kernel, strides, border, name=f"{name}_pad")(x), "valid"
     margins = tuple((size - 1) // 2 for size in kernel)
     if any(margins):
         x = SymmetricPadding(margins, border, name=f"{name}_pad")(x)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from spl_tf.errors import UserError
-from spl_tf.input_range import DEVIATION, MEAN
+from spl_tf.input_range import absorb_range
 
 # What keras.applications subtracts from red, green and blue in its "caffe" preprocessing.
 CAFFE_MEAN = (123.68, 116.779, 103.939)
@@ -157,9 +157,8 @@ def _fold_bias(weights: dict[str, np.ndarray], name: str, bn_epsilon: float) -> 
     if name == "stem_conv":
         if kernel.shape[2] != 3:
             raise UserError(f"conv1_conv takes {kernel.shape[2]} channels: inflate a network over images of 3")
-        kernel = kernel[:, :, ::-1]
-        bias = bias + np.einsum("hwio,i->o", kernel, 255.0 * MEAN - np.array(CAFFE_MEAN))
-        kernel = kernel * (255.0 * DEVIATION)
+        kernel, shift = absorb_range(kernel[:, :, ::-1], CAFFE_MEAN, (1.0, 1.0, 1.0))
+        bias = bias + shift
     weights[f"{name}/kernel"] = kernel[np.newaxis]
     if f"{name}_bn/gamma" not in weights:
         raise UserError(f"the normalization after {name} is missing: these are no weights of keras.applications")

@@ -1,4 +1,4 @@
-"""Zeros, or a colour, around a clip: the same number before and after."""
+"""Zeros, or a colour, around a clip."""
 
 from collections.abc import Sequence
 
@@ -24,14 +24,7 @@ class SymmetricPadding(keras.layers.Layer):
         self.values = None if values is None else tuple(values)
 
     def call(self, inputs):
-        paddings = [(0, 0), *((margin, margin) for margin in self.margins), (0, 0)]
-        zero = tf.zeros((), inputs.dtype)
-        padded = tf.pad(inputs, paddings, constant_values=zero)
-        if self.values is None:
-            return padded
-        inside = tf.ones_like(inputs[:1, ..., :1])
-        outside = 1 - tf.pad(inside, paddings, constant_values=zero)
-        return padded + outside * tf.constant(self.values, inputs.dtype)
+        return _padded(inputs, [(0, 0), *((margin, margin) for margin in self.margins), (0, 0)], self.values)
 
     def compute_output_shape(self, input_shape):
         sizes = zip(input_shape[1:4], self.margins, strict=True)
@@ -40,3 +33,42 @@ class SymmetricPadding(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "margins": self.margins, "values": self.values}
+
+
+@keras.saving.register_keras_serializable(package="spl_tf")
+class SamePadding(keras.layers.Layer):
+    """Puts `values`, one per channel, where TensorFlow's "same" has zeros: at even sizes fewer before than after.
+
+    `kernel` and `strides` are those of the layer that follows, which pads nothing.
+    """
+
+    def __init__(self, kernel: tuple[int, int, int], strides: tuple[int, int, int], values: Sequence[float], **kwargs):
+        super().__init__(**kwargs)
+        self.kernel, self.strides, self.values = tuple(kernel), tuple(strides), tuple(values)
+
+    def call(self, inputs):
+        sizes = tf.shape(inputs)[1:4]
+        covered = (-(-sizes // self.strides) - 1) * self.strides + self.kernel
+        missing = tf.maximum(covered - sizes, 0)
+        margins = tf.stack([missing // 2, missing - missing // 2], axis=1)
+        return _padded(inputs, tf.pad(margins, [(1, 1), (0, 0)]), self.values)
+
+    def compute_output_shape(self, input_shape):
+        padded = (
+            None if size is None else max(size, (-(-size // stride) - 1) * stride + kernel)
+            for size, kernel, stride in zip(input_shape[1:4], self.kernel, self.strides, strict=True)
+        )
+        return (input_shape[0], *padded, input_shape[4])
+
+    def get_config(self):
+        return {**super().get_config(), "kernel": self.kernel, "strides": self.strides, "values": self.values}
+
+
+def _padded(inputs, paddings, values: Sequence[float] | None):
+    zero = tf.zeros((), inputs.dtype)
+    padded = tf.pad(inputs, paddings, constant_values=zero)
+    if values is None:
+        return padded
+    inside = tf.ones_like(inputs[:1, ..., :1])
+    outside = 1 - tf.pad(inside, paddings, constant_values=zero)
+    return padded + outside * tf.constant(values, inputs.dtype)

@@ -6,7 +6,7 @@ import gin
 import keras
 
 from spl_tf.errors import UserError
-from spl_tf.input_range import DEVIATION, MEAN
+from spl_tf.input_range import normalized
 from spl_tf.models import blocks
 from spl_tf.models.blocks import Block, Size, Style
 from spl_tf.models.non_local import non_local_block as default_non_local_block
@@ -112,9 +112,9 @@ def resnet3d(
         in keras.applications and Caffe. The weights have the same shapes; those
         of one form compute something else in the other until they are trained on.
       border_color: red, green and blue in 0..255 around the clip, for the stem;
-        None for zeros, which are the grey 114.75. Inflated weights of
-        keras.applications are exact at the borders with (123.68, 116.779,
-        103.939), since zeros are this colour there. Needs padding "symmetric".
+        None for zeros, which are the grey 114.75. Weights of others are exact at
+        the borders with the colour that zeros are there: (123.68, 116.779,
+        103.939) for keras.applications.
       weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
       folded: the inference form without normalization; see `folding`.
@@ -132,7 +132,7 @@ def resnet3d(
     _require("gate_position", gate_position, ("post_stage", "residual_branch"))
     _require("padding", padding, ("symmetric", "same"))
     _require("stride_in", stride_in, ("3x3", "1x1") if depth >= 50 else ("3x3",))
-    border = _normalized_color(border_color, padding)
+    border = None if border_color is None else normalized(border_color)
     make_block, block_counts = DEPTHS[depth]
     kernels = _temporal_kernels(block_counts, temporal_kernels, res5_kernels)
     attended = placement(non_local, block_counts)
@@ -178,15 +178,6 @@ def _temporal_kernels(
     res2, res3, res4, res5 = block_counts
     last = (3, 1) if res5_kernels == "table" else (1, 3)
     return (3,) * res2, _alternate((3, 1), res3), _alternate((3, 1), res4), _alternate(last, res5)
-
-
-def _normalized_color(color: Sequence[float] | None, padding: str) -> tuple[float, ...] | None:
-    """The colour as the network sees it, after `preprocessing.normalize`."""
-    if color is None:
-        return None
-    if padding != "symmetric" or len(color) != 3:
-        raise UserError(f"resnet3d.border_color = {color}: needs three numbers and resnet3d.padding = 'symmetric'")
-    return tuple((value / 255.0 - MEAN) / DEVIATION for value in color)
 
 
 def _alternate(pair: tuple[int, int], length: int) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Backbone weights between stages: an HDF5 file with one data set per variable, matched by path."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import h5py
 import keras
@@ -58,21 +59,35 @@ def load_backbone_weights(backbone: keras.Model, path: files.Path, *, allow_unma
         backbone is unchanged then.
     """
     stored = read_backbone_weights(path)
-    variables = {variable.path: variable for variable in backbone.weights}
-    common = [name for name in variables if name in stored]
-    report = TransferReport(
-        matched=tuple(name for name in common if stored[name].shape == variables[name].shape),
-        missing=tuple(name for name in variables if name not in stored),
-        unexpected=tuple(name for name in stored if name not in variables),
-        mismatched=tuple(name for name in common if stored[name].shape != variables[name].shape),
-    )
-    if not allow_unmatched and len(report.matched) < len(variables.keys() | stored.keys()):
+    try:
+        return assign_weights(backbone, stored, allow_unmatched=allow_unmatched)
+    except UserError as error:
         raise UserError(
-            f"{path} does not fit the network ({report}; {_examples(report)}): "
-            "give the backbone the options the file was trained with, or allow unmatched variables"
-        )
+            f"{path}: {error}: give the backbone the options the file was trained with, or allow unmatched variables"
+        ) from error
+
+
+def assign_weights(
+    network: keras.Model, weights: Mapping[str, np.ndarray], *, allow_unmatched: bool = False
+) -> TransferReport:
+    """Sets the weights of a network by variable path.
+
+    Raises:
+      UserError: unless allowed, a variable is missing, unexpected or of another
+        shape. The network is unchanged then.
+    """
+    variables = {variable.path: variable for variable in network.weights}
+    common = [name for name in variables if name in weights]
+    report = TransferReport(
+        matched=tuple(name for name in common if weights[name].shape == variables[name].shape),
+        missing=tuple(name for name in variables if name not in weights),
+        unexpected=tuple(name for name in weights if name not in variables),
+        mismatched=tuple(name for name in common if weights[name].shape != variables[name].shape),
+    )
+    if not allow_unmatched and len(report.matched) < len(variables.keys() | weights.keys()):
+        raise UserError(f"the weights do not fit the network ({report}; {_examples(report)})")
     for name in report.matched:
-        variables[name].assign(stored[name])
+        variables[name].assign(weights[name])
     return report
 
 

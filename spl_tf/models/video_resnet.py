@@ -1,11 +1,12 @@
 """R3D and R(2+1)D of depth 18 and 34 as others define them: Hara et al. 2018 and torchvision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gin
 import keras
 
 from spl_tf.errors import UserError
+from spl_tf.input_range import normalized
 from spl_tf.models import blocks
 from spl_tf.models.blocks import Size, Style
 
@@ -20,6 +21,7 @@ def r3d(
     *,
     form: str = "hara",
     width_multiplier: float = 1.0,
+    border_color: Sequence[float] | None = None,
     weight_decay: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
@@ -48,6 +50,7 @@ def r3d(
         (`torchvision.models.video.r3d_18`), whose lack of a pooling makes it
         about eight times as expensive.
       width_multiplier: scales the channels, to multiples of 8.
+      border_color: red, green and blue in 0..255 around the clip, for the stem, as in `resnet3d`.
       weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
       folded: the inference form without normalization; see `folding`.
@@ -63,10 +66,11 @@ def r3d(
     _check("r3d", depth, form)
     style = _style(weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded)
     filters = blocks.scaled(64, width_multiplier)
+    border = None if border_color is None else normalized(border_color)
 
     def stem(clips):
         kernel = (7 if form == "hara" else 3, 7, 7)
-        return blocks.convolution(clips, filters, kernel, (1, 2, 2), style, "stem_conv")
+        return blocks.convolution(clips, filters, kernel, (1, 2, 2), style, "stem_conv", border=border)
 
     def branch(x, filters: int, strides: Size, name: str):
         y = blocks.convolution(x, filters, (3, 3, 3), strides, style, f"{name}_conv1")
@@ -82,6 +86,7 @@ def r2plus1d(
     *,
     form: str = "hara",
     width_multiplier: float = 1.0,
+    border_color: Sequence[float] | None = None,
     weight_decay: float = 0.0,
     bn_momentum: float = 0.9,
     bn_epsilon: float = 1e-5,
@@ -98,7 +103,7 @@ def r2plus1d(
     on the first, the temporal stride on the second.
 
     Args:
-      depth, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded: as in `r3d`.
+      depth, border_color, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded: as in `r3d`.
       form: "hara" computes M for each convolution; its stem is 1 x 7 x 7, 110
         and 7 x 1 x 1, 64, then a maximum pooling. "torchvision"
         (`torchvision.models.video.r2plus1d_18`) computes M once per block, from
@@ -116,17 +121,18 @@ def r2plus1d(
     _check("r2plus1d", depth, form)
     style = _style(weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded)
     filters = blocks.scaled(64, width_multiplier)
+    border = None if border_color is None else normalized(border_color)
 
-    def factored(x, middle: int, filters: int, kernel: Size, strides: Size, name: str):
+    def factored(x, middle: int, filters: int, kernel: Size, strides: Size, name: str, **options):
         (frames, *window), (temporal_stride, *spatial_strides) = kernel, strides
-        x = blocks.convolution(x, middle, (1, *window), (1, *spatial_strides), style, f"{name}_spatial")
+        x = blocks.convolution(x, middle, (1, *window), (1, *spatial_strides), style, f"{name}_spatial", **options)
         x = blocks.relu(x, f"{name}_spatial_relu")
         return blocks.convolution(x, filters, (frames, 1, 1), (temporal_stride, 1, 1), style, f"{name}_temporal")
 
     def stem(clips):
         kernel = (7 if form == "hara" else 3, 7, 7)
         middle = middle_channels(3, filters, kernel) if form == "hara" else 45 * filters // 64
-        return factored(clips, middle, filters, kernel, (1, 2, 2), "stem_conv")
+        return factored(clips, middle, filters, kernel, (1, 2, 2), "stem_conv", border=border)
 
     def branch(x, filters: int, strides: Size, name: str):
         first = second = middle_channels(x.shape[-1], filters, (3, 3, 3))

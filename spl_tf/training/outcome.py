@@ -7,8 +7,7 @@ from collections.abc import Callable
 import keras
 
 from spl_tf import configuration, files
-from spl_tf.inference.trained_model import ClipInput, save_trained
-from spl_tf.models.folding import fold_into
+from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.models.transfer import save_backbone_weights
 from spl_tf.training.inputs import FINISHED
 
@@ -85,15 +84,7 @@ def write_outcome(
     with files.atomic_path(model_dir / "model.keras") as path:
         network.save(path)
     save_backbone_weights(trunk, model_dir / "backbone.weights.h5")
-    policy = keras.mixed_precision.dtype_policy()
-    # Stored in mixed precision, which marks the layers that stay in float32 in any precision.
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        _, folded = build(True)
-    finally:
-        keras.mixed_precision.set_dtype_policy(policy)
-    fold_into(network, folded)
-    save_trained(model_dir, folded, classes, clip_input)
+    save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input)
     configuration.write_operative_config(model_dir / "operative_config.gin")
     files.write_json(model_dir / "metrics.json", metrics)
     files.write_json(model_dir / FINISHED, {"steps": metrics["steps"]})

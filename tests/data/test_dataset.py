@@ -54,6 +54,7 @@ class DatasetTest(parameterized.TestCase, tf.test.TestCase):
         ({"format_version": 2}, "has format version 2, this package reads 1"),
         ({"shards": [{"name": "x"}]}, "is damaged"),
         ({"clips_per_class": 5}, "is damaged"),
+        ({"clips_per_class": {"archery": 1}}, "is damaged .*clips_per_class names other classes"),
     )
     def test_refuses_a_description_it_does_not_understand(self, changes, message):
         self.edit(**changes)

@@ -65,6 +65,11 @@ class VerifyTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(report.faults, [f"{FIRST} is missing"])
         self.assertEqual(report.num_clips, 2)
 
+    def test_a_folder_in_a_shards_place_is_named(self):
+        (self.folder / f"{FIRST}.tfrecord").unlink()
+        (self.folder / f"{FIRST}.tfrecord").mkdir()
+        self.assertTrue(any(f"{FIRST} record 0 cannot be read" in fault for fault in self.faults()), self.faults())
+
     @parameterized.named_parameters(
         ("jpeg", lambda clip: clip.frames.__setitem__(2, clip.frames[2][:300]), "frame 2 is no whole JPEG file"),
         ("text", lambda clip: clip.frames.__setitem__(0, b"hello"), "frame 0 is no whole JPEG file"),

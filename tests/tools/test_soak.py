@@ -129,6 +129,14 @@ class SoakTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 1, printed)
         self.assertRegex(printed, fault)
 
+    def test_a_refusal_that_does_not_come_again_stays_a_fault(self):
+        self._soak("refuses")
+        self.script.write_text(RECIPE.replace('flaw == "refuses"', "False"))
+        code, printed = self._soak("refuses")
+        self.assertEqual(code, 1, printed)
+        self.assertRegex(printed, r"FAULT after kill \d+ the recipe gave exit code 2")
+        self.assertNotEmpty((self.output / "disturbed/results.csv").read_text())
+
     def test_processes_left_alive_by_the_undisturbed_run_are_named_and_killed(self):
         with mock.patch.object(process, "_SECONDS_FOR_WORKERS", 0.2):
             code, printed = self._soak("worker")

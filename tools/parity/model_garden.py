@@ -41,7 +41,7 @@ CONFIGURATIONS = {
 CLIP_SHAPES = ((2, 16, 64, 64, 3), (2, 9, 75, 61, 3))
 
 
-def build_theirs(kernels, temporal_stride: int, gated: bool) -> tf_keras.Model:
+def build_theirs(kernels, temporal_stride: int, gated: bool, num_classes: int = NUM_CLASSES) -> tf_keras.Model:
     backbone = resnet_3d.ResNet3D(
         model_id=50,
         temporal_strides=[1, 1, 1, 1],
@@ -52,7 +52,7 @@ def build_theirs(kernels, temporal_stride: int, gated: bool) -> tf_keras.Model:
         norm_momentum=0.9,
         norm_epsilon=EPSILON,
     )
-    return video_classification_model.VideoClassificationModel(backbone, NUM_CLASSES)
+    return video_classification_model.VideoClassificationModel(backbone, num_classes)
 
 
 def build_ours(kernels, temporal_stride: int, gated: bool) -> keras.Model:

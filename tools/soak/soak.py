@@ -31,11 +31,13 @@ class _State:
       command: of the recipe.
       spans: of the undisturbed run; empty until it is done.
       finished_runs: disturbed runs that came to their end.
+      faults: found so far; one that does not come again is a fault all the same.
     """
 
     command: list[str]
     spans: list[Span]
     finished_runs: int
+    faults: list[str]
 
 
 class Soak:
@@ -68,21 +70,23 @@ class Soak:
         if not self._state.spans:
             self._state.spans = self._run_undisturbed()
             self._save()
-        faults = []
+        too_short = []
         while (missing := self._missing()) or len(self._kills) < self._wanted:
             if self._state.finished_runs == _MOST_RUNS:
-                faults.append(
+                too_short.append(
                     f"{len(self._kills)} kills in {_MOST_RUNS} runs, never hit: {', '.join(missing) or 'none'}; "
                     "the steps are too short"
                 )
                 break
             if fault := self._run_disturbed():
-                faults.append(fault)
+                self._state.faults.append(fault)
+                self._save()
                 break
             self._state.finished_runs += 1
             self._save()
         print(f"\n{format_kills(self._state.spans, self._kills)}\n")
-        return [fault for kill in self._kills if (fault := kill.fault())] + faults + self._faults_of_runs()
+        of_kills = [fault for kill in self._kills if (fault := kill.fault())]
+        return of_kills + self._state.faults + too_short + self._faults_of_runs()
 
     def _faults_of_runs(self) -> list[str]:
         undisturbed = self._folder / "undisturbed"
@@ -198,11 +202,12 @@ class Soak:
 
 def _read_state(path: pathlib.Path, command: list[str]) -> _State:
     if not path.exists():
-        return _State(command, [], 0)
+        return _State(command, [], 0, [])
     way_out = f"delete {path.parent} or use another --output_dir"
     known = files.read_json(path, way_out)
     try:
-        state = _State(known["command"], [Span(**span) for span in known["spans"]], known["finished_runs"])
+        spans = [Span(**span) for span in known["spans"]]
+        state = _State(known["command"], spans, known["finished_runs"], list(known["faults"]))
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}): {way_out}") from error
     if state.command != command:
