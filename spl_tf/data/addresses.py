@@ -5,7 +5,9 @@ import urllib.parse
 
 _YOUTUBE_HOSTS = ("youtube.com", "youtube-nocookie.com", "youtu.be")
 _YOUTUBE_PATH = re.compile(r"/(?:shorts|embed|live|v|e)/([^/]+)")
-_TRACKING = re.compile(r"utm_.*|fbclid|gclid|igshid|si|feature|ref|ref_src|t|start|ab_channel|pp", re.IGNORECASE)
+_TRACKING = re.compile(r"utm_.*|fbclid|gclid|igshid", re.IGNORECASE)
+# Elsewhere these may choose the video.
+_YOUTUBE_TRACKING = re.compile(rf"{_TRACKING.pattern}|si|feature|ref|ref_src|t|start|ab_channel|pp", re.IGNORECASE)
 
 
 def normalized_address(address: str) -> str:
@@ -13,8 +15,8 @@ def normalized_address(address: str) -> str:
 
     `https://www.youtube.com/watch?v=X&t=3`, `youtu.be/X`, `youtube.com/shorts/X`, `.../embed/X` and
     the bare `watch?v=X` of a search result become `youtube.com/watch?v=X`. Any other address loses
-    scheme, `www.` or `m.`, a final slash, the fragment, and parameters that only track the visitor or
-    choose a moment; the case of its host is ignored.
+    scheme, `www.` or `m.`, a final slash, the fragment, and parameters that only track the visitor;
+    the case of its host is ignored.
     """
     address = address.strip()
     if not address:
@@ -26,11 +28,13 @@ def normalized_address(address: str) -> str:
         return address
     host = re.sub(r"^(www|m|music)\.", "", host)
     parameters = urllib.parse.parse_qsl(parts.query, keep_blank_values=True)
+    tracking = _TRACKING
     if host in _YOUTUBE_HOSTS:
+        tracking = _YOUTUBE_TRACKING
         video = _youtube_id(host, parts.path, dict(parameters))
         if video:
             return f"youtube.com/watch?v={video}"
-    kept = sorted((name, value) for name, value in parameters if not _TRACKING.fullmatch(name))
+    kept = sorted((name, value) for name, value in parameters if not tracking.fullmatch(name))
     query = f"?{urllib.parse.urlencode(kept)}" if kept else ""
     return f"{host}{f':{port}' if port not in (None, 80, 443) else ''}{parts.path.rstrip('/')}{query}"
 

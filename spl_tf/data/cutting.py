@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import cv2
 
 from spl_tf.data.clip import Clip
+from spl_tf.data.frame_times import MAX_PAUSE_US
 from spl_tf.data.manifest import Video
 from spl_tf.data.video import (
-    MAX_PAUSE_US,
     UnreadableError,
     VideoReader,
     encode_frame,

@@ -60,7 +60,7 @@ def drop_duplicates(
 
     Args:
       entries: the manifest's rows.
-      held_out: existing files of the held-out manifests.
+      held_out: existing files of held-out videos, those of the manifests and of rejected uploads.
       folder: where fingerprints are kept, so that a killed run goes on.
       num_workers: processes.
       seconds_per_video: a video that takes longer has no fingerprint.
@@ -72,9 +72,11 @@ def drop_duplicates(
     uploads = [*held_out, *(entries[place] for place in order)]
     contents = _contents([upload.path for upload in uploads])
     copies = _equal_content(uploads, contents)
-    compared = [
-        position for position, upload in enumerate(uploads) if position not in copies and not is_image(upload.path)
-    ]
+    firsts: dict[tuple, int] = {}  # A file that is held out twice is looked at once.
+    for position, upload in enumerate(uploads):
+        if position not in copies and not is_image(upload.path):
+            firsts.setdefault((contents[position], upload.interval), position)
+    compared = list(firsts.values())
     if any(isinstance(uploads[position], Video) for position in compared) and len(compared) > 1:
         copies |= _near(uploads, contents, compared, folder, num_workers, seconds_per_video)
     return _without(copies, entries, order, held_out)
@@ -130,34 +132,45 @@ def _near(
     """Near-duplicates among the uploads at the positions `compared`; parts of one file are none."""
     intervals = [Interval(uploads[position].path, *uploads[position].interval) for position in compared]
     fingerprints = make_fingerprints(intervals, folder, num_workers, seconds_per_video)
-    is_kept = np.ones(len(compared), bool)
+    _report_missing(fingerprints.is_made, [uploads[position] for position in compared])
+    takes_part = fingerprints.is_made.copy()
     copies, known = {}, {}
     while True:
-        found = find_lookalikes(fingerprints.chunks, is_kept)
+        found = find_lookalikes(fingerprints.chunks, takes_part)
         earlier = collections.defaultdict(list)
         for first, second, view in found.pairs:
             earlier[max(first, second)].append((first, second, view))
-        before = is_kept.sum()
+        before = takes_part.sum()
         for late in tqdm(sorted(earlier), desc="comparing", unit="video"):
             if isinstance(uploads[compared[late]], HeldOutFile):
                 continue
             nearest = (DISTANCE_LIMIT, None)
             for first, second, view in earlier[late]:
                 early = min(first, second)
-                if not is_kept[early] or contents[compared[early]] == contents[compared[late]]:
+                if not takes_part[early] or contents[compared[early]] == contents[compared[late]]:
                     continue
                 if (first, second) not in known:
                     known[first, second] = distance(fingerprints[first], fingerprints[second], VIEWS[view])
                 nearest = min(nearest, (known[first, second], early), key=lambda pair: pair[0])
             if nearest[1] is not None:
-                is_kept[late] = False
+                takes_part[late] = False
                 copies[compared[late]] = _Copy(compared[nearest[1]], max(0.0, nearest[0]), _NEAR)
         # In a crowd only the most similar ones were compared: without its copies there is room for others.
-        if not found.left_out or is_kept.sum() == before:
+        if not found.left_out or takes_part.sum() == before:
             break
     if found.left_out:
         print(f"{found.left_out:,} pairs of videos that look alike from afar were not compared: too many alike")
     return copies
+
+
+def _report_missing(is_made: np.ndarray, uploads: Sequence[Video | HeldOutFile]) -> None:
+    missing = [upload for upload, made in zip(uploads, is_made, strict=True) if not made]
+    if missing:
+        num_held_out = sum(isinstance(upload, HeldOutFile) for upload in missing)
+        print(
+            f"{len(missing) - num_held_out:,} uploads and {num_held_out:,} held-out videos could not be decoded for "
+            "the comparison: compared by id, name, address and equal bytes only"
+        )
 
 
 def _without(
@@ -175,9 +188,9 @@ def _without(
         if copy.partner < len(held_out):
             partner = held_out[copy.partner]
             name, kind, detail = (
-                partner.listed_path,
+                partner.name,
                 "held out",
-                f"({copy.relation} {partner.listed_path} of {partner.manifest})",
+                f"({copy.relation} {partner.name} of {partner.manifest})",
             )
         else:
             place = order[copy.partner - len(held_out)]

@@ -4,7 +4,9 @@ Where both manifests give a video its `video_id`, the ids decide: two uploads ma
 `clip.mp4`. Otherwise ids and file names, without folder and suffix, are compared with each other:
 `videos/v_Archery_g01_c01.mp4` of a test list without ids holds out the id `v_Archery_g01_c01`
 and any `v_Archery_g01_c01.avi`, whatever its folder. Where both give an `address`, equal addresses
-are the same video too. What else shows the same is found by content, see `spl_tf.data.duplicates`.
+are the same video too. An upload, which several rows may name by one `video_id`, is held out as a whole.
+What else shows the same, as a held-out file or as an upload that is held out, is found by content, see
+`spl_tf.data.duplicates`.
 """
 
 import dataclasses
@@ -21,17 +23,18 @@ from spl_tf.files import Path
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutFile:
-    """A held-out video whose file is there.
+    """A held-out video whose file is there, beside the held-out manifest or among the uploads.
 
     Attributes:
       path: the file, resolved against its manifest's folder.
-      listed_path: the same as the manifest has it.
+      name: what names the video in the held-out manifest: its path there, or the id, file name or address by
+        which an upload was recognised.
       interval: seconds, as in a `Video`.
-      manifest: the manifest's name.
+      manifest: the held-out manifest's name.
     """
 
     path: str
-    listed_path: str
+    name: str
     interval: tuple[float, float]
     manifest: str
 
@@ -89,12 +92,31 @@ def read_held_out(manifests: Sequence[Path]) -> HeldOut:
     return HeldOut(ids, names_beside_ids, names, addresses, tuple(files), num_missing)
 
 
-def reject_held_out(entries: Sequence[Video | Rejection], held_out: HeldOut) -> list[Video | Rejection]:
-    """Replaces every held-out video by a rejection."""
-    return [_checked(entry, held_out) if isinstance(entry, Video) else entry for entry in entries]
+def reject_held_out(
+    entries: Sequence[Video | Rejection], held_out: HeldOut
+) -> tuple[list[Video | Rejection], list[HeldOutFile]]:
+    """Replaces all rows of every held-out upload by rejections.
+
+    Returns:
+      The entries, and the files of the rejected uploads: the held-out set may name videos without having their
+      files, and then these show what is held out.
+    """
+    recognised = {
+        entry.video_id: found for entry in entries if isinstance(entry, Video) and (found := _found(entry, held_out))
+    }
+    checked, rejected_files = [], {}
+    for entry in entries:
+        if isinstance(entry, Video) and entry.video_id in recognised:
+            name, manifest = recognised[entry.video_id]
+            rejected_files[HeldOutFile(entry.path, name, entry.interval, manifest)] = None
+            label, detail = "|".join(entry.label_texts), f"({name} is in {manifest})"
+            entry = Rejection(entry.listed_path, entry.video_id, label, "held out", detail, name, 0.0)
+        checked.append(entry)
+    return checked, list(rejected_files)
 
 
-def _checked(video: Video, held_out: HeldOut) -> Video | Rejection:
+def _found(video: Video, held_out: HeldOut) -> tuple[str, str] | None:
+    """What names the video in a held-out manifest, and the manifest's name; None when nothing does."""
     name = pathlib.Path(video.path).stem
     if video.id_is_given:
         compared = [(video.video_id, held_out.ids), (video.video_id, held_out.names), (name, held_out.names)]
@@ -106,7 +128,5 @@ def _checked(video: Video, held_out: HeldOut) -> Video | Rejection:
         compared.append((normalized_address(video.address), held_out.addresses))
     for key, manifest_of in compared:
         if key in manifest_of:
-            label = "|".join(video.label_texts)
-            detail = f"({key} is in {manifest_of[key]})"
-            return Rejection(video.listed_path, video.video_id, label, "held out", detail, key, 0.0)
-    return video
+            return key, manifest_of[key]
+    return None

@@ -141,14 +141,16 @@ def _parts(array: np.ndarray, size: int = _CHUNK) -> Iterator[np.ndarray]:
 def _similar(queries: np.ndarray, rows: np.ndarray, vectors: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, int]:
     """Similar ones of `vectors[inside]` for `queries[rows]`: [P, 3] of row, position, similarity; and how many more."""
     similarity = queries[rows] @ vectors[inside].T
-    similarity[rows[:, None] == inside] = -1.0
-    counts = (similarity >= LEAST_SIMILARITY).sum(axis=1)
-    crowded = np.flatnonzero(counts > _MOST_PARTNERS)
-    if len(crowded):
-        limits = np.partition(similarity[crowded], -_MOST_PARTNERS, axis=1)[:, -_MOST_PARTNERS, None]
-        similarity[crowded] = np.where(similarity[crowded] >= limits, similarity[crowded], -1.0)
-    row, place = np.nonzero(similarity >= LEAST_SIMILARITY)
-    return np.column_stack([rows[row], inside[place], similarity[row, place]]), int(counts.sum()) - len(row)
+    row, place = np.divmod(np.flatnonzero(similarity >= LEAST_SIMILARITY), len(inside))
+    is_other = rows[row] != inside[place]
+    row, place = row[is_other], place[is_other]
+    order = np.lexsort((-similarity[row, place], row))
+    row, place = row[order], place[order]
+    number_in_row = np.arange(len(row)) - np.searchsorted(row, row)
+    is_listed = number_in_row < _MOST_PARTNERS
+    row, place = row[is_listed], place[is_listed]
+    pairs = np.column_stack([rows[row], inside[place], similarity[row, place]])
+    return pairs, len(is_listed) - len(pairs)
 
 
 def _best_of_each(found: np.ndarray) -> np.ndarray:

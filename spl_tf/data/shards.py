@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from spl_tf import files
 from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset
 from spl_tf.data.duplicates import drop_duplicates, merge_repeated
-from spl_tf.data.held_out import HeldOut, read_held_out, reject_held_out
-from spl_tf.data.manifest import Rejection, Video, read_manifest
+from spl_tf.data.held_out import read_held_out, reject_held_out
+from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.data.plan import Plan, make_plan
 from spl_tf.data.progress import Progress, ShardState, shard_path
 from spl_tf.data.settings import Settings, require_same_settings, settings_of
@@ -96,10 +96,19 @@ def write_shards(
             return finished
         plan = progress.plan(settings)
         if plan is None:
-            entries = reject_held_out(read_manifest(manifest, settings.classes, label_column), held_out)
+            entries = read_manifest(manifest, settings.classes, label_column)
+            entries, rejected_files = reject_held_out(entries, held_out)
             entries = merge_repeated(entries)
             if not keep_duplicates:
-                entries = _drop_duplicates(entries, held_out, progress, num_workers, seconds_per_video)
+                if held_out.num_missing_files:
+                    print(
+                        f"{held_out.num_missing_files:,} held-out files are not there: compared by id, name and "
+                        "address, and by content with the uploads found so"
+                    )
+                held_out_files = [*held_out.files, *rejected_files]
+                entries = drop_duplicates(
+                    entries, held_out_files, progress.fingerprints, num_workers, seconds_per_video
+                )
             plan = make_plan(entries, settings, num_workers, seconds_per_video)
             progress.save_plan(settings, plan)
         # Imports TensorFlow: not before the user's mistakes have had their chance.
@@ -127,18 +136,6 @@ def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
     description = files.read_json(folder / FILE_NAME, "empty the folder and run spl_tf.shard again")
     require_same_settings(settings, description.get("settings") if isinstance(description, dict) else None, folder)
     return load_dataset(folder)
-
-
-def _drop_duplicates(
-    entries: Sequence[Video | Rejection],
-    held_out: HeldOut,
-    progress: Progress,
-    num_workers: int,
-    seconds_per_video: float,
-) -> list[Video | Rejection]:
-    if held_out.num_missing_files:
-        print(f"{held_out.num_missing_files:,} held-out files are not there: compared by id, name and address only")
-    return drop_duplicates(entries, held_out.files, progress.fingerprints, num_workers, seconds_per_video)
 
 
 def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folder: pathlib.Path) -> None:

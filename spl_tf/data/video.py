@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from spl_tf.data.frame_times import frame_times
+
 MAX_PIXELS = 100_000_000
 MAX_JPEG_SIDE = 65_500
-# A longer step between two frames is a jump of the clock (joined streams), not a still picture.
-MAX_PAUSE_US = 60_000_000
 _USUAL_FPS = 25.0
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
@@ -55,22 +55,12 @@ class VideoReader:
         self.period_us = round(1e6 / fps)
 
     def __iter__(self) -> Iterator[int]:
-        """Yields each frame's time in microseconds from the first frame, strictly increasing.
+        """Yields each frame's time in microseconds from the first frame, strictly increasing (see `frame_times`)."""
+        return frame_times(self._stamps(), self.period_us)
 
-        A timestamp that stands still, runs backwards or jumps by more than a minute is
-        replaced by the usual distance from the frame before it.
-        """
-        time_us = stamp = None
+    def _stamps(self) -> Iterator[float]:
         while self._capture.grab():
-            previous_stamp = stamp
-            stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1000
-            if time_us is None:
-                exact = 0.0
-            else:
-                step = stamp - previous_stamp
-                exact += step if 0 < step <= MAX_PAUSE_US else self.period_us
-            time_us = round(exact)
-            yield time_us
+            yield self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1000
 
     def pixels(self) -> np.ndarray:
         """The current frame, uint8 [H, W, 3] BGR, upright."""

@@ -23,6 +23,7 @@ class AddressesTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ("https://Vimeo.com/123/", "http://www.vimeo.com/123?utm_source=x"),
         ("https://example.org:443/v?b=2&a=1", "example.org/v?a=1&b=2&fbclid=7"),
+        ("https://youtube.com/clip/x", "m.youtube.com/clip/x?t=3&feature=share"),
     )
     def test_scheme_case_of_host_and_tracking_play_no_part(self, first, second):
         self.assertEqual(normalized_address(first), normalized_address(second))
@@ -33,6 +34,11 @@ class AddressesTest(parameterized.TestCase, tf.test.TestCase):
         ("https://example.org/V", "https://example.org/v"),
         ("https://example.org:8080/v", "https://example.org/v"),
         ("https://vimeo.com/123", "https://example.org/123"),
+        ("https://example.org/showthread.php?t=11", "https://example.org/showthread.php?t=22"),
+        ("https://example.org/v?start=1", "https://example.org/v?start=2"),
+        ("https://example.org/v?ref=1", "https://example.org/v?ref=2"),
+        ("https://example.org/v?feature=1", "https://example.org/v?feature=2"),
+        ("https://youtube.com/watch?list=1", "https://youtube.com/watch?list=2"),
     )
     def test_other_videos_stay_apart(self, first, second):
         self.assertNotEqual(normalized_address(first), normalized_address(second))

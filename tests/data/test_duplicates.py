@@ -1,17 +1,21 @@
 """One upload of several copies is kept, with the queries of all; nothing near a held-out video stays."""
 
+import contextlib
 import csv
+import io
 import pathlib
 import shutil
 
 import cv2
+import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data import duplicates, fingerprint_files
+from spl_tf.data import duplicates, fingerprint_files, lookalikes
 from spl_tf.data.duplicates import drop_duplicates, merge_repeated
 from spl_tf.data.held_out import read_held_out, reject_held_out
+from spl_tf.data.lookalikes import find_lookalikes
 from spl_tf.data.manifest import Video, read_manifest
 
 DATA = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf6"
@@ -37,15 +41,18 @@ class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):
             writer.writerows(rows)
         return self.folder / name
 
+    def checked(self, manifest, classes, *held_out):
+        rows, known = read_manifest(manifest, classes, "query"), read_held_out(held_out)
+        entries, files = reject_held_out(rows, known)
+        entries = merge_repeated(entries)
+        entries = drop_duplicates(entries, [*known.files, *files], self.folder / "F", 1, 10.0)
+        self.assertLen(entries, len(rows))
+        return entries
+
     def outcome(self, rows, *held_out):
         """video_id -> its queries when it is kept, else (kind, partner, distance or near)."""
-        entries = read_manifest(self.manifest(rows), ("a", "b", "c"), "query")
-        known = read_held_out(held_out)
-        entries = merge_repeated(reject_held_out(entries, known))
-        entries = drop_duplicates(entries, known.files, self.folder / "F", 1, 10.0)
-        self.assertLen(entries, len(rows))
         found = []
-        for entry in entries:
+        for entry in self.checked(self.manifest(rows), ("a", "b", "c"), *held_out):
             if isinstance(entry, Video):
                 found.append((entry.video_id, entry.queries))
             else:
@@ -116,6 +123,48 @@ class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):
         )
         self.assertEqual(read_held_out([held_out]).num_missing_files, 1)
 
+    def test_copies_of_an_upload_that_is_held_out_by_its_id_are_held_out_without_the_test_file(self):
+        self.write("one.mp4", 1)
+        shutil.copy(self.folder / "one.mp4", self.folder / "same.mp4")
+        self.write("again.avi", 1, codec="MJPG")
+        self.write("other.mp4", 2)
+        held_out = self.folder / "test.csv"
+        held_out.write_text("video_id\nidA\n")
+        rows = [
+            {"path": "again.avi", "query": "a", "video_id": "idC"},
+            {"path": "other.mp4", "query": "a", "video_id": "idD"},
+            {"path": "one.mp4", "query": "a", "video_id": "idA", "rank": 9},
+            {"path": "same.mp4", "query": "a", "video_id": "idB"},
+        ]
+        entries = self.checked(self.manifest(rows), ("a",), held_out)
+        self.assertEqual(
+            [(entry.video_id, getattr(entry, "reason", "kept"), getattr(entry, "partner", "")) for entry in entries],
+            [
+                ("idC", "held out (near-duplicate of idA of test.csv)", "idA"),
+                ("idD", "kept", ""),
+                ("idA", "held out (idA is in test.csv)", "idA"),
+                ("idB", "held out (same content as idA of test.csv)", "idA"),
+            ],
+        )
+
+    def test_a_file_that_is_held_out_twice_is_decoded_once(self):
+        for seed, name in enumerate(("test.mp4", "found.mp4", "other.mp4")):
+            self.write(name, seed)
+        shutil.copy(self.folder / "test.mp4", self.folder / "same.mp4")
+        lists = [
+            self.manifest([{"path": name} for name in ("test.mp4", "found.mp4")], f"{number}.csv") for number in "12"
+        ]
+        decoded = []
+
+        def run(function, jobs, **_):
+            decoded.extend(pathlib.Path(job.path).name for job in jobs)
+            return map(function, jobs)
+
+        self.monkeypatch.setattr(fingerprint_files, "run_in_workers", run)
+        outcome = self.outcome([{"path": f"{name}.mp4", "query": "a"} for name in ("found", "same", "other")], *lists)
+        self.assertEqual([name for name, found in outcome.items() if found == ("a",)], ["other"])
+        self.assertEqual(decoded, ["test.mp4", "found.mp4", "other.mp4"])
+
     def test_each_rejected_one_is_near_one_that_is_kept(self):
         for name in "abc":
             self.write(f"{name}.mp4", ord(name))
@@ -155,19 +204,58 @@ class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):
         dropped = {name for name, found in self.outcome(rows).items() if found != ("a",)}
         self.assertEqual(dropped, {"same", "y"})
 
-    def test_the_six_copies_among_the_web_videos_of_ucf6_and_a_renamed_leak_are_found(self):
+    def test_what_could_not_be_compared_is_said(self):
+        self.write("one.mp4", 1)
+        self.write("other.mp4", 2)
+        for name in ("x.mp4", "y.mp4", "z.mp4"):
+            (self.folder / name).write_text(f"no video {name}")
+        held_out = self.manifest([{"path": "z.mp4"}, {"path": "other.mp4"}], "test.csv")
+        rows = [{"path": name, "query": "a"} for name in ("one.mp4", "x.mp4", "y.mp4")]
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            self.assertEqual(set(self.outcome(rows, held_out).values()), {("a",)})
+        self.assertEqual(
+            said.getvalue(),
+            "2 uploads and 1 held-out videos could not be decoded for the comparison: "
+            "compared by id, name, address and equal bytes only\n",
+        )
+
+    def test_all_but_one_of_a_crowd_are_dropped_although_each_is_compared_with_one_other_at_a_time(self):
+        film, searches = self.films.film(1, 40), []
+        for number in range(9):
+            frames = (film * (1 - 0.02 * number)).astype(np.uint8)
+            self.films.write(self.folder / f"{number}.mp4", frames)
+        for number in (10, 11):
+            self.write(f"{number}.mp4", number)
+
+        def counted(*arguments):
+            searches.append(find_lookalikes(*arguments))
+            return searches[-1]
+
+        self.monkeypatch.setattr(duplicates, "find_lookalikes", counted)
+        self.monkeypatch.setattr(lookalikes, "_MOST_PARTNERS", 1)
+        rows = [{"path": f"{number}.mp4", "query": "abc"[number % 3]} for number in (10, *range(9), 11)]
+        near = {str(number): ("near-duplicate", "0", True) for number in range(1, 9)}
+        self.assertEqual(self.outcome(rows), {**near, "10": ("b",), "0": ("a", "b", "c"), "11": ("c",)})
+        self.assertGreater(len(searches), 1)
+        self.assertGreater(searches[0].left_out, 0)
+        self.assertEqual(searches[-1].left_out, 0)
+
+    def test_the_six_copies_and_the_four_held_out_ones_among_the_uploads_of_ucf6_are_found_and_no_other(self):
         if not DATA.is_dir():
             pytest.skip("optional local data ucf6 is absent")
-        copies = {"ba015", "ho006", "ho009", "vi011", "vi012", "vi029"}
-        (self.folder / "web").mkdir()
-        for path in (DATA / "web").glob("*.mp4"):
-            if path.stem.lstrip("dw") in copies or path.stem.endswith("7"):
-                shutil.copy(path, self.folder / "web")
-        leak = "v_Surfing_g02_c01.mp4"
-        shutil.copy(DATA / "videos" / leak, self.folder / "web/leak.mp4")
-        frames = sorted(path.name for path in (self.folder / "web").iterdir())
-        held_out = self.folder / "test.csv"
-        held_out.write_text(f"path\n{DATA}/videos/{leak}\n")
-        outcome = self.outcome([{"path": f"web/{name}", "query": "a"} for name in frames], held_out)
-        dropped = {name for name, found in outcome.items() if found != ("a",)}
-        self.assertEqual({name.lstrip("dw") for name in dropped}, copies | {"leak"})
+        entries = self.checked(DATA / "web.csv", (DATA / "classes.txt").read_text().split(), DATA / "test.csv")
+        rejected = {entry.video_id: entry for entry in entries if not isinstance(entry, Video)}
+        copies = ("ba015", "ho006", "ho009", "vi011", "vi012", "vi029")
+        leaks = ("BasketballDunk_g07_c02", "PlayingPiano_g06_c04", "Surfing_g02_c01", "Surfing_g02_c06")
+        self.assertEqual(
+            {name: (entry.kind, entry.partner) for name, entry in rejected.items()},
+            {f"dw{name}": ("near-duplicate", f"w{name}") for name in copies}
+            | {f"v_{name}": ("held out", f"v_{name}") for name in leaks},
+        )
+        kept = {entry.video_id: entry.queries for entry in entries if isinstance(entry, Video)}
+        self.assertEqual(
+            {name: queries for name, queries in kept.items() if len(queries) > 1},
+            {f"w{name}": (*kept[f"w{name}"][:1], rejected[f"dw{name}"].label) for name in copies},
+        )
+        self.assertLen(kept, 180)

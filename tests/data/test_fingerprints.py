@@ -9,6 +9,7 @@ from spl_tf.data import fingerprint_files
 from spl_tf.data.fingerprint_files import make_fingerprints
 from spl_tf.data.fingerprints import MOMENTS, SIDE, Interval, fingerprint
 from spl_tf.data.video import VideoReader
+from spl_tf.data.workers import Failure
 
 INFINITY = float("inf")
 
@@ -61,10 +62,10 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIsNone(fingerprint(Interval(path, 5.0, 6.0)))
 
     def test_a_killed_run_goes_on_and_a_changed_file_counts_anew(self):
-        paths = [self.films.write(self.folder / f"{seed}.mp4", self.films.film(seed, 8)) for seed in range(3)]
-        (self.folder / "3.mp4").write_text("no video")
-        intervals = [Interval(path, 0.0, INFINITY) for path in [*paths, str(self.folder / "3.mp4")]]
-        self.monkeypatch.setattr(fingerprint_files, "_PER_FILE", 2)
+        paths = [self.films.write(self.folder / f"{seed}.mp4", self.films.film(seed, 8)) for seed in range(4)]
+        intervals = [Interval(path, 0.0, INFINITY) for path in paths]
+        self.monkeypatch.setattr(fingerprint_files, "_PER_FILE", 3)
+        self.monkeypatch.setattr(fingerprint_files, "_SECONDS_BETWEEN_SAVES", 0.0)
         asked = []
 
         def run(function, jobs, **_):
@@ -72,7 +73,7 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
             return map(function, jobs)
 
         def stopped(function, jobs, **_):
-            yield from map(function, jobs[:3])
+            yield from map(function, jobs[:2])
             raise KeyboardInterrupt
 
         self.monkeypatch.setattr(fingerprint_files, "run_in_workers", stopped)
@@ -80,9 +81,30 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
             make_fingerprints(intervals, self.folder / "F", 1, 10.0)
         self.monkeypatch.setattr(fingerprint_files, "run_in_workers", run)
         made = make_fingerprints(intervals, self.folder / "F", 1, 10.0)
-        for position, interval in enumerate(intervals[:3]):
+        for position, interval in enumerate(intervals):
             self.assertAllEqual(made[position], fingerprint(interval))
-        self.assertAllEqual(made[3], np.zeros((MOMENTS, SIDE, SIDE)))
-        self.films.write(self.folder / "0.mp4", self.films.film(7, 9))
+        self.assertEqual([len(chunk) for chunk in made.chunks], [3, 1])
+        self.films.write(self.folder / "3.mp4", self.films.film(7, 9))
         make_fingerprints(intervals, self.folder / "F", 1, 10.0)
-        self.assertEqual(asked, [["2", "3"], ["0", "1"]])
+        make_fingerprints(intervals, self.folder / "F", 1, 10.0)
+        self.assertEqual(asked, [["2", "3"], ["3"], []])
+
+    def test_what_failed_is_tried_again_and_what_was_made_is_not(self):
+        for level, name in ((0, "black"), (90, "grey")):
+            self.films.write(self.folder / f"{name}.mp4", np.full((8, 48, 64, 3), level, np.uint8))
+        (self.folder / "text.mp4").write_text("no video")
+        intervals = [Interval(str(self.folder / f"{name}.mp4"), 0.0, INFINITY) for name in ("black", "text", "grey")]
+        asked = []
+
+        def run(function, jobs, *, seconds_per_job, **_):
+            asked.append([pathlib.Path(job.path).stem for job in jobs])
+            for job in jobs:
+                late = seconds_per_job < 60 and job.path.endswith("grey.mp4")
+                yield Failure(f"no end after {seconds_per_job} s") if late else function(job)
+
+        self.monkeypatch.setattr(fingerprint_files, "run_in_workers", run)
+        self.assertAllEqual(make_fingerprints(intervals, self.folder / "F", 1, 30.0).is_made, [True, False, False])
+        made = make_fingerprints(intervals, self.folder / "F", 1, 60.0)
+        self.assertAllEqual(made.is_made, [True, False, True])
+        self.assertEqual([round(made[place].mean() / 10) for place in range(3)], [0, 0, 9])
+        self.assertEqual(asked, [["black", "text", "grey"], ["text", "grey"]])

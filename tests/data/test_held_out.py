@@ -1,13 +1,14 @@
 """Held-out videos are kept out by id, or by file name where a manifest has no ids."""
 
 import json
+import math
 import pathlib
 
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.held_out import read_held_out, reject_held_out
+from spl_tf.data.held_out import HeldOutFile, read_held_out, reject_held_out
 from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.errors import UserError
 
@@ -24,7 +25,7 @@ class HeldOutTest(parameterized.TestCase, tf.test.TestCase):
         return self.folder / name
 
     def outcome_of(self, web, *lists):
-        checked = reject_held_out(read_manifest(web, ["x"], "label"), read_held_out(lists))
+        checked, _ = reject_held_out(read_manifest(web, ["x"], "label"), read_held_out(lists))
         return [entry.reason if isinstance(entry, Rejection) else "kept" for entry in checked]
 
     def test_without_ids_in_the_list_its_file_names_are_compared_with_ids_and_file_names(self):
@@ -44,6 +45,22 @@ class HeldOutTest(parameterized.TestCase, tf.test.TestCase):
         web = self._write("web.csv", "path,label\na.mp4,x\nb.mp4,x\nc.mp4,x\n")
         self.assertEqual(
             self.outcome_of(web, test), ["held out (a is in test.csv)", "held out (b is in test.csv)", "kept"]
+        )
+
+    @parameterized.parameters(
+        ("address\nhttps://youtu.be/xyz\n", "youtube.com/watch?v=xyz"),
+        ("path\nelsewhere/a.avi\n", "a"),
+    )
+    def test_an_upload_is_held_out_with_all_its_rows(self, content, name):
+        test = self._write("test.csv", content)
+        rows = "b.mp4,x,id1,\na.mp4,x,id1,watch?v=xyz\nb.mp4,x,id1,\nc.mp4,x,id2,\nd.mp4,x,id3,watch?v=abc\n"
+        web = self._write("web.csv", f"path,label,video_id,address\n{rows}")
+        reason = f"held out ({name} is in test.csv)"
+        self.assertEqual(self.outcome_of(web, test), [reason, reason, reason, "kept", "kept"])
+        _, found = reject_held_out(read_manifest(web, ["x"], "label"), read_held_out([test]))
+        self.assertEqual(
+            found,
+            [HeldOutFile(str(self.folder / f"{file}.mp4"), name, (0.0, math.inf), "test.csv") for file in ("b", "a")],
         )
 
     def test_names_are_read_as_the_manifest_reads_them(self):
@@ -83,7 +100,8 @@ class HeldOutTest(parameterized.TestCase, tf.test.TestCase):
         if not data.is_dir():
             pytest.skip("optional local data ucf6 is absent")
         classes = (data / "classes.txt").read_text().split("\n")[:6]
-        checked = reject_held_out(read_manifest(data / "web.csv", classes, "query"), read_held_out([data / "test.csv"]))
+        entries = read_manifest(data / "web.csv", classes, "query")
+        checked, _ = reject_held_out(entries, read_held_out([data / "test.csv"]))
         self.assertLen([entry for entry in checked if isinstance(entry, Rejection)], 4)
 
     def test_a_missing_list_is_named(self):

@@ -100,6 +100,19 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "made with keep_duplicates False, not True"):
             self.write(keep_duplicates=True)
 
+    def test_copies_of_a_held_out_upload_are_rejected_unless_duplicates_are_kept(self):
+        (self.folder / "copy.mp4").write_bytes((self.folder / "v0.mp4").read_bytes())
+        self.manifest = self.write_manifest([*self.rows, ["copy.mp4", "grey"]])
+        test = self.write_manifest([["elsewhere/v0.mp4", "grey"]], "test.csv")
+        self.assertEqual(self.write(exclude=[test]).num_videos, 8)
+        with open(self.output / "rejected.csv", newline="") as opened:
+            rejected = [(row["video_id"], row["reason"], row["partner"]) for row in csv.DictReader(opened)]
+        self.assertEqual(
+            rejected,
+            [("v0", "held out (v0 is in test.csv)", "v0"), ("copy", "held out (same content as v0 of test.csv)", "v0")],
+        )
+        self.assertEqual(self.write(self.folder / "K", exclude=[test], keep_duplicates=True).num_videos, 9)
+
     def test_what_cannot_be_used_is_rejected_with_a_reason(self):
         (self.folder / "text.mp4").write_text("hello")
         (self.folder / "half.mp4").write_bytes((self.folder / "v8.mp4").read_bytes()[:2000])

@@ -31,6 +31,28 @@ class TruthTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "web_truth.csv does not tell what c shows"):
             clip_truths(["c@0"], path, ("run", "jump", "swim"), 2.0)
 
+    def test_a_clip_that_ends_after_the_list_counts_and_one_that_begins_after_it_is_refused(self):
+        path = pathlib.Path(self.create_tempdir().full_path) / "web_truth.csv"
+        path.write_text("video_id,start_s,end_s,action\na,0,4.1,jump\n")
+        self.assertEqual(clip_truths(["a@4000"], path, ("run", "jump"), 2.0).tolist(), [1])
+        with self.assertRaisesRegex(UserError, "web_truth.csv does not tell what clip a@4100 shows"):
+            clip_truths(["a@4000", "a@4100"], path, ("run", "jump"), 2.0)
+
+    @parameterized.parameters(
+        (
+            "video_id,start_s,end_s,action\na,0,2,run\na,2,4,fly\n",
+            "web_truth.csv line 3: action 'fly' is not in classes",
+        ),
+        ("video_id,start_s,end_s,action\na,0,x,run\n", "web_truth.csv line 2: start_s and end_s must be seconds"),
+        ("action,video_id,start_s,end_s\nrun,a,0\n", "web_truth.csv line 2: start_s and end_s must be seconds"),
+        ("video_id,action\na,run\n", "web_truth.csv lacks the columns end_s, start_s"),
+    )
+    def test_a_damaged_list_is_refused_by_its_line(self, text, message):
+        path = pathlib.Path(self.create_tempdir().full_path) / "web_truth.csv"
+        path.write_text(text)
+        with self.assertRaisesRegex(UserError, message):
+            clip_truths(["a@0"], path, ("run", "jump"), 2.0)
+
     def test_discarded_clips_are_the_last_row(self):
         table = label_truth_table(np.array([0, 1, 1, -1, 2]), np.array([0, 1, 0, 1, 1]), 4, 2)
         self.assertAllEqual(table, [[1, 0], [1, 1], [0, 1], [0, 0], [0, 1]])
@@ -70,6 +92,16 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(command.execute(hold_out.main, hold_out.FLAGS, "", arguments), 0)
         self.assertEqual(manifests.read(folder / "new" / "choice_train.csv"), [first])
         self.assertEqual(manifests.read(folder / "new" / "choice_validation.csv"), [second])
+
+    @parameterized.parameters("run.mp4", "my_run.mp4", "v_A_g8.mp4")
+    def test_a_video_without_a_group_in_its_name_cannot_be_held_out(self, name):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        (folder / "target.csv").write_text(f"path,label\nv_A_g08_c01.mp4,A\n{name},A\n")
+        arguments = ["hold_out", f"--target={folder / 'target.csv'}", f"--output_dir={folder / 'new'}"]
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(command.execute(hold_out.main, hold_out.FLAGS, "", arguments), 2)
+        self.assertRegex(said.getvalue(), rf"target.csv: .*{name} has no name like UCF101's, v_<action>_g<group>")
+        self.assertFalse((folder / "new").exists())
 
 
 class IntervalsTest(parameterized.TestCase, tf.test.TestCase):
@@ -134,11 +166,16 @@ class ResultsTest(parameterized.TestCase, tf.test.TestCase):
         ]
         defaults = {name: value for name, value in vars(Arm("main", "weak", 0)).items() if name not in rows[0]}
         results = Collected([defaults | row for row in rows], self.folder / "test.csv")
-        self.assertEqual(results.difference(results.main("spl"), results.main("weak")).points, 100)
+        difference = results.difference(results.main("spl"), results.main("weak"))
+        self.assertEqual((difference.points, difference.seeds), (100, 1))
         self.assertIsNone(results.difference(results.main("weak"), results.main("weak")))
         self.assertIsNone(results.difference(results.main("spl_b"), results.main("weak")))
-        with self.assertRaisesRegex(UserError, "2 configurations"):
-            Collected([{"config": "x"}, {"config": "y"}], self.folder / "test.csv")
+        with self.assertRaisesRegex(
+            UserError, r"x \(2 rows\), y \(1 rows\).* give each configuration its own --results"
+        ):
+            Collected([{"config": "x"}, {"config": "y"}, {"config": "x"}], self.folder / "test.csv")
+        with self.assertRaisesRegex(UserError, "no rows: run tools.study.ucf6"):
+            Collected([], self.folder / "test.csv")
         rows[0]["correct"] = "000"
         with self.assertRaisesRegex(UserError, "has 2 videos"):
             Collected([defaults | row for row in rows], self.folder / "test.csv")

@@ -1,6 +1,6 @@
 """The rows of a results file by arm: what tables and figures are made from."""
 
-import csv
+import collections
 import dataclasses
 import pathlib
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spl_tf.errors import UserError
+from tools.study import manifests
 from tools.study.arms import MAIN, Arm
 from tools.study.intervals import Difference, paired_difference
 from tools.study.results import Row
@@ -30,6 +31,10 @@ class Outcomes:
         found = [self.rows[seed].get(column) for seed in sorted(self.rows)]
         return np.array([np.nan if value is None else value for value in found], np.float64)
 
+    def only(self, seeds: Sequence[int]) -> "Outcomes":
+        """Without other seeds."""
+        return Outcomes(self.name, {seed: row for seed, row in self.rows.items() if seed in seeds})
+
     def tables(self) -> list[np.ndarray]:
         """Clips by label and truth, a table a seed; the last row of each has the discarded clips."""
         return [np.array(self.rows[seed]["label_truth"]) for seed in sorted(self.rows)]
@@ -43,17 +48,20 @@ class Collected:
       test: manifest of the test videos, which names the groups.
 
     Raises:
-      UserError: there are rows of several configurations, or of another test set.
+      UserError: there are no rows, rows of several configurations, or of another test set.
     """
 
     def __init__(self, rows: Sequence[Row], test: pathlib.Path):
-        configurations = sorted({row["config"] for row in rows})
-        if len(configurations) != 1:
+        configurations = collections.Counter(row["config"] for row in rows)
+        if not configurations:
+            raise UserError("the results file has no rows: run tools.study.ucf6 with the same --results first")
+        if len(configurations) > 1:
+            found = ", ".join(f"{name} ({count} rows)" for name, count in configurations.items())
             raise UserError(
-                f"the results hold {len(configurations)} configurations ({', '.join(configurations)}), not 1"
+                f"the results file mixes configurations: {found}: grep the lines of one into a file of their own, "
+                "and give each configuration its own --results"
             )
-        with open(test, newline="", encoding="utf-8") as opened:
-            videos = sorted(pathlib.Path(row["path"]).stem for row in csv.DictReader(opened))
+        videos = sorted(pathlib.Path(row.path).stem for row in manifests.read(test))
         self._groups = [video.rsplit("_", 1)[0] for video in videos]
         if any(len(row["correct"]) != len(videos) for row in rows):
             raise UserError(f"{test} has {len(videos)} videos, not those of the results")

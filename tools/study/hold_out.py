@@ -10,6 +10,7 @@ Writes choice_train.csv (UCF101's groups 8 and 9) and choice_validation.csv (gro
 """
 
 import pathlib
+import re
 
 from absl import flags
 
@@ -21,7 +22,7 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string("target", None, "target_train.csv of ucf6.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the two lists.", flag_values=FLAGS)
 
-_TRAIN_GROUPS = ("g08", "g09")
+_TRAIN_GROUPS = ("08", "09")
 
 
 def main() -> None:
@@ -29,11 +30,19 @@ def main() -> None:
     if absent:
         raise UserError(f"{' '.join(absent)} missing, see --help")
     rows = manifests.read(pathlib.Path(FLAGS.target))
-    in_train = [pathlib.Path(row.path).stem.split("_")[-2] in _TRAIN_GROUPS for row in rows]
+    in_train = [_group(row.path) in _TRAIN_GROUPS for row in rows]
     for name, wanted in (("choice_train.csv", True), ("choice_validation.csv", False)):
         chosen = [row for row, is_train in zip(rows, in_train, strict=True) if is_train == wanted]
         manifests.write(pathlib.Path(FLAGS.output_dir) / name, chosen)
         print(f"{name}: {len(chosen)} videos")
+
+
+def _group(path: str) -> str:
+    """UCF101's number of the recording that a video was cut from."""
+    found = re.fullmatch(r"v_.+_g(\d+)_c\d+", pathlib.Path(path).stem)
+    if found is None:
+        raise UserError(f"{FLAGS.target}: {path} has no name like UCF101's, v_<action>_g<group>_c<clip>: rename it")
+    return found[1]
 
 
 if __name__ == "__main__":

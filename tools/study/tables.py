@@ -1,52 +1,73 @@
 """The tables of RESULTS.md, in Markdown."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
-from tools.study.arms import STRATEGIES
+from tools.study.arms import FEWER_SEEDS, STRATEGIES
 from tools.study.collected import Collected, Outcomes
 from tools.study.intervals import Difference
+from tools.study.label_classes import label_classes
 from tools.study.truth import mutual_information, purity
+
+_WEAK_NONE = ("minus weak", "minus none")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Line:
+    """Of a table of differences: the first cells, an arm, and the arms it is compared with."""
+
+    cells: Sequence[str]
+    arm: Outcomes
+    bases: Sequence[Outcomes]
 
 
 def main_table(results: Collected) -> str:
     """Every strategy against weak labels and against no pre-training."""
-    return _compared(results, [results.main(name) for name in STRATEGIES])
+    bases = (results.main("weak"), results.main("none"))
+    return _compared(
+        results, ["strategy"], _WEAK_NONE, [_Line([name], results.main(name), bases) for name in STRATEGIES]
+    )
 
 
 def variants_table(results: Collected) -> str:
-    """The confidence threshold and the second round, beside the same strategies without."""
-    outcomes = []
+    """The confidence threshold and the second round, also against the same strategies without."""
+    lines = []
     for name in ("spl", "spl_b"):
-        outcomes.append(results.main(name))
-        outcomes.append(_named(f"{name}, confidence >= 0.5", results.arm("confidence", name, min_confidence=0.5)))
-        outcomes.append(_named(f"{name}, round 2", results.arm("rounds", name, round=2)))
-    return _compared(results, outcomes)
+        plain = results.main(name)
+        for title, arm in (
+            (name, plain),
+            (f"{name}, confidence >= 0.5", results.arm("confidence", name, min_confidence=0.5)),
+            (f"{name}, round 2", results.arm("rounds", name, round=2)),
+        ):
+            lines.append(_Line([title], arm, (results.main("weak"), results.main("none"), plain)))
+    return _compared(results, ["strategy"], [*_WEAK_NONE, "minus the same without"], lines)
 
 
 def teacher_table(results: Collected) -> str:
-    """Strategies that ask a teacher, with teachers of a part of the target set."""
-    names = ("teacher", "agreement", "spl", "spl_b")
-    rows = []
+    """Strategies that ask a teacher, with teachers of a part of the target set; weak labels ask none."""
+    lines = []
     for share in (0.25, 0.5, 1.0):
-        arms = [
-            results.main(name) if share == 1 else results.arm("teacher", name, teacher_share=share) for name in names
-        ]
-        right = np.concatenate([arm.values("teacher_right") for arm in arms])
-        rows.append([f"{share:.0%}", _percent(right), *(_mean_top_1(arm) for arm in arms)])
-    return _markdown(["teacher's part of the target set", "teacher right on web clips", *names], rows)
+        for name in ("teacher", "agreement", "spl", "spl_b"):
+            full = results.main(name).only(FEWER_SEEDS)
+            arm = full if share == 1 else results.arm("teacher", name, teacher_share=share)
+            right = _percent(arm.values("teacher_right"))
+            lines.append(_Line([f"{share:.0%}", right, name], arm, (results.main("weak"), results.main("none"), full)))
+    first = ["teacher's part of the target set", "teacher right on web clips", "strategy"]
+    return _compared(results, first, [*_WEAK_NONE, "minus the same at 100 %"], lines)
 
 
 def query_table(results: Collected) -> str:
-    """Strategies with weak labels of a known quality."""
-    names = ("weak", "agreement", "spl", "spl_b")
-    rows = []
+    """Strategies with weak labels of a known quality, against weak labels of the same quality."""
+    lines = []
     for share in (0.2, 0.4, 0.6, 1.0):
-        arms = [results.arm("query", name, query_right=share) for name in names]
-        noise = np.concatenate([arm.values("noise_ratio") for arm in arms])
-        rows.append([f"{share:.0%}", _percent(noise), *(_mean_top_1(arm) for arm in arms)])
-    return _markdown(["queries that are right", "noise ratio", *names], rows)
+        weak = results.arm("query", "weak", query_right=share)
+        for name in ("weak", "agreement", "spl", "spl_b") if share < 1 else ("weak",):
+            arm = results.arm("query", name, query_right=share)
+            cells = [f"{share:.0%}", _percent(arm.values("noise_ratio")), name]
+            lines.append(_Line(cells, arm, (weak, results.main("none"))))
+    return _compared(results, ["queries that are right", "noise ratio", "strategy"], _WEAK_NONE, lines)
 
 
 def labels_table(results: Collected) -> str:
@@ -85,28 +106,54 @@ def labels_table(results: Collected) -> str:
     return _markdown(header, rows)
 
 
-def _compared(results: Collected, outcomes: Sequence[Outcomes]) -> str:
-    weak, none = results.main("weak"), results.main("none")
-    rows = [
-        [
-            arm.name,
-            f"{len(arm.rows)}",
-            f"{np.mean(arm.values('classes')):g}" if arm.rows else "-",
-            f"{np.mean(arm.values('clips')):,.0f}" if arm.rows else "-",
-            _mean_top_1(arm),
-            _interval(results.difference(arm, weak)),
-            _interval(results.difference(arm, none)),
-            _percent(arm.values("linear_probe")),
-            _percent(arm.values("knn")),
-        ]
-        for arm in outcomes
+def purity_table(results: Collected) -> str:
+    """Purity of the classes of each strategy, and whether they show what their names say, over all seeds."""
+    rows = []
+    classes = label_classes(results)
+    for strategy in dict.fromkeys(each.strategy for each in classes):
+        filled = [each for each in classes if each.strategy == strategy and each.clips]
+        pure = [each.purity for each in filled]
+        named = [(each.name.split("|"), each.shown) for each in filled]
+        other_than_named = [names[0] not in shown for names, shown in named if len(names) == 1]
+        queried = [names[0] in shown for names, shown in named if len(names) == 2]
+        seen = [names[1] in shown for names, shown in named if len(names) == 2 and names[1] != "other"]
+        rows.append(
+            [
+                strategy,
+                f"{len({each.seed for each in filled})}",
+                *(_percent([value]) for value in (min(pure), np.median(pure), max(pure))),
+                *(f"{sum(found)} of {len(found)}" if found else "-" for found in (other_than_named, queried, seen)),
+            ]
+        )
+    header = [
+        "strategy",
+        "seeds",
+        "lowest purity",
+        "median",
+        "highest",
+        "named after one action, show another",
+        "query and teacher differ, show the query's",
+        "show the teacher's",
     ]
-    header = ["strategy", "seeds", "classes", "clips used", "top-1 (%)", "minus weak", "minus none", "probe", "k-NN"]
     return _markdown(header, rows)
 
 
-def _named(name: str, outcomes: Outcomes) -> Outcomes:
-    return Outcomes(name, outcomes.rows)
+def _compared(results: Collected, first: Sequence[str], minus: Sequence[str], lines: Sequence[_Line]) -> str:
+    """Markdown; `first` and `minus` name the columns of the lines' cells and bases."""
+    rows = [
+        [
+            *line.cells,
+            f"{len(line.arm.rows)}",
+            f"{np.mean(line.arm.values('classes')):g}" if line.arm.rows else "-",
+            f"{np.mean(line.arm.values('clips')):,.0f}" if line.arm.rows else "-",
+            _mean_top_1(line.arm),
+            *(_interval(results.difference(line.arm, base), len(line.arm.rows)) for base in line.bases),
+            _percent(line.arm.values("linear_probe")),
+            _percent(line.arm.values("knn")),
+        ]
+        for line in lines
+    ]
+    return _markdown([*first, "seeds", "classes", "clips used", "top-1 (%)", *minus, "probe", "k-NN"], rows)
 
 
 def _mean_top_1(outcomes: Outcomes) -> str:
@@ -122,11 +169,13 @@ def _percent(values: Sequence[float]) -> str:
     return f"{100 * known.mean():.1f} %" if known.size else "-"
 
 
-def _interval(difference: Difference | None) -> str:
+def _interval(difference: Difference | None, seeds: int) -> str:
+    """With the number of seeds where it is not `seeds`: arms that are not finished."""
     if difference is None:
         return "-"
     mark = "**" if difference.is_distinguishable else ""
-    return f"{mark}{difference.points:+.1f}{mark} [{difference.low:+.1f}, {difference.high:+.1f}]"
+    fewer = "" if difference.seeds == seeds else f" (seeds: {difference.seeds})"
+    return f"{mark}{difference.points:+.1f}{mark} [{difference.low:+.1f}, {difference.high:+.1f}]{fewer}"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

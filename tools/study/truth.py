@@ -25,12 +25,9 @@ def clip_truths(
       int32 [n].
 
     Raises:
-      UserError: a clip's video is not in the list.
+      UserError: the list is damaged or of other classes, or it does not tell what a clip shows.
     """
-    shown = collections.defaultdict(list)
-    with open(truth, newline="", encoding="utf-8") as opened:
-        for row in csv.DictReader(opened):
-            shown[row["video_id"]].append((float(row["start_s"]), float(row["end_s"]), classes.index(row["action"])))
+    shown = _read_truth(truth, classes)
     truths = []
     for clip_id in clip_ids:
         video, milliseconds = clip_id.rsplit("@", 1)
@@ -40,8 +37,29 @@ def clip_truths(
         seconds = np.zeros(len(classes))
         for begin, end, action in shown[video]:
             seconds[action] += max(0.0, min(end, start + clip_seconds) - max(begin, start))
+        if not seconds.any():
+            raise UserError(f"{truth} does not tell what clip {clip_id} shows: it belongs to another web.csv")
         truths.append(seconds.argmax())
     return np.array(truths, np.int32)
+
+
+def _read_truth(truth: pathlib.Path, classes: Sequence[str]) -> dict[str, list[tuple[float, float, int]]]:
+    """Start, end (seconds) and class of each stretch of each video."""
+    shown = collections.defaultdict(list)
+    with open(truth, newline="", encoding="utf-8") as opened:
+        reader = csv.DictReader(opened)
+        if lacking := {"video_id", "start_s", "end_s", "action"} - set(reader.fieldnames or ()):
+            raise UserError(f"{truth} lacks the columns {', '.join(sorted(lacking))}: see tools/ucf6/README.md")
+        for row in reader:
+            where = f"{truth} line {reader.line_num}"
+            if row["action"] not in classes:
+                raise UserError(f"{where}: action {row['action']!r} is not in classes.txt: correct one of them")
+            try:
+                stretch = float(row["start_s"]), float(row["end_s"]), classes.index(row["action"])
+            except (TypeError, ValueError) as error:
+                raise UserError(f"{where}: start_s and end_s must be seconds") from error
+            shown[row["video_id"]].append(stretch)
+    return shown
 
 
 def label_truth_table(labels: np.ndarray, truths: np.ndarray, num_labels: int, num_classes: int) -> np.ndarray:
