@@ -1,14 +1,16 @@
 # make demo: the method on rendered videos, about five minutes on two cores.
 # make test: lint and test suite.
-# Both make .venv and install the exact set of constraints.txt first.
+# make smoke: every recipe of the paper at tiny sizes, about an hour on two cores.
+# All make .venv and install the exact set of constraints.txt first.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_DIR ?= runs/demo
+SMOKE_DIR ?= runs/smoke
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test lint clean
+.PHONY: demo test smoke lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -16,6 +18,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+smoke: $(VENV)/installed
+	$(BIN)/python -m tools.smoke.recipes --output_dir=$(SMOKE_DIR)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .

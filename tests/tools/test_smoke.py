@@ -1,0 +1,92 @@
+"""The smoke runs: their data, what is run, what is not run again, and what fails."""
+
+import contextlib
+import io
+import pathlib
+import subprocess
+from unittest import mock
+
+import cv2
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import command
+from spl_tf.data.manifest import Video, read_manifest
+from tools.smoke import recipes
+from tools.smoke.videos import SmokeSet, wanted_set, write_set
+
+
+class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
+    @parameterized.parameters(
+        ({}, SmokeSet(4, None, "web.csv")),
+        ({"recipe.num_labels": "400", "video_folder.web": "'web_147k.csv'"}, SmokeSet(20, None, "web_147k.csv")),
+        ({"recipe.num_labels": "4500"}, SmokeSet(68, None, "web.csv")),  # 67 * 67 = 4489
+        ({"evaluate_model.background": "'Background'", "video_folder.web": "None"}, SmokeSet(4, "Background", None)),
+    )
+    def test_a_recipe_gets_the_classes_and_lists_it_asks_for(self, bindings, expected):
+        self.assertEqual(wanted_set(bindings), expected)
+
+    def test_the_lists_name_videos_that_are_there_and_another_list_is_added(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        write_set(SmokeSet(4, "Background", "a.csv"), folder)
+        first = (folder / "a.csv").stat().st_mtime_ns
+        write_set(SmokeSet(4, "Background", "b.csv"), folder)
+        self.assertEqual((folder / "a.csv").stat().st_mtime_ns, first)
+        classes = tuple((folder / "classes.txt").read_text().splitlines())
+        self.assertEqual(classes, ("action 0", "action 1", "action 2", "Background"))
+        for name, column, count in (
+            ("target_train", "label", 4),
+            ("test", "label", 4),
+            ("a", "query", 8),
+            ("b", "query", 8),
+        ):
+            videos = read_manifest(folder / f"{name}.csv", classes, column)
+            self.assertLen(videos, count)
+            for video in videos:
+                self.assertIsInstance(video, Video)
+                self.assertTrue(cv2.VideoCapture(video.path).read()[0])
+
+
+class SmokeRecipesTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def _smoke(self, code=0):
+        """Exit code, what was printed, and the gin files of the recipes that were started."""
+        started = []
+
+        def call(arguments, **options):
+            del options
+            started.extend(argument for argument in arguments if argument.startswith("--gin_file=papers/spl/table"))
+            return code
+
+        printed = io.StringIO()
+        argv = ["smoke", f"--output_dir={self.folder}", "--only=table1_spl_b", "--only=table5_imagenet"]
+        with mock.patch.object(subprocess, "call", call), contextlib.redirect_stdout(printed):
+            exit_code = command.execute(recipes.main, recipes.FLAGS, "", argv)
+        return exit_code, printed.getvalue(), [pathlib.Path(name).stem for name in started]
+
+    def test_what_passed_is_not_run_again_until_the_sources_change(self):
+        names = ["table1_spl_b", "table1_spl_b_anchor", "table5_imagenet"]
+        self.assertEqual(self._smoke()[2], names)
+        self.assertEqual(self._smoke(), (0, "3 of 3 recipes ran to their end\n", []))
+        with mock.patch.object(recipes, "_digest_of_sources", return_value="other"):
+            self.assertEqual(self._smoke()[2], names)
+
+    def test_a_recipe_that_fails_is_named_and_run_again(self):
+        code, printed, started = self._smoke(code=1)
+        self.assertEqual(code, 1)
+        self.assertLen(started, 3)
+        self.assertIn("0 of 3 recipes ran to their end", printed)
+        self.assertEqual(self._smoke()[2], started)
+
+    def test_a_name_that_is_no_recipe_is_the_users_mistake(self):
+        argv = ["smoke", f"--output_dir={self.folder}", "--only=table9"]
+        with contextlib.redirect_stderr(io.StringIO()) as printed:
+            self.assertEqual(command.execute(recipes.main, recipes.FLAGS, "", argv), 2)
+        self.assertIn("--only=['table9']: no recipe of gin/papers/spl has this in its name", printed.getvalue())
+
+
+if __name__ == "__main__":
+    tf.test.main()

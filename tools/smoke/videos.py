@@ -1,0 +1,82 @@
+"""A folder of tiny videos that a recipe of the paper can run on: noise that moves, nothing to learn."""
+
+import ast
+import dataclasses
+import math
+import pathlib
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from spl_tf import files
+from spl_tf.data.video_writing import write_video
+
+_FRAME_RATE = 5
+_HEIGHT, _WIDTH = 36, 48
+_TARGET_FRAMES, _WEB_FRAMES = 10, 20
+_WEB_VIDEOS = 2  # Of a class.
+_LEAST_CLASSES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class SmokeSet:
+    """What a recipe asks of its data.
+
+    Attributes:
+      num_classes: enough for its number of labels, which N classes give up to N * N of.
+      background: a class that some metrics leave out, or None.
+      web: name of the list of web videos, or None.
+    """
+
+    num_classes: int
+    background: str | None
+    web: str | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.num_classes}classes" + ("_background" if self.background else "")
+
+
+def wanted_set(bindings: Mapping[str, str]) -> SmokeSet:
+    """The set for a recipe whose bindings, of the fine-tuning, are given as `configuration.stage_bindings` has them."""
+
+    def value(name: str, default: str | int | None) -> str | int | None:
+        return ast.literal_eval(bindings[name]) if name in bindings else default
+
+    num_labels = value("recipe.num_labels", None) or 0
+    num_classes = max(_LEAST_CLASSES, math.ceil(math.sqrt(num_labels)))
+    return SmokeSet(num_classes, value("evaluate_model.background", None), value("video_folder.web", "web.csv"))
+
+
+def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
+    """Writes classes.txt, target_train.csv, test.csv and the web list, with their videos; what is there stays."""
+    names = [f"action {number}" for number in range(wanted.num_classes)]
+    if wanted.background:
+        names[-1] = wanted.background
+    lists = {"target_train.csv": ("label", 1, _TARGET_FRAMES), "test.csv": ("label", 1, _TARGET_FRAMES)}
+    if wanted.web:
+        lists[wanted.web] = ("query", _WEB_VIDEOS, _WEB_FRAMES)
+    for list_name, (column, count, num_frames) in lists.items():
+        if (folder / list_name).exists():
+            continue
+        rows = [f"path,{column}"]
+        for label, name in enumerate(names):
+            for number in range(count):
+                path = f"videos/{column}_{list_name.removesuffix('.csv')}_{label}_{number}.mp4"
+                seed = [len(list_name), *list_name.encode(), label, number]
+                write_video(folder / path, _moving_noise(np.random.default_rng(seed), num_frames), _FRAME_RATE)
+                rows.append(f"{path},{name}")
+        files.write_text(folder / list_name, "\n".join(rows) + "\n")
+    files.write_text(folder / "classes.txt", "\n".join(names) + "\n")
+
+
+def _moving_noise(random: np.random.Generator, num_frames: int) -> np.ndarray:
+    """uint8 [T, H, W, 3]: coarse noise that flows into other noise, unlike any other video's."""
+    keys = random.integers(0, 256, (2 + num_frames // 5, 4, 6, 3)).astype(np.float32)
+    frames = []
+    for time in np.linspace(0, len(keys) - 1.001, num_frames):
+        before, share = int(time), time % 1
+        blended = (1 - share) * keys[before] + share * keys[before + 1]
+        frames.append(cv2.resize(blended, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_CUBIC))
+    return np.clip(np.stack(frames), 0, 255).astype(np.uint8)
