@@ -7,7 +7,7 @@ import keras
 from spl_tf.data import pipeline, rendered_actions  # noqa: F401
 from spl_tf.experiment import recipe  # noqa: F401
 from spl_tf.hardware import distribution  # noqa: F401
-from spl_tf.inference import evaluate, predict  # noqa: F401
+from spl_tf.inference import evaluate, predict, shard_scores  # noqa: F401
 from spl_tf.losses import anchor, correction, cross_entropy, data_parameters  # noqa: F401
 from spl_tf.models import cgnl, classifier, non_local, resnet3d, s3d, video_resnet  # noqa: F401
 from spl_tf.training import schedules, stage  # noqa: F401

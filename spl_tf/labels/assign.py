@@ -28,6 +28,7 @@ Path = str | os.PathLike
 FORMAT_VERSION = 1
 
 _SUMMARY = "summary.json"
+_CONFUSION = "confusion.npy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +107,7 @@ def assign_labels(
         for path in stale:
             path.unlink(missing_ok=True)
         kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
-        with atomic_path(output_dir / "confusion.npy") as temporary:
+        with atomic_path(output_dir / _CONFUSION) as temporary:
             np.save(temporary, confusion)
         figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
         figures.draw_long_tail(clips_per_class(usable, label_map), label_map, output_dir / "long_tail.png")
@@ -164,6 +165,25 @@ def read_summary(folder: Path) -> Summary:
     if version != FORMAT_VERSION:
         raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
     return summary
+
+
+def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """The N classes and the clips by query (row) and teacher's class (column), int64 [N, N], of finished labels.
+
+    Raises:
+      UserError: as `read_summary`, or the matrix is missing or damaged.
+    """
+    folder = pathlib.Path(folder)
+    read_summary(folder)
+    classes = tuple(read_json(folder / _SUMMARY, "run spl_tf.label")["source_classes"])
+    path = folder / _CONFUSION
+    try:
+        confusion = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
+    if confusion.shape != (len(classes), len(classes)):
+        raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
+    return classes, confusion
 
 
 def _stale_files(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:

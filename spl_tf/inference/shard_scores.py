@@ -1,0 +1,53 @@
+"""The softmax scores of every clip of a folder of shards, in memory."""
+
+import gin
+import numpy as np
+
+from spl_tf import files
+from spl_tf.data.dataset import load_dataset
+from spl_tf.errors import UserError
+from spl_tf.hardware.distribution import device_strategy
+from spl_tf.hardware.precision import choose_policy
+from spl_tf.inference.scores import score_clips
+from spl_tf.inference.trained_model import load_trained, require_fitting_data
+
+
+@gin.configurable
+def score_shards(
+    model_dir: files.Path, shards: files.Path, *, num_views: int = 1, batch_size: int = 16, precision: str = "auto"
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Runs a trained network over all clips.
+
+    Args:
+      model_dir: folder of a finished stage.
+      shards: folder of shards of the same classes.
+      num_views: uniformly spaced temporal views of each clip.
+      batch_size: views at once.
+      precision: "auto", "float32", "bfloat16" or "float16".
+
+    Returns:
+      The N classes, and float32 [n, N] in the order of the data set: 4 bytes times clips times classes.
+
+    Raises:
+      UserError: network and data don't fit together, there is no clip, or a record can't be read.
+    """
+    strategy = device_strategy()
+    with strategy.scope():
+        trained = load_trained(model_dir, choose_policy(precision))
+    dataset = load_dataset(shards)
+    require_fitting_data(trained, model_dir, dataset)
+    if not dataset.num_clips:
+        raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
+    scores = np.empty((dataset.num_clips, dataset.num_classes), np.float32)
+    clips = score_clips(
+        trained.network,
+        dataset,
+        trained.clip_input,
+        strategy,
+        batch_size=batch_size,
+        num_views=num_views,
+        description="scores",
+    )
+    for place, clip in enumerate(clips):
+        scores[place] = clip.scores
+    return trained.classes, scores
