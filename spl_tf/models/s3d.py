@@ -30,6 +30,7 @@ def s3d(
     gating: str = "none",
     gate_bias: bool = False,
     form: str = "slim",
+    separable: bool = True,
     stem_frames: int | None = None,
     width_multiplier: float = 1.0,
     weight_decay: float = 0.0,
@@ -39,7 +40,7 @@ def s3d(
     folded: bool = False,
     name: str = "s3d",
 ) -> keras.Model:
-    """S3D, or with `gating` S3D-G.
+    """S3D, with `gating` S3D-G, and without separable convolutions I3D.
 
     Sizes for 64 frames of 224 x 224 pixels; any others will do:
 
@@ -67,6 +68,8 @@ def s3d(
         "torchvision" (`torchvision.models.video.s3d`): symmetric padding, the
         stem separable too, all convolutions normalized. (Normalizations in
         slim have no scale; here they do in both forms.)
+      separable: False keeps every 3 x 3 x 3 convolution whole. With stem_frames 7
+        that is I3D (Carreira and Zisserman, CVPR 2017), of the SPL paper's table 3.
       stem_frames: temporal kernel of the stem; None is 3 for slim, whose authors
         found it better than the 7 of their paper, and 7 for torchvision.
         In bfloat16 on a CPU, train the form "slim" on at least as many frames.
@@ -90,15 +93,15 @@ def s3d(
     style = Style(
         "same" if slim else "symmetric", weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias, folded
     )
-    pieces = _Pieces(style, gating, width_multiplier, normalized_in_time=not slim)
+    pieces = _Pieces(style, gating, width_multiplier, separable, normalized_in_time=not slim)
     stem_kernel = (stem_frames or (3 if slim else 7), 7, 7)
 
     clips = keras.Input((None, None, None, 3), name="clips")
-    stem = pieces.convolution if slim else pieces.separable
+    stem = pieces.convolution if slim else pieces.spatiotemporal
     x = stem(clips, 64, stem_kernel, (2, 2, 2), "stem")
     x = blocks.max_pool(x, (1, 3, 3), (1, 2, 2), style, "pool2")
     x = pieces.convolution(x, 64, (1, 1, 1), (1, 1, 1), "conv2b")
-    x = pieces.gate(pieces.separable(x, 192, (3, 3, 3), (1, 1, 1), "conv2c"), "conv2c", temporal=True)
+    x = pieces.gate(pieces.spatiotemporal(x, 192, (3, 3, 3), (1, 1, 1), "conv2c"), "conv2c", temporal=True)
     x = blocks.max_pool(x, (1, 3, 3), (1, 2, 2), style, "pool3")
     for block, channels in _MIXED.items():
         if block == "4b":
@@ -112,10 +115,11 @@ def s3d(
 class _Pieces:
     """Convolutions, gates and Inception blocks of one network."""
 
-    def __init__(self, style: Style, gating: str, width_multiplier: float, normalized_in_time: bool):
+    def __init__(self, style: Style, gating: str, width_multiplier: float, separable: bool, normalized_in_time: bool):
         self._style = style
         self._gating = gating
         self._width_multiplier = width_multiplier
+        self._separable = separable
         self._normalized_in_time = normalized_in_time
 
     def mixed(self, x, channels: tuple, name: str):
@@ -135,7 +139,7 @@ class _Pieces:
 
     def _branch_3x3(self, x, filters: tuple[int, int], name: str):
         x = self.convolution(x, filters[0], (1, 1, 1), (1, 1, 1), f"{name}_reduce")
-        return self.gate(self.separable(x, filters[1], (3, 3, 3), (1, 1, 1), name), name, temporal=True)
+        return self.gate(self.spatiotemporal(x, filters[1], (3, 3, 3), (1, 1, 1), name), name, temporal=True)
 
     def convolution(self, x, filters: int, kernel: Size, strides: Size, name: str):
         """Convolution, normalization, ReLU."""
@@ -143,8 +147,10 @@ class _Pieces:
         x = blocks.convolution(x, filters, kernel, strides, self._style, name, initializer=_NORMAL)
         return blocks.relu(x, f"{name}_relu")
 
-    def separable(self, x, filters: int, kernel: Size, strides: Size, name: str):
-        """Space, then time with as many channels."""
+    def spatiotemporal(self, x, filters: int, kernel: Size, strides: Size, name: str):
+        """Space, then time with as many channels; or both at once."""
+        if not self._separable:
+            return self.convolution(x, filters, kernel, strides, name)
         (frames, *window), (temporal_stride, *spatial_strides) = kernel, strides
         x = self.convolution(x, filters, (1, *window), (1, *spatial_strides), f"{name}_spatial")
         convolve = blocks.convolution if self._normalized_in_time else blocks.plain_convolution

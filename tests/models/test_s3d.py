@@ -1,3 +1,4 @@
+import collections
 from unittest import mock
 
 import gin
@@ -28,13 +29,15 @@ INCEPTION = """
 """
 
 
-def _parameters_by_hand(gating: str, stem_frames: int) -> int:
+def _parameters_by_hand(gating: str, stem_frames: int, is_separable: bool = True) -> int:
     """Of the slim form: normalizations (two each), biases of temporal convolutions, gates without bias."""
 
     def convolution(inputs, outputs, size):
         return inputs * outputs * size + 2 * outputs
 
     def separable(inputs, outputs):
+        if not is_separable:
+            return convolution(inputs, outputs, 27)
         return convolution(inputs, outputs, 9) + 3 * outputs**2 + outputs
 
     total = convolution(3, 64, stem_frames * 49) + convolution(64, 64, 1) + separable(64, 192)
@@ -84,8 +87,16 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         if gating == "temporal":
             self.assertEqual(gates[:3], ["conv2c_gate", "mixed_3b_branch1_gate", "mixed_3b_branch2_gate"])
 
+    def test_i3d_is_the_network_with_whole_convolutions(self):
+        with _zeros():
+            network = s3d(separable=False, stem_frames=7)
+        self.assertEqual(num_parameters(network), _parameters_by_hand("none", 7, is_separable=False))
+        sizes = [layer.kernel_size for layer in network.layers if isinstance(layer, keras.layers.Conv3D)]
+        self.assertEqual(collections.Counter(sizes), {(7, 7, 7): 1, (3, 3, 3): 19, (1, 1, 1): 37})
+
     @parameterized.parameters(
         ({"gating": "branch"}, (1, 3, 70, 65, 3), (1, 3, 3)),
+        ({"separable": False, "stem_frames": 7}, (1, 3, 70, 65, 3), (1, 3, 3)),
         ({"form": "torchvision"}, (1, 9, 64, 65, 3), (1, 2, 2)),
     )
     def test_sizes_and_folded_form(self, options, shape, size):
