@@ -1,0 +1,94 @@
+"""Two steps of every network, loss and labelling strategy of the paper's recipes, at the sizes of smoke.gin."""
+
+import pathlib
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spl_tf import configuration
+from spl_tf.inference.predict import predict_clips
+from spl_tf.labels.assign import assign_labels
+from spl_tf.models.transfer import read_backbone_weights
+from spl_tf.training.stage import train_stage
+
+GIN = pathlib.Path(__file__).parents[1] / "gin"
+RECIPES = sorted(str(path.relative_to(GIN)) for path in GIN.glob("papers/spl/[tf]*_*.gin"))
+# The sizes of the shards the test has; float32, as other tests of training.
+SIZES = ("SHORT_SIDE = 32", "FPS = 10", "CROP = 28", "train_stage.precision = 'float32'")
+TARGET_CLIPS = 12
+
+
+def _parse(recipe: str) -> None:
+    configuration.parse([recipe, "papers/spl/smoke.gin"], SIZES)
+
+
+def _combinations() -> dict[tuple, str]:
+    """(network, loss, Data Parameters, strategy) -> the first recipe that has them."""
+    found = {}
+    for recipe in RECIPES:
+        _parse(recipe)
+        for strategy in gin.query_parameter("recipe.strategies"):
+            bindings = configuration.stage_bindings(_stage(strategy))
+            options = ("resnet3d.", "s3d.", "cgnl_block.", "train_stage.backbone")
+            network = tuple(sorted(item for item in bindings.items() if item[0].startswith(options)))
+            training = tuple(bindings.get(f"train_stage.{name}") for name in ("loss", "data_parameters"))
+            found.setdefault((network, *training, strategy), recipe)
+    return found
+
+
+def _stage(strategy: str) -> str:
+    return "finetune" if strategy == "none" else "pretrain"
+
+
+class RecipeStepsTest(tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards):
+        self.shards = color_shards
+
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def test_every_network_loss_and_strategy_learns_for_two_steps(self):
+        combinations = _combinations()
+        networks, losses, data_parameters, strategies = map(set, zip(*combinations, strict=True))
+        self.assertLen(networks, 6)  # R3D-50-G; R3D-50, with non-local, with CGNL blocks; S3D; I3D.
+        self.assertEqual(losses, {None, "@anchor_loss"})
+        self.assertEqual(data_parameters, {None, "@DataParameters"})
+        self.assertEqual(strategies, {"none", "weak", "teacher", "agreement", "spl", "spl_m", "spl_d", "spl_b"})
+        predictions = self._predictions()
+        for number, ((*_, strategy), recipe) in enumerate(combinations.items()):
+            with self.subTest(recipe=recipe, strategy=strategy):
+                self._train_two_steps(recipe, strategy, predictions, self.folder / str(number))
+
+    def _predictions(self) -> pathlib.Path:
+        """Of a teacher of two steps."""
+        _parse("papers/spl/table1_imagenet.gin")
+        folder, epochs = self.folder / "predictions", 4 / TARGET_CLIPS
+        with gin.config_scope("teacher"):
+            train_stage("teacher", self.folder / "teacher", train_shards=self.shards / "target", epochs=epochs)
+            predict_clips(self.folder / "teacher", self.shards / "web", folder, precision="float32")
+        return folder
+
+    def _train_two_steps(self, recipe: str, strategy: str, predictions: pathlib.Path, folder: pathlib.Path) -> None:
+        _parse(recipe)
+        inputs, clips = {"train_shards": self.shards / "target"}, TARGET_CLIPS
+        if strategy != "none":
+            clips = assign_labels(predictions, strategy, folder / "labels")["kept"]
+            inputs = {"train_shards": self.shards / "web", "labels_dir": folder / "labels"}
+        stage = _stage(strategy)
+        with gin.config_scope(stage):
+            metrics = train_stage(stage, folder / "model", **inputs, epochs=4 / clips)
+        self.assertEqual(metrics["steps"], 2)
+        for name, values in read_backbone_weights(folder / "model" / "backbone.weights.h5").items():
+            self.assertTrue(np.isfinite(values).all(), name)
+            if name.endswith("moving_mean"):
+                self.assertTrue(values.any(), f"{name} is as it began")
+        keras.utils.clear_session(free_memory=False)
+
+
+if __name__ == "__main__":
+    tf.test.main()
