@@ -8,12 +8,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spl_tf.errors import UserError
+
 MEAN = 0.45
 DEVIATION = 0.225
 
 
 def normalized(color: Sequence[float]) -> tuple[float, ...]:
-    """A colour in 0..255 as the network sees it, after `preprocessing.normalize`."""
+    """A colour in 0..255 as the network sees it, after `preprocessing.normalize`.
+
+    Raises:
+      UserError: it has not three numbers.
+    """
+    if len(color) != 3:
+        raise UserError(f"border_color = {color}: needs three numbers, red, green and blue in 0 to 255")
     return tuple((value / 255.0 - MEAN) / DEVIATION for value in color)
 
 

@@ -74,6 +74,8 @@ def _rewrite_shards(shards, folder, change=None, **entries):
     """Copies a folder of shards with other `dataset.json` entries and, by `change`, other clips in every shard."""
     shutil.copytree(shards, folder)
     description = json.loads((folder / "dataset.json").read_text()) | entries
+    if "classes" in entries:
+        description["clips_per_class"] = dict.fromkeys(entries["classes"], 0)
     for shard in description["shards"] if change else ():
         path = folder / f"{shard['name']}.tfrecord"
         clips = change([clip_from_bytes(record) for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()])
