@@ -74,9 +74,10 @@ def execute(
     except (UserError, flags.Error) as error:
         return _complain(str(error), 2)
     except OSError as error:
-        if error.errno not in _FILE_ERRORS:
+        number, filename = _errno_and_file(error)
+        if number not in _FILE_ERRORS:
             raise
-        return _complain(f"{_FILE_ERRORS[error.errno]}: {error.filename or error}", 2)
+        return _complain(f"{_FILE_ERRORS[number]}: {filename or error}", 2)
     except RuntimeError as error:
         if "Required bindings" not in str(error):  # gin's word for a binding that nobody gave
             raise
@@ -85,9 +86,19 @@ def execute(
         return _complain("interrupted; the same command goes on from here", 130)
     except Terminated as error:
         return _complain(str(error) or "terminated; the same command goes on from here", 143)
+    except Exception as error:  # TensorFlow's own for what it writes itself, a SavedModel.
+        if "No space left on device" not in str(error):
+            raise
+        return _complain(f"the disk is full: {str(error).splitlines()[0]}", 2)
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
         sys.unraisablehook = previous_hook
+
+
+def _errno_and_file(error: OSError) -> tuple[int | None, str | None]:
+    """Around what a configurable raises gin puts a proxy, whose own errno is empty; the original's is behind it."""
+    original = getattr(error, "__getattr__", None)
+    return (original("errno"), original("filename")) if original else (error.errno, error.filename)
 
 
 def define_gin_flags(flag_values: flags.FlagValues) -> None:

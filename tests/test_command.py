@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import gin
 import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
@@ -59,6 +60,12 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_known_errors_are_one_line(self, error, code, message):
         self.assertEqual(_call(_raise(error)), (code, message))
+
+    def test_a_full_disk_is_known_from_within_a_configurable_and_from_tensorflow(self):
+        configurable = gin.external_configurable(_raise(OSError(errno.ENOSPC, "No space", "/x/y")), "writes_too_much")
+        self.assertEqual(_call(configurable), (2, "spl_tf: the disk is full: /x/y\n"))
+        error = tf.errors.ResourceExhaustedError(None, None, "/x/variables; No space left on device\nand more")
+        self.assertEqual(_call(_raise(error)), (2, "spl_tf: the disk is full: /x/variables; No space left on device\n"))
 
     def test_a_defect_of_ours_keeps_its_traceback(self):
         with self.assertRaises(ZeroDivisionError):
