@@ -54,12 +54,15 @@ def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: st
     with files.locked(output_dir, "the exported model"):
         unfinished = output_dir / ".unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
-        archive.write_out(str(unfinished), verbose=False)
-        assets = unfinished / "assets.extra"
-        assets.mkdir()
-        shutil.copy(pathlib.Path(model_dir) / "model.json", assets)
-        version = output_dir / str(_next_version(output_dir))
-        os.rename(unfinished, version)
+        try:
+            archive.write_out(str(unfinished), verbose=False)
+            assets = unfinished / "assets.extra"
+            assets.mkdir()
+            shutil.copy(pathlib.Path(model_dir) / "model.json", assets)
+            version = output_dir / str(_next_version(output_dir))
+            os.rename(unfinished, version)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)  # On a full disk a part of it would stay.
     return version
 
 

@@ -1,8 +1,11 @@
 """The exported SavedModel gives the scores of the network it was made of, without our code."""
 
+import errno
 import pathlib
+import shutil
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -55,6 +58,12 @@ class ExportTest(tf.test.TestCase):
         self.assertAllClose(served["scores"], powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
         self.assertAllEqual(served["classes"], logits.argmax(axis=1))
         self.assertEqual([name.decode() for name in served["labels"]], [trained.classes[i] for i in logits.argmax(1)])
+
+    def test_without_room_nothing_is_half_written(self):
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with mock.patch.object(shutil, "copy", side_effect=full), self.assertRaises(OSError):
+            export_model(self.trained_dir, self.folder / "s")
+        self.assertEqual([path.name for path in (self.folder / "s").iterdir() if path.name != ".lock"], [])
 
     def test_versions_count_up_and_none_is_overwritten(self):
         (self.folder / "s" / "7").mkdir(parents=True)
