@@ -54,6 +54,27 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
         raise UserError(_explain(error)) from error
 
 
+@contextlib.contextmanager
+def overridden(gin_params: Sequence[str]) -> Iterator[None]:
+    """Adds bindings to the parsed configuration for the time of the block.
+
+    Raises:
+      UserError: a binding is none, as of `parse`.
+    """
+    before = {key: dict(parameters) for key, parameters in gin.config._CONFIG.items()}
+    try:
+        try:
+            with gin.unlock_config():
+                gin.parse_config(list(gin_params))
+            _check_scopes()
+        except _GIN_ERRORS as error:
+            raise UserError(_explain(error)) from error
+        yield
+    finally:
+        gin.config._CONFIG.clear()
+        gin.config._CONFIG.update(before)
+
+
 def stage_bindings(stage: str) -> dict[str, str]:
     """What the configuration says to a stage: "resnet3d.depth" -> "18", macros replaced by their values."""
     bindings: dict[str, str] = {}

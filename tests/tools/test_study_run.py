@@ -1,5 +1,6 @@
 """Arms of the study trained for real on coloured videos: rows, shared stages, and what is not done again."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
@@ -14,6 +15,8 @@ import tensorflow as tf
 
 from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
+from spl_tf.models.transfer import read_backbone_weights
+from tools.study import variants
 from tools.study.arms import Arm
 from tools.study.results import read_rows
 from tools.study.run import run_arms
@@ -25,7 +28,13 @@ ARMS = [
     Arm("rounds", "spl_b", 0, round=2),
     Arm("query", "weak", 0, query_right=0.5),
     Arm("teacher", "teacher", 0, teacher_share=0.5),
+    Arm("noise", "weak", 0, variant="forward_estimated"),
+    Arm("clips", "weak", 0, variant="clips50"),
+    Arm("clips", "weak", 0, variant="videos50"),
+    Arm("frames", "none", 0, variant="inflated"),
 ]
+# The whole web set is 4 videos of 6 clips a class.
+HALF = dataclasses.replace(variants.VARIANTS["clips50"], clips_per_class=12)
 COLORS = ("red", "green", "blue")
 
 
@@ -38,6 +47,7 @@ def study(color_videos, tiny_bindings, tmp_path_factory):
     (folder / "videos" / "web_truth.csv").write_text("\n".join(["video_id,start_s,end_s,action", *truth]) + "\n")
     bindings = (
         *tiny_bindings,
+        "resnet3d.stem_kernel = (3, 5, 5)",
         "recipe.videos = @video_folder",
         f"video_folder.folder = '{folder / 'videos'}'",
         "video_folder.target = 'target.csv'",
@@ -57,7 +67,8 @@ def study(color_videos, tiny_bindings, tmp_path_factory):
 def _run(arms, folder, bindings):
     configuration.parse([], bindings)
     try:
-        run_arms(arms, folder / "out", folder / "results.jsonl")
+        with mock.patch.dict(variants.VARIANTS, clips50=HALF):
+            run_arms(arms, folder / "out", folder / "results.jsonl")
     finally:
         gin.clear_config()
         keras.mixed_precision.set_dtype_policy("float32")
@@ -83,9 +94,11 @@ class StudyRunTest(tf.test.TestCase):
             self.assertEqual("linear_probe" in row, row["strategy"] != "none")
 
     def test_labels_are_counted_against_the_truth(self):
-        for row in self.rows[1:]:
+        for row in self.rows:
+            if row["strategy"] == "none":
+                continue
             table = np.array(row["label_truth"])
-            self.assertEqual(table.sum(), 72)
+            self.assertEqual(table.sum(), 36 if row["study"] == "clips" else 72)
             self.assertEqual(table.shape, (len(row["label_names"]) + 1, 3))
         # The truth was made equal to the queries: SPL-B's classes are pure, a teacher that agrees is right.
         row = self.rows[1]
@@ -119,6 +132,40 @@ class StudyRunTest(tf.test.TestCase):
         described = json.loads(student.read_text())["folded_sha256"]
         self.assertEqual(json.loads(predictions.read_text())["made_by"]["model"], described)
 
+    def _kernels(self, folder):
+        """Of the stem and the first block, from a stage's weights."""
+        weights = read_backbone_weights(self.folder / "out" / folder / "backbone.weights.h5")
+        return [weights[f"{name}/kernel"] for name in ("stem_conv", "res2_block1_conv1")]
+
+    def test_a_variant_departs_from_the_recipe_for_its_own_arms_alone(self):
+        settings = {
+            path.parent.parent.parent.parent.name: path.read_text()
+            for path in (self.folder / "out" / "arms").glob("*/seed0/weak/pretrain/operative_config.gin")
+        }
+        self.assertEqual(
+            {name for name, text in settings.items() if "@forward_correction" in text}, {"noise-forward_estimated"}
+        )
+        matrix = np.load(self.folder / "out/arms/noise-forward_estimated/seed0/weak/transition/T.npy")
+        self.assertAllClose(matrix.sum(axis=1), np.ones(3))
+
+    def test_half_of_the_clips_come_from_all_videos_or_all_clips_from_half_of_them(self):
+        counts = {}
+        for name in ("web-clips12", "web-best50"):
+            dataset = load_dataset(self.folder / "out" / "shards" / name)
+            counts[name] = (dataset.num_videos, dataset.num_clips)
+        self.assertEqual(counts, {"web-clips12": (12, 36), "web-best50": (6, 36)})
+        steps = [
+            json.loads((self.folder / "out/arms" / name / "seed0/weak/pretrain/metrics.json").read_text())["steps"]
+            for name in ("clips-clips50", "clips-videos50")
+        ]
+        self.assertEqual(steps, [5, 5])  # Half an epoch of 36 clips in batches of 4, as a quarter of 72.
+
+    def test_a_network_over_frames_is_inflated_and_begun_with(self):
+        images, clips = self._kernels("frames/seed0/images"), self._kernels("frames/seed0/clips")
+        for image, clip, frames in zip(images, clips, (3, 3), strict=True):
+            self.assertEqual((image.shape[0], clip.shape[0]), (1, frames))
+            self.assertAllClose(clip, np.repeat(image / frames, frames, axis=0))
+
     def test_finished_arms_are_not_run_again_even_without_their_files(self):
         with mock.patch.object(Study, "run", side_effect=AssertionError):
             _run(ARMS, self.folder, self.bindings)
@@ -144,15 +191,25 @@ class StudyRunTest(tf.test.TestCase):
         self.assertEqual(
             trained,
             [
+                "arms/clips-clips50/seed0/weak/finetune",
+                "arms/clips-clips50/seed0/weak/pretrain",
+                "arms/clips-videos50/seed0/weak/finetune",
+                "arms/clips-videos50/seed0/weak/pretrain",
+                "arms/frames-inflated/seed0/none/finetune",
                 "arms/main/seed0/none/finetune",
                 "arms/main/seed0/spl_b/finetune",
                 "arms/main/seed0/spl_b/pretrain",
+                "arms/main/seed0/weak/finetune",  # Forward correction and the frames ask for it.
+                "arms/main/seed0/weak/pretrain",
+                "arms/noise-forward_estimated/seed0/weak/finetune",
+                "arms/noise-forward_estimated/seed0/weak/pretrain",
                 "arms/query-right50/seed0/weak/finetune",
                 "arms/query-right50/seed0/weak/pretrain",
                 "arms/rounds/seed0/spl_b/finetune",
                 "arms/rounds/seed0/spl_b/pretrain",
                 "arms/teacher-share50/seed0/teacher/finetune",
                 "arms/teacher-share50/seed0/teacher/pretrain",
+                "frames/seed0/images",
                 "teachers/share100/seed0/teacher",
                 "teachers/share50/seed0/teacher",
             ],

@@ -21,6 +21,7 @@ class Arm:
       min_confidence: teacher confidence below which a clip is not used.
       teacher_share: part of the clean target set that the teacher is trained on.
       query_right: share of right weak labels, made from the truth; None for the queries as they are.
+      variant: of `variants.VARIANTS`; "" for the recipe as it is.
     """
 
     study: str
@@ -30,6 +31,18 @@ class Arm:
     min_confidence: float = 0.0
     teacher_share: float = 1.0
     query_right: float | None = None
+    variant: str = ""
+
+
+# What the paper says beyond its main comparison: question -> variants and the strategies they are tried on.
+PAPER = {
+    "noise": (("data_parameters_class", "data_parameters_instance", "forward_estimated", "forward_counted"), ("weak",)),
+    "anchor": (("anchor",), ("weak", "spl", "spl_b")),
+    "projection": (("no_projection",), ("weak", "spl_b")),
+    "labels": (("labels9", "labels18", "labels24"), ("spl_m", "spl_d")),
+    "clips": (("clips25", "clips50", "videos50"), ("weak", "spl_m", "spl_d", "spl_b")),
+    "frames": (("inflated",), ("none", "weak", "spl_b")),
+}
 
 
 def all_arms() -> list[Arm]:
@@ -53,5 +66,10 @@ def all_arms() -> list[Arm]:
             for seed, share, name in itertools.product(
                 FEWER_SEEDS, (0.25, 0.5), ("teacher", "agreement", "spl", "spl_b")
             )
+        ),
+        *(
+            Arm(study, name, seed, variant=variant)
+            for study, (variants, names) in PAPER.items()
+            for seed, variant, name in itertools.product(FEWER_SEEDS, variants, names)
         ),
     ]

@@ -65,9 +65,9 @@ class Collected:
         self._groups = [video.rsplit("_", 1)[0] for video in videos]
         if any(len(row["correct"]) != len(videos) for row in rows):
             raise UserError(f"{test} has {len(videos)} videos, not those of the results")
-        self._rows = rows
+        self._rows = [{"variant": ""} | row for row in rows]  # Rows of before there were variants have none.
 
-    def arm(self, study: str, strategy: str, **options: float | None) -> Outcomes:
+    def arm(self, study: str, strategy: str, **options: float | str | None) -> Outcomes:
         """The outcomes of an arm, maybe of none of its seeds yet; `options` as of `Arm`."""
         wanted = dataclasses.asdict(Arm(study, strategy, seed=0, **options))
         del wanted["seed"]

@@ -59,3 +59,28 @@ def draw_share(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
     for numbers in of_class.values():
         kept.update(generator.permutation(numbers)[: max(1, round(share * len(numbers)))].tolist())
     return [row for number, row in enumerate(rows) if number in kept]
+
+
+def write_best_ranked(manifest: pathlib.Path, share: float, path: pathlib.Path) -> None:
+    """Writes a web list with the wanted share of each query's videos, those of the first ranks, in the list's order.
+
+    Args:
+      manifest: with the columns path (relative to it), query and maybe rank; without it the order is the rank.
+      share: in (0, 1]; the count is rounded, at least one video a query.
+      path: the new list; its paths are absolute.
+    """
+    with open(manifest, newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    of_query = collections.defaultdict(list)
+    for number, row in enumerate(rows):
+        of_query[row["query"]].append(number)
+    kept = set()
+    for numbers in of_query.values():
+        numbers.sort(key=lambda number: int(rows[number].get("rank") or 0))
+        kept.update(numbers[: max(1, round(share * len(numbers)))])
+    with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, list(rows[0]))
+        writer.writeheader()
+        for number, row in enumerate(rows):
+            if number in kept:
+                writer.writerow(row | {"path": str((manifest.parent / row["path"]).resolve())})

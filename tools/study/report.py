@@ -22,6 +22,15 @@ flags.DEFINE_string("results", None, "JSON lines file of tools.study.ucf6.", fla
 flags.DEFINE_string("test", None, "test.csv of ucf6: which videos belong to one recording.", flag_values=FLAGS)
 flags.DEFINE_string("figures", None, "Folder for figures and ucf6_classes.csv; none without it.", flag_values=FLAGS)
 
+_PAPER_TITLES = {
+    "noise": "Losses and weights for noisy labels",
+    "anchor": "Anchor loss",
+    "projection": "Projection head",
+    "labels": "Number of SPL classes",
+    "clips": "More clips or more videos",
+    "frames": "Inflated weights of a network over frames",
+}
+
 
 def main() -> None:
     absent = [f"--{name}" for name in ("results", "test") if FLAGS[name].value is None]
@@ -42,6 +51,8 @@ def main() -> None:
         ("Quality of the queries", tables.query_table),
     ):
         print(f"### {title}\n\n{table(results)}\n")
+    for study, title in _PAPER_TITLES.items():
+        print(f"### {title}\n\n{tables.paper_table(results, study)}\n")
     if FLAGS.figures:
         folder = pathlib.Path(FLAGS.figures)
         figures.draw_differences(results, folder / "ucf6_differences.png")

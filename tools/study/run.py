@@ -41,7 +41,11 @@ def run_arms(arms: Sequence[Arm], output_dir: files.Path, results: files.Path) -
 
 
 def _is_done(wanted: Row, results: pathlib.Path) -> bool:
-    return any(all(row.get(name) == value for name, value in wanted.items()) for row in read_rows(results))
+    # Rows of before an option was there have its default.
+    return any(
+        all(row.get(name, getattr(Arm, name, None)) == value for name, value in wanted.items())
+        for row in read_rows(results)
+    )
 
 
 def _name(arm: Arm) -> str:

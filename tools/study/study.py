@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import datetime
-import functools
 import hashlib
 import importlib.metadata
 import json
@@ -14,15 +13,12 @@ import subprocess
 
 import gin
 import numpy as np
-import pyarrow.parquet as pq
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.experiment.stages import (
     NO_PRETRAINING,
-    CleanShards,
     WebLabels,
-    make_shards,
     networks_forgotten,
     predict,
     run_strategy,
@@ -30,17 +26,20 @@ from spl_tf.experiment.stages import (
 )
 from spl_tf.experiment.steps import Json, run_step
 from spl_tf.experiment.table import Result
-from spl_tf.experiment.video_lists import video_folder
 from spl_tf.inference.probe import probe_backbone
+from spl_tf.inference.shard_scores import score_shards
 from spl_tf.labels import predictions as prediction_files
-from spl_tf.labels import sidecars
-from spl_tf.labels.classes import read_classes
-from spl_tf.labels.noise import flip_uniformly
+from spl_tf.labels.assign import read_confusion
+from spl_tf.labels.transition import count_transition, estimate_transition
+from spl_tf.models.inflation import inflate
+from spl_tf.models.resnet3d import resnet3d
+from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
 from spl_tf.training.inputs import digest, stage_settings
-from tools.study import manifests
 from tools.study.arms import MAIN, Arm
 from tools.study.results import Row
-from tools.study.truth import clip_truths, label_truth_table
+from tools.study.sets import VideoSets, read_sidecar
+from tools.study.truth import label_truth_table
+from tools.study.variants import FRAMES, VARIANTS
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
@@ -50,33 +49,13 @@ class Study:
 
     def __init__(self, output_dir: pathlib.Path):
         self._output = output_dir
-        self._lists = video_folder(output_dir)
-        self._classes = read_classes(self._lists.classes)
-        self._clip_seconds = gin.query_parameter("recipe.web_clip_seconds")
-        self._make = functools.partial(
-            make_shards,
-            classes=self._lists.classes,
-            fps=gin.query_parameter("recipe.fps"),
-            short_side=gin.query_parameter("recipe.short_side"),
-        )
-        shards = output_dir / "shards"
-        with files.locked(shards, "the shards", wait=True):
-            clean = functools.partial(self._make, label_column="label", clip_seconds=0.0, keep_duplicates=True)
-            self._clean = CleanShards(
-                clean(self._lists.target, shards / "target"), clean(self._lists.test, shards / "test")
-            )
-            self._web = self._make(
-                self._lists.web,
-                shards / "web",
-                label_column="query",
-                clip_seconds=self._clip_seconds,
-                exclude=[self._lists.test],
-            )
+        self._sets = VideoSets(output_dir)
 
     def identity(self, arm: Arm) -> Row:
         """What tells an arm's row from any other; the configuration as a hash."""
         settings = {stage: stage_settings(stage) for stage in configuration.STAGES}
-        settings |= {str(i): digest(load_dataset(path)) for i, path in enumerate(self._shards())}
+        shards = (self._sets.clean.target, self._sets.web, self._sets.clean.test)
+        settings |= {str(i): digest(load_dataset(path)) for i, path in enumerate(shards)}
         config = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         return dataclasses.asdict(arm) | {"config": config}
 
@@ -84,6 +63,7 @@ class Study:
         """Where an arm's own stages lie."""
         options = [f"right{100 * arm.query_right:g}"] if arm.query_right is not None else []
         options += [f"share{100 * arm.teacher_share:g}"] if arm.teacher_share < 1 else []
+        options += [arm.variant] if arm.variant else []
         return self._output / "arms" / "-".join([arm.study, *options]) / f"seed{arm.seed}" / arm.strategy
 
     def run(self, arm: Arm) -> Row:
@@ -94,83 +74,98 @@ class Study:
           in the order of their ids; probes of the pre-trained backbone; clips by label and truth; and
           where and with what it was run.
         """
+        variant = VARIANTS[arm.variant]
         web = self._web_labels(arm)
-        result = self._run_strategy(arm, web)
+        epochs = gin.query_parameter("pretrain/train_stage.epochs")
+        bindings = [f"pretrain/train_stage.epochs = {epochs * variant.repeats}", *variant.bindings]
+        if variant.transition:
+            bindings.append(f"forward_correction.transition = '{self._transition(arm, variant.transition)}'")
+        init_weights = self._inflated(arm.seed) if variant.starts_from_frames else None
+        with configuration.overridden(bindings):
+            result = self._run_strategy(arm, web, init_weights)
         row = dataclasses.asdict(result) | {"correct": self._correct(self.folder(arm) / "test" / "videos.csv")}
         if arm.strategy != NO_PRETRAINING:
             row |= self._probe(arm) | self._compare_with_truth(arm, web.predictions)
         return {name: value for name, value in row.items() if name not in ("strategy", "seed", "round")} | _provenance()
 
-    def _shards(self) -> tuple[pathlib.Path, ...]:
-        return self._clean.target, self._web, self._clean.test
+    def _run_strategy(self, arm: Arm, web: WebLabels | None, init_weights: pathlib.Path | None = None) -> Result:
+        return run_strategy(arm.strategy, arm.seed, self.folder(arm), self._sets.clean, web, arm.round, init_weights)
 
-    def _run_strategy(self, arm: Arm, web: WebLabels | None) -> Result:
-        return run_strategy(arm.strategy, arm.seed, self.folder(arm), self._clean, web, arm.round)
+    def _run_main(self, strategy: str, seed: int) -> pathlib.Path:
+        """The folder of an arm of the main study: here already, unless that was run on another machine."""
+        arm = Arm(MAIN, strategy, seed)
+        with files.locked(self.folder(arm), "an arm", wait=True):
+            self._run_strategy(arm, self._web_labels(arm))
+        return self.folder(arm)
 
     def _web_labels(self, arm: Arm) -> WebLabels | None:
         if arm.strategy == NO_PRETRAINING:
             return None
-        return WebLabels(self._web, self._predictions(arm), min_confidence=arm.min_confidence)
+        variant = VARIANTS[arm.variant]
+        web = self._sets.web_of(variant)
+        predictions = self._predictions(arm, web)
+        return WebLabels(web, predictions, variant.num_labels, arm.min_confidence)
 
-    def _predictions(self, arm: Arm) -> pathlib.Path:
+    def _predictions(self, arm: Arm, web: pathlib.Path) -> pathlib.Path:
         """Side-cars of the arm's teacher, with the queries the arm asks for."""
         if arm.round > 1:
-            first = Arm(MAIN, arm.strategy, arm.seed)
-            with files.locked(
-                self.folder(first), "an arm", wait=True
-            ):  # Here already, unless the main study was run on another machine.
-                self._run_strategy(first, self._web_labels(first))
-            return predict(self.folder(first) / "finetune", self._web, self.folder(arm) / "predictions")
+            student = self._run_main(arm.strategy, arm.seed)
+            return predict(student / "finetune", web, self.folder(arm) / "predictions")
         folder = self._output / "teachers" / f"share{100 * arm.teacher_share:g}" / f"seed{arm.seed}"
         with files.locked(folder, "a teacher", wait=True):
-            self._train_teacher(arm, folder)
-            predictions = predict(folder / "teacher", self._web, folder / "predictions")
+            self._train_teacher(arm.teacher_share, arm.seed, folder)
+            predictions = predict(folder / "teacher", web, folder / web.name.replace("web", "predictions", 1))
             if arm.query_right is None:
                 return predictions
-            return self._relabel(predictions, arm, folder / f"predictions_right{100 * arm.query_right:g}")
+            relabelled = folder / f"predictions_right{100 * arm.query_right:g}"
+            return self._sets.relabel(predictions, arm.query_right, arm.seed, relabelled)
 
-    def _train_teacher(self, arm: Arm, folder: pathlib.Path) -> None:
-        if arm.teacher_share == 1:
-            train("teacher", folder / "teacher", arm.seed, train_shards=self._clean.target)
+    def _train_teacher(self, share: float, seed: int, folder: pathlib.Path) -> None:
+        if share == 1:
+            train("teacher", folder / "teacher", seed, train_shards=self._sets.clean.target)
             return
-        part = folder / "target.csv"
-        manifests.write(part, manifests.draw_share(manifests.read(self._lists.target), arm.teacher_share, arm.seed))
-        shards = self._make(part, folder / "target", label_column="label", clip_seconds=0.0, keep_duplicates=True)
         # As many steps as the teacher of the whole set.
-        epochs = gin.query_parameter("teacher/train_stage.epochs") / arm.teacher_share
-        train("teacher", folder / "teacher", arm.seed, train_shards=shards, epochs=epochs)
+        epochs = gin.query_parameter("teacher/train_stage.epochs") / share
+        shards = self._sets.part_of_target(share, seed, folder)
+        train("teacher", folder / "teacher", seed, train_shards=shards, epochs=epochs)
 
-    def _relabel(self, predictions: pathlib.Path, arm: Arm, folder: pathlib.Path) -> pathlib.Path:
-        """The same predictions beside weak labels of which the wanted share is right, every clip drawn by itself."""
-        identity = {"predictions": files.sha256(predictions / "predictions.json"), "right": str(arm.query_right)}
+    def _transition(self, arm: Arm, how: str) -> pathlib.Path:
+        """The matrix of Forward correction as a file."""
+        learned = self._run_main("weak", arm.seed)
+        path = self.folder(arm) / "transition" / "T.npy"
+        identity = {"how": how, "model": files.sha256(learned / "pretrain" / "folded.keras")}
 
         def action() -> Json:
-            source = prediction_files.open_predictions(predictions)
-            tables = [_read(source.path(shard)) for shard in source.shards]
-            truths = self._truths([clip_id for table in tables for clip_id in table["clip_id"]])
-            generator = np.random.default_rng(arm.seed)
-            weak = flip_uniformly(truths, arm.query_right, len(self._classes), generator)
-            ends = np.cumsum([len(table["clip_id"]) for table in tables])[:-1]
-            for (shard, header), table, labels in zip(source.shards.items(), tables, np.split(weak, ends), strict=True):
-                sidecars.write_predictions(
-                    folder / f"{shard}.parquet",
-                    clip_ids=table["clip_id"],
-                    weak=labels,
-                    teacher=table["teacher"],
-                    confidence=table["confidence"],
-                    shard_fingerprint=header.shard_fingerprint,
-                    made_by=header.made_by,
-                )
-            made_by = next(iter(source.shards.values())).made_by
-            prediction_files.write_index(dataclasses.replace(source, folder=folder), made_by)
-            return {"clips": source.num_clips}
+            if how == "counted":
+                matrix = count_transition(read_confusion(learned / "labels")[1].T)
+            else:
+                with networks_forgotten():
+                    matrix = estimate_transition(score_shards(learned / "pretrain", self._sets.web)[1])
+            with files.atomic_path(path) as temporary, open(temporary, "wb") as opened:
+                np.save(opened, matrix)
+            return {"right": float(np.diagonal(matrix).mean())}
 
-        run_step(folder, identity, action, outputs=["predictions.json"])
-        return folder
+        run_step(path.parent, identity, action, outputs=[path.name])
+        return path
 
-    def _truths(self, clip_ids: list[str]) -> np.ndarray:
-        truth = pathlib.Path(self._lists.web).with_name("web_truth.csv")
-        return clip_truths(clip_ids, truth, self._classes, self._clip_seconds)
+    def _inflated(self, seed: int) -> pathlib.Path:
+        """Weights of a network trained on single web frames with their weak labels, inflated."""
+        folder = self._output / "frames" / f"seed{seed}"
+        labels = self._run_main("weak", seed) / "labels"
+        with files.locked(folder, "the networks over frames", wait=True):
+            with configuration.overridden(FRAMES.bindings):
+                train("pretrain", folder / "images", seed, train_shards=self._sets.web, labels_dir=labels)
+            images = folder / "images" / "backbone.weights.h5"
+
+            def action() -> Json:
+                with networks_forgotten(), gin.config_scope("pretrain"):
+                    backbone = resnet3d()
+                    inflate(backbone, read_backbone_weights(images))
+                    save_backbone_weights(backbone, folder / "clips" / images.name)
+                return {}
+
+            run_step(folder / "clips", {"images": files.sha256(images)}, action, outputs=[images.name])
+        return folder / "clips" / images.name
 
     def _correct(self, videos: pathlib.Path) -> str:
         with open(videos, newline="", encoding="utf-8") as opened:
@@ -179,32 +174,24 @@ class Study:
 
     def _probe(self, arm: Arm) -> Row:
         with networks_forgotten():
-            probed = probe_backbone(self.folder(arm) / "pretrain", self._clean.target, self._clean.test)
+            probed = probe_backbone(self.folder(arm) / "pretrain", self._sets.clean.target, self._sets.clean.test)
         return {"linear_probe": probed.linear, "knn": probed.knn}
 
     def _compare_with_truth(self, arm: Arm, predictions: pathlib.Path) -> Row:
         """How many weak labels and predictions are right, and what the classes of the new label space show."""
         source = prediction_files.open_predictions(predictions)
-        tables = [_read(source.path(shard)) for shard in source.shards]
+        tables = [read_sidecar(source.path(shard)) for shard in source.shards]
         folder = self.folder(arm) / "labels"
-        labels = np.concatenate([_read(folder / f"{shard}.parquet")["label"] for shard in source.shards])
+        labels = np.concatenate([read_sidecar(folder / f"{shard}.parquet")["label"] for shard in source.shards])
         weak, teacher = (np.concatenate([table[name] for table in tables]) for name in ("weak", "teacher"))
-        truths = self._truths([clip_id for table in tables for clip_id in table["clip_id"]])
+        truths = self._sets.truths([clip_id for table in tables for clip_id in table["clip_id"]])
         names = files.read_json(folder / "summary.json", "run the study again")["class_names"]
         return {
             "weak_right": float(np.mean(weak == truths)),
             "teacher_right": float(np.mean(teacher == truths)),
             "label_names": names,
-            "label_truth": label_truth_table(labels, truths, len(names), len(self._classes)).tolist(),
+            "label_truth": label_truth_table(labels, truths, len(names), len(self._sets.classes)).tolist(),
         }
-
-
-def _read(path: pathlib.Path) -> dict[str, np.ndarray | list[str]]:
-    """The columns of a small side-car."""
-    table = pq.read_table(path)
-    return {
-        name: table[name].to_pylist() if name == "clip_id" else table[name].to_numpy() for name in table.column_names
-    }
 
 
 def _provenance() -> Row:

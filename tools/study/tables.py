@@ -1,11 +1,12 @@
 """The tables of RESULTS.md, in Markdown."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from tools.study.arms import FEWER_SEEDS, STRATEGIES
+from tools.study.arms import FEWER_SEEDS, PAPER, STRATEGIES
 from tools.study.collected import Collected, Outcomes
 from tools.study.intervals import Difference
 from tools.study.label_classes import label_classes
@@ -68,6 +69,18 @@ def query_table(results: Collected) -> str:
             cells = [f"{share:.0%}", _percent(arm.values("noise_ratio")), name]
             lines.append(_Line(cells, arm, (weak, results.main("none"))))
     return _compared(results, ["queries that are right", "noise ratio", "strategy"], _WEAK_NONE, lines)
+
+
+def paper_table(results: Collected, study: str) -> str:
+    """A question of `PAPER`: every variant against the same strategy without, over the seeds that both have."""
+    variants, names = PAPER[study]
+    lines = []
+    for name, variant in itertools.product(names, ("", *variants)):
+        plain = results.main(name).only(FEWER_SEEDS)
+        arm = results.arm(study, name, variant=variant) if variant else plain
+        noise = _percent(arm.values("noise_ratio"))
+        lines.append(_Line([name, variant or "-", noise], arm, (results.main("weak"), results.main("none"), plain)))
+    return _compared(results, ["strategy", "variant", "noise ratio"], [*_WEAK_NONE, "minus the same without"], lines)
 
 
 def labels_table(results: Collected) -> str:
