@@ -58,10 +58,13 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
 def overridden(gin_params: Sequence[str]) -> Iterator[None]:
     """Adds bindings to the parsed configuration for the time of the block.
 
+    What the block used is not part of the operative configuration afterwards.
+
     Raises:
       UserError: a binding is none, as of `parse`.
     """
-    before = {key: dict(parameters) for key, parameters in gin.config._CONFIG.items()}
+    tables = (gin.config._CONFIG, gin.config._OPERATIVE_CONFIG)
+    before = [{key: dict(parameters) for key, parameters in table.items()} for table in tables]
     try:
         try:
             with gin.unlock_config():
@@ -71,8 +74,9 @@ def overridden(gin_params: Sequence[str]) -> Iterator[None]:
             raise UserError(_explain(error)) from error
         yield
     finally:
-        gin.config._CONFIG.clear()
-        gin.config._CONFIG.update(before)
+        for table, entries in zip(tables, before, strict=True):
+            table.clear()
+            table.update(entries)
 
 
 def stage_bindings(stage: str) -> dict[str, str]:

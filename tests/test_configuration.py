@@ -54,6 +54,22 @@ class ParseTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(gin.query_parameter("resnet3d.depth"), 18)
         self.assertEqual(gin.query_parameter("resnet3d.gating"), "none")
 
+    def test_bindings_for_a_while_leave_no_trace(self):
+        configuration.parse([], ["train_stage.epochs = 3", "warmup_cosine.peak = 0.1"])
+        warmup_cosine = gin.get_configurable("warmup_cosine")
+        warmup_cosine(total_steps=10, steps_per_epoch=1)
+        before = gin.config_str(), gin.operative_config_str()
+        with configuration.overridden(["warmup_cosine.peak = 0.5", "pretrain/train_stage.epochs = 4"]):
+            self.assertEqual(gin.query_parameter("warmup_cosine.peak"), 0.5)
+            self.assertEqual(configuration.stage_bindings("pretrain")["train_stage.epochs"], "4")
+            warmup_cosine(total_steps=10, steps_per_epoch=1)
+            self.assertIn("peak = 0.5", gin.operative_config_str())
+        self.assertEqual((gin.config_str(), gin.operative_config_str()), before)
+        for mistake in ("warmup_cosine.peek = 0.5", "pretrian/train_stage.epochs = 4"):
+            with self.assertRaisesRegex(UserError, "did you mean"), configuration.overridden([mistake]):
+                self.fail("the block of a wrong binding was entered")
+            self.assertEqual(gin.config_str(), before[0])
+
     def test_a_stage_sees_its_own_bindings_over_the_shared_ones(self):
         configuration.parse(
             [],

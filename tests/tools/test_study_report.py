@@ -14,7 +14,7 @@ from absl.testing import parameterized
 
 from spl_tf import command
 from tools.study import figures, report, tables
-from tools.study.arms import Arm
+from tools.study.arms import PAPER, Arm
 from tools.study.collected import Collected
 from tools.study.label_classes import label_classes, write_classes
 
@@ -106,6 +106,25 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
         second = _found(found, strategy="spl_b, round 2")
         self.assertEqual([second[name].split()[0] for name in minus], ["**+25.0**", "**+25.0**", "**+50.0**"])
 
+    def test_variants_are_compared_with_their_like_and_with_the_same_without(self):
+        rows = [_row("main", name, seed, "0001") for name in ("weak", "none", "spl_b") for seed in range(5)]
+        del rows[0]["variant"]  # Rows of before there were variants.
+        rows += [_row("frames", "none", seed, "0011", variant="inflated") for seed in range(3)]
+        rows += [_row("frames", "weak", seed, "0111", variant="inflated") for seed in range(3)]
+        rows += [_row("frames", "spl_b", seed, "1111", variant="inflated") for seed in range(3)]
+        rows += [_row("noise", "weak", seed, "0000", variant="data_parameters_class") for seed in range(2)]
+        results = self._collected(rows)
+        minus = ("minus weak", "minus none", "minus the same without")
+        frames = _parsed(tables.paper_table(results, "frames"))
+        inflated = _found(frames, strategy="spl_b", variant="inflated")
+        self.assertEqual([inflated[name].split()[0] for name in minus], ["**+25.0**", "**+50.0**", "**+75.0**"])
+        none = _found(frames, strategy="none", variant="inflated")
+        self.assertEqual([none[name].split()[0] for name in minus], ["**-25.0**", "**+25.0**", "**+25.0**"])
+        plain = _found(frames, strategy="weak", variant="-")
+        self.assertEqual([plain["seeds"], *(plain[name] for name in minus)], ["3", "-", "+0.0 [+0.0, +0.0]", "-"])
+        noise = _found(_parsed(tables.paper_table(results, "noise")), variant="data_parameters_class")
+        self.assertEqual([noise[name].split()[0] for name in minus], ["**-25.0**"] * 3)
+
     def test_a_difference_over_fewer_seeds_than_the_row_has_says_so(self):
         rows = [_row("main", "weak", 1, "0000"), *(_row("main", "spl", seed, "1111") for seed in range(3))]
         spl = _found(_parsed(tables.main_table(self._collected(rows))), strategy="spl")
@@ -179,7 +198,7 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_command_writes_every_table_figure_and_the_list_for_whatever_is_finished(self):
         code, out, _ = self._execute([_row("main", "none", 0, "0001"), _row("main", "spl_d", 0, "0011")])
         self.assertEqual(code, 0)
-        self.assertEqual(out.count("### "), 6)
+        self.assertEqual(out.count("### "), 6 + len(PAPER))
         names = sorted(path.name for path in (self.folder / "figures").iterdir())
         drawn = [f"ucf6_{name}.png" for name in ("differences", "purity", "query", "teacher")]
         self.assertEqual(names, ["ucf6_classes.csv", *drawn])

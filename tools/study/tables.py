@@ -72,15 +72,19 @@ def query_table(results: Collected) -> str:
 
 
 def paper_table(results: Collected, study: str) -> str:
-    """A question of `PAPER`: every variant against the same strategy without, over the seeds that both have."""
+    """A question of `PAPER`: every variant against weak labels and none, with the same variant where there are such
+    arms, and against the same strategy without it."""
     variants, names = PAPER[study]
+
+    def arm(name: str, variant: str) -> Outcomes:
+        return results.arm(study, name, variant=variant) if variant else results.main(name).only(FEWER_SEEDS)
+
     lines = []
-    for name, variant in itertools.product(names, ("", *variants)):
-        plain = results.main(name).only(FEWER_SEEDS)
-        arm = results.arm(study, name, variant=variant) if variant else plain
-        noise = _percent(arm.values("noise_ratio"))
-        lines.append(_Line([name, variant or "-", noise], arm, (results.main("weak"), results.main("none"), plain)))
-    return _compared(results, ["strategy", "variant", "noise ratio"], [*_WEAK_NONE, "minus the same without"], lines)
+    for variant, name in itertools.product(("", *variants), names):
+        weak, none = (arm(base, variant if base in names and base != name else "") for base in ("weak", "none"))
+        cells = [variant or "-", _percent(arm(name, variant).values("noise_ratio")), name]
+        lines.append(_Line(cells, arm(name, variant), (weak, none, arm(name, ""))))
+    return _compared(results, ["variant", "noise ratio", "strategy"], [*_WEAK_NONE, "minus the same without"], lines)
 
 
 def labels_table(results: Collected) -> str:
