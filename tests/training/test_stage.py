@@ -124,6 +124,21 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         for name, kernel in kernels.items():
             self.assertAllClose(second[name], kernel, atol=1e-6)
 
+    @parameterized.parameters("r3d", "r2plus1d", "s3d")
+    def test_other_networks_are_trained_saved_and_started_from(self, network):
+        options = [f"train_stage.backbone = @{network}", f"{network}.width_multiplier = 0.125"]
+        options += ["train_stage.epochs = 1", "train_stage.precision = 'float32'"]
+        self.assertEqual(self._train("first", "pretrain", options)["steps"], 3)
+        models = [keras.models.load_model(self.folder / "first" / f"{name}.keras") for name in ("model", "folded")]
+        clips = np.random.default_rng(0).normal(size=(2, 4, 28, 28, 3)).astype(np.float32)
+        trained, folded = (model(clips)["logits"].numpy() for model in models)
+        self.assertAllClose(trained, folded, atol=0.03 * np.abs(trained).max())  # bfloat16 in the folded one
+        weights = self.folder / "first" / "backbone.weights.h5"
+        self._train("second", "finetune", [*options, "warmup_cosine.peak = 1e-12"], init_weights=weights)
+        first, second = (_weights(self.folder / name / weights.name) for name in ("first", "second"))
+        for name in (name for name in first if name.endswith(("kernel", "gamma", "beta"))):
+            self.assertAllClose(second[name], first[name], atol=1e-6)
+
     @parameterized.parameters(("bfloat16", 12, 1.0), ("float16", 1, 3.0))  # float16 has no fast kernels on CPUs.
     def test_low_precisions_train_and_keep_float32_weights(self, precision, epochs, largest_loss):
         options = [f"train_stage.precision = '{precision}'", f"train_stage.epochs = {epochs}"]
