@@ -14,7 +14,8 @@ from absl.testing import parameterized
 
 from spl_tf import command
 from tools.study import figures, report, tables
-from tools.study.arms import PAPER, Arm
+from tools.study.arms import PAPER, Arm, all_arms
+from tools.study.claims import CLAIMS
 from tools.study.collected import Collected
 from tools.study.label_classes import label_classes, write_classes
 
@@ -125,6 +126,33 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
         noise = _found(_parsed(tables.paper_table(results, "noise")), variant="data_parameters_class")
         self.assertEqual([noise[name].split()[0] for name in minus], ["**-25.0**"] * 3)
 
+    def test_an_ordering_of_the_paper_holds_or_not_or_cannot_be_told(self):
+        rows = [_row("main", name, seed, "0011") for name in ("weak", "teacher", "spl") for seed in range(5)]
+        rows += [_row("main", "none", seed, "0001") for seed in range(5)]
+        rows += [_row("main", "spl_b", seed, "0000" if seed < 3 else "1111") for seed in range(5)]
+        rows += [_row("main", "spl_m", seed, "0111") for seed in range(3)]
+        rows += [_row("anchor", "spl_b", seed, "0000", variant="anchor") for seed in range(3)]
+        rows += [_row("labels", "spl_m", seed, "0000", variant="labels18") for seed in range(3)]
+        found = _parsed(tables.claims_table(self._collected(rows)))
+        self.assertLen(found, len(CLAIMS))
+
+        def said(higher, lower):
+            row = _found(found, higher=higher, lower=lower)
+            return row["by (paper)"], row["seeds"], row["by (here)"].split(" ")[0], row["verdict"]
+
+        self.assertEqual(said("weak", "none"), ("2.2", "5", "**+25.0**", "holds"))
+        self.assertEqual(said("spl_b", "none"), ("3.7", "5", "+15.0", "not distinguishable"))
+        self.assertEqual(said("weak", "teacher"), ("0.9", "5", "+0.0", "not distinguishable"))
+        self.assertEqual(said("spl_b", "spl_m"), ("0.4", "3", "**-75.0**", "does not hold"))
+        self.assertEqual(said("spl_m, labels18", "spl_m"), ("-", "3", "**-75.0**", "does not hold"))
+        self.assertEqual(said("spl_b, anchor", "spl_b"), ("0.3", "3", "+0.0", "not distinguishable"))
+        self.assertEqual(said("spl_d", "spl_d, labels9"), ("-", "0", "-", "-"))
+
+    def test_every_arm_of_a_claim_is_one_of_the_study(self):
+        arms = {(arm.strategy, arm.variant) for arm in all_arms() if arm.variant or arm.study == "main"}
+        for claim in CLAIMS:
+            self.assertContainsSubset({claim.higher, claim.lower}, arms)
+
     def test_a_difference_over_fewer_seeds_than_the_row_has_says_so(self):
         rows = [_row("main", "weak", 1, "0000"), *(_row("main", "spl", seed, "1111") for seed in range(3))]
         spl = _found(_parsed(tables.main_table(self._collected(rows))), strategy="spl")
@@ -198,7 +226,7 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_command_writes_every_table_figure_and_the_list_for_whatever_is_finished(self):
         code, out, _ = self._execute([_row("main", "none", 0, "0001"), _row("main", "spl_d", 0, "0011")])
         self.assertEqual(code, 0)
-        self.assertEqual(out.count("### "), 6 + len(PAPER))
+        self.assertEqual(out.count("### "), 7 + len(PAPER))
         names = sorted(path.name for path in (self.folder / "figures").iterdir())
         drawn = [f"ucf6_{name}.png" for name in ("differences", "purity", "query", "teacher")]
         self.assertEqual(names, ["ucf6_classes.csv", *drawn])

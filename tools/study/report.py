@@ -53,6 +53,7 @@ def main() -> None:
         print(f"### {title}\n\n{table(results)}\n")
     for study, title in _PAPER_TITLES.items():
         print(f"### {title}\n\n{tables.paper_table(results, study)}\n")
+    print(f"### The paper's orderings\n\n{tables.claims_table(results)}\n")
     if FLAGS.figures:
         folder = pathlib.Path(FLAGS.figures)
         figures.draw_differences(results, folder / "ucf6_differences.png")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tools.study.arms import FEWER_SEEDS, PAPER, STRATEGIES
+from tools.study.claims import CLAIMS, outcomes, verdict
 from tools.study.collected import Collected, Outcomes
 from tools.study.intervals import Difference
 from tools.study.label_classes import label_classes
@@ -85,6 +86,18 @@ def paper_table(results: Collected, study: str) -> str:
         cells = [variant or "-", _percent(arm(name, variant).values("noise_ratio")), name]
         lines.append(_Line(cells, arm(name, variant), (weak, none, arm(name, ""))))
     return _compared(results, ["variant", "noise ratio", "strategy"], [*_WEAK_NONE, "minus the same without"], lines)
+
+
+def claims_table(results: Collected) -> str:
+    """Every ordering that the paper claims, and whether it is found here."""
+    rows = []
+    for claim in CLAIMS:
+        difference = results.difference(outcomes(results, claim.higher), outcomes(results, claim.lower))
+        seeds = f"{difference.seeds}" if difference else "0"
+        names = (", ".join(part for part in arm if part) for arm in (claim.higher, claim.lower))
+        here = _interval(difference, difference.seeds if difference else 0)
+        rows.append([claim.source, *names, claim.points or "-", seeds, here, verdict(difference)])
+    return _markdown(["the paper's", "higher", "lower", "by (paper)", "seeds", "by (here)", "verdict"], rows)
 
 
 def labels_table(results: Collected) -> str:
