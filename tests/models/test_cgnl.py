@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import gin
 import keras
 import numpy as np
@@ -11,6 +9,7 @@ from spl_tf.models.blocks import Style
 from spl_tf.models.cgnl import GroupAttention, GroupedPointwise, cgnl_block
 from spl_tf.models.folding import fold_into
 from spl_tf.models.resnet3d import resnet3d
+from tests.models.random_values import numeric_gradient, random_clips
 
 CHANNELS = 8
 
@@ -25,10 +24,6 @@ def _randomize(model: keras.Model) -> None:
     random = np.random.default_rng(1)
     for variable in model.weights:
         variable.assign(random.normal(size=variable.shape))
-
-
-def _clips(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def _expected(clips: np.ndarray, values: dict[str, np.ndarray], groups: int, scale: bool) -> np.ndarray:
@@ -49,21 +44,12 @@ def _expected(clips: np.ndarray, values: dict[str, np.ndarray], groups: int, sca
     return np.array(outputs)
 
 
-def _numeric_gradient(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
-    gradient = np.empty_like(at)
-    for index in np.ndindex(at.shape):
-        step = np.zeros_like(at)
-        step[index] = 1e-5
-        gradient[index] = (function(at + step) - function(at - step)) / 2e-5
-    return gradient
-
-
 class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.product(groups=(1, 2, 4), scale=(False, True), size=((2, 3, 3), (1, 1, 1)))
     def test_values_of_the_equations(self, groups, scale, size):
         model = _block(groups=groups, scale=scale)
         _randomize(model)
-        clips = _clips(2, *size, CHANNELS)
+        clips = random_clips(2, *size, CHANNELS)
         values = {variable.path: np.asarray(variable.value, np.float64) for variable in model.weights}
         self.assertAllClose(model(clips), _expected(clips, values, groups, scale), 1e-4, 1e-4)
 
@@ -71,7 +57,7 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
     def test_gradients_of_the_equations(self, groups, scale):
         model = _block(groups=groups, scale=scale)
         _randomize(model)
-        clips, weights = _clips(1, 2, 2, 2, CHANNELS), _clips(4, 2, 2, 2, CHANNELS)[-1:]
+        clips, weights = random_clips(1, 2, 2, 2, CHANNELS), random_clips(4, 2, 2, 2, CHANNELS)[-1:]
         values = {variable.path: np.asarray(variable.value, np.float64) for variable in model.weights}
 
         def loss_with(path, value):
@@ -88,11 +74,11 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
         largest = max(np.abs(gradient).max() for gradient in gradients.values())
         for path, gradient in gradients.items():
             at = np.asarray(variables[path], np.float64)
-            expected = _numeric_gradient(lambda value, path=path: loss_with(path, value), at)
+            expected = numeric_gradient(lambda value, path=path: loss_with(path, value), at)
             self.assertAllClose(gradient, expected, 1e-3, 1e-5 * largest, path)
 
     def test_a_new_block_is_the_identity(self):
-        clips = _clips(1, 2, 3, 4, CHANNELS)
+        clips = random_clips(1, 2, 3, 4, CHANNELS)
         self.assertAllEqual(_block(groups=4)(clips), clips)
 
     def test_weight_decay_is_on_all_kernels(self):
@@ -114,7 +100,7 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
         model, folded = resnet3d(10, **options), resnet3d(10, folded=True, **options)
         model.get_layer("res3_block1_non_local_norm").gamma.assign(np.linspace(-1, 1, 16))
         fold_into(model, folded)
-        clips = _clips(1, 1, 33, 32, 3)
+        clips = random_clips(1, 1, 33, 32, 3)
         expected = model(clips)
         self.assertAllClose(folded(clips), expected, 1e-4, 1e-4 * np.abs(expected).max())
         path = f"{self.get_temp_dir()}/folded.keras"

@@ -9,20 +9,11 @@ from spl_tf.data.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.models.inflation import CAFFE_MEAN, from_applications, inflate, inflate_kernel, temporal_radius
 from spl_tf.models.resnet3d import resnet3d
+from tests.models.random_values import randomize
 
 _TOLERANCE = 1e-5  # Of the largest value: float32 rounding through 53 convolutions, summed in another order.
 _NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 _ONE_FRAME = {"temporal_kernels": [[1], [1], [1], [1]], "stem_kernel": (1, 7, 7)}
-
-
-def _randomize(model: keras.Model) -> None:
-    """Gives all biases, normalizations and statistics values of their own; convolutions keep their random start."""
-    random = np.random.default_rng(0)
-    for variable in model.weights:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean", "bias"):
-            variable.assign(random.normal(0.0, 0.3, variable.shape))
 
 
 def _by_layer(network: keras.Model) -> dict[str, np.ndarray]:
@@ -63,7 +54,7 @@ class ApplicationsTest(parameterized.TestCase, tf.test.TestCase):
         super().setUpClass()
         keras.utils.set_random_seed(0)
         cls.images = keras.applications.ResNet50(weights=None, include_top=False)
-        _randomize(cls.images)
+        randomize(cls.images)
         cls.weights = from_applications(_by_layer(cls.images))
         cls.clips = resnet3d(50, gating="none", stride_in="1x1", border_color=CAFFE_MEAN)
 
@@ -135,7 +126,7 @@ class InflateTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("averaged", "centred")
     def test_a_network_of_ours_over_single_images_inflates(self, kernels):
         images, clips = self._tiny(**_ONE_FRAME, gating="none"), self._tiny(gating="none")
-        _randomize(images)
+        randomize(images)
         kept = inflate(clips, {variable.path: variable.numpy() for variable in images.weights}, kernels)
         self.assertEmpty(kept)
         radius = temporal_radius(clips) if kernels == "averaged" else 0
@@ -148,7 +139,7 @@ class InflateTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_gates_of_the_image_network_are_taken_over(self):
         images, clips = self._tiny(**_ONE_FRAME), self._tiny()
-        _randomize(images)
+        randomize(images)
         inflate(clips, {variable.path: variable.numpy() for variable in images.weights}, "centred")
         picture = _picture(32, 40)
         differences = _difference(clips(_still(picture, 4)), images(_still(picture, 1)))

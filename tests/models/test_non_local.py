@@ -1,5 +1,3 @@
-from collections.abc import Callable
-
 import gin
 import keras
 import numpy as np
@@ -12,6 +10,7 @@ from spl_tf.models.cost import gflops_per_clip
 from spl_tf.models.folding import fold_into
 from spl_tf.models.non_local import NonLocalAttention, non_local_block, placement
 from spl_tf.models.resnet3d import resnet3d
+from tests.models.random_values import numeric_gradient, random_clips
 
 CHANNELS = 6
 PARTS = ("theta", "phi", "g", "out")
@@ -32,10 +31,6 @@ def _randomize(model: keras.Model) -> None:
         variable.assign(random.uniform(0.5, 1.5, variable.shape))
         if variable.name in ("kernel", "bias"):
             variable.assign(random.normal(size=variable.shape))
-
-
-def _clips(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
 def _values(model: keras.Model) -> dict[str, np.ndarray]:
@@ -72,15 +67,6 @@ def _expected(clips: np.ndarray, values: dict[str, np.ndarray], kernel: str, sca
     return np.array(outputs)
 
 
-def _numeric_gradient(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
-    gradient = np.empty_like(at)
-    for index in np.ndindex(at.shape):
-        step = np.zeros_like(at)
-        step[index] = 1e-5
-        gradient[index] = (function(at + step) - function(at - step)) / 2e-5
-    return gradient
-
-
 FORMS = (
     {"kernel": "embedded_gaussian", "scale": True, "pool_keys": True},
     {"kernel": "embedded_gaussian", "scale": False, "pool_keys": False},
@@ -94,7 +80,7 @@ class NonLocalBlockTest(parameterized.TestCase, tf.test.TestCase):
     def test_values_of_the_equations(self, form, size):
         model = _block(**form)
         _randomize(model)
-        clips = _clips(2, *size, CHANNELS)
+        clips = random_clips(2, *size, CHANNELS)
         expected = _expected(clips, _values(model), **form)
         self.assertAllClose(model(clips), expected, 1e-5, 1e-5 * np.abs(expected).max())
 
@@ -102,7 +88,7 @@ class NonLocalBlockTest(parameterized.TestCase, tf.test.TestCase):
     def test_gradients_of_the_equations(self, **form):
         model = _block(**form)
         _randomize(model)
-        clips, weights = _clips(1, 2, 3, 2, CHANNELS), _clips(4, 2, 3, 2, CHANNELS)[-1:]
+        clips, weights = random_clips(1, 2, 3, 2, CHANNELS), random_clips(4, 2, 3, 2, CHANNELS)[-1:]
         values = _values(model)
 
         def loss_with(path, value):
@@ -117,14 +103,14 @@ class NonLocalBlockTest(parameterized.TestCase, tf.test.TestCase):
             loss = tf.reduce_sum(model(variables["clips"], training=False) * weights)
         for path, gradient in tape.gradient(loss, variables).items():
             at = np.asarray(variables[path], np.float64)
-            expected = _numeric_gradient(lambda value, path=path: loss_with(path, value), at)
+            expected = numeric_gradient(lambda value, path=path: loss_with(path, value), at)
             self.assertAllClose(gradient, expected, 1e-4, 1e-5 * max(1, np.abs(expected).max()), path)
 
     @parameterized.parameters((1, 1, 1), (1, 7, 1), (5, 1, 3))
     def test_a_single_row_or_column_is_a_key(self, *size):
         model = _block(pool_keys=True)
         _randomize(model)
-        clips = _clips(1, *size, CHANNELS)
+        clips = random_clips(1, *size, CHANNELS)
         self.assertAllEqual(tf.math.is_finite(model(clips)), np.ones(clips.shape, bool))
 
     def test_one_position_gathers_its_own_value(self):
@@ -134,12 +120,12 @@ class NonLocalBlockTest(parameterized.TestCase, tf.test.TestCase):
         model.get_layer("nl_theta").kernel.assign(7 * tf.ones([1, 1, 1, CHANNELS, CHANNELS // 2]))
         branch = keras.Model(model.input, model.get_layer("nl_attention").output)
         g = keras.Model(model.input, model.get_layer("nl_g").output)
-        clips = _clips(2, 1, 1, 1, CHANNELS)
+        clips = random_clips(2, 1, 1, 1, CHANNELS)
         self.assertAllClose(branch(clips), g(clips))
 
     def test_a_new_block_is_the_identity_and_learns(self):
         model = _block()
-        clips = _clips(1, 2, 4, 4, CHANNELS)
+        clips = random_clips(1, 2, 4, 4, CHANNELS)
         self.assertAllEqual(model(clips), clips)
         self.assertAllInRange(model.get_layer("nl_theta").kernel.numpy(), -0.06, 0.06)
         with tf.GradientTape() as tape:
@@ -150,7 +136,7 @@ class NonLocalBlockTest(parameterized.TestCase, tf.test.TestCase):
         model, folded = _block(), _block(folded=True)
         _randomize(model)
         fold_into(model, folded)
-        clips = _clips(2, 3, 5, 4, CHANNELS)
+        clips = random_clips(2, 3, 5, 4, CHANNELS)
         self.assertAllClose(folded(clips), model(clips), 1e-5, 1e-5)
         self.assertFalse(any("_bn/" in variable.path for variable in folded.weights))
 
@@ -219,7 +205,7 @@ class PlacementTest(parameterized.TestCase, tf.test.TestCase):
         _randomize(model)
         path = f"{self.get_temp_dir()}/model.keras"
         model.save(path)
-        clips = _clips(1, 2, 17, 16, 3)
+        clips = random_clips(1, 2, 17, 16, 3)
         self.assertAllEqual(keras.saving.load_model(path)(clips), model(clips))
 
 

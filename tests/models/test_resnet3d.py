@@ -8,24 +8,11 @@ from spl_tf.data.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.models.classifier import classifier
 from spl_tf.models.resnet3d import resnet3d
+from tests.models.random_values import random_clips, randomize
 
 
 def _tiny(depth: int = 10, **kwargs) -> keras.Model:
     return resnet3d(depth, width_multiplier=0.125, **kwargs)
-
-
-def _clips(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-def _randomize(model: keras.Model) -> None:
-    """Gives every normalization and bias, also those that start at zero, a value of its own."""
-    random = np.random.default_rng(1)
-    for variable in model.weights:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean", "bias"):
-            variable.assign(random.normal(size=variable.shape))
 
 
 def _copy_by_path(source: keras.Model, target: keras.Model) -> None:
@@ -105,7 +92,7 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         model = _tiny(padding=padding)
         forward = tf.function(model, input_signature=[tf.TensorSpec([None, None, None, None, 3])])
         for shape, expected in (((2, 3, 33, 20, 3), (2, 3, 2, 1, 64)), ((1, 1, 32, 32, 3), (1, 1, 1, 1, 64))):
-            self.assertEqual(forward(_clips(*shape)).shape, expected)
+            self.assertEqual(forward(random_clips(*shape)).shape, expected)
 
     def test_model_garden_form_quarters_time(self):
         model = _tiny(stem_strides=(2, 2, 2), pool_kernel=(3, 3, 3), pool_strides=(2, 2, 2), padding="same")
@@ -127,7 +114,7 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         inner = keras.Model(model.input, [model.get_layer(name).output for name in names])
         shapes = inner.compute_output_shape((1, 8, 224, 224, 3))
         self.assertEqual([shape[1:4] for shape in shapes], [after_stem, in_res3])
-        self.assertEqual(model(_clips(1, 1, 5, 7, 3)).shape, (1, 1, 1, 1, 64))
+        self.assertEqual(model(random_clips(1, 1, 5, 7, 3)).shape, (1, 1, 1, 1, 64))
 
     @parameterized.parameters(("symmetric", 0), ("same", 1))
     def test_strided_windows_of_even_clips_are_centred_as_the_padding_says(self, padding, offset):
@@ -135,7 +122,7 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         kernel = np.zeros((5, 7, 7, 3, 8), np.float32)
         kernel[2, 3, 3, 0] = 1.0  # The centre: each output is one input pixel.
         model.get_layer("stem_conv").set_weights([kernel])
-        clips = _clips(1, 4, 16, 16, 3)
+        clips = random_clips(1, 4, 16, 16, 3)
         outputs = keras.Model(model.input, model.get_layer("stem_conv").output)(clips)
         self.assertAllClose(outputs[..., 0], clips[:, :, offset::2, offset::2, 0])
 
@@ -149,12 +136,12 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("post_stage", "residual_branch")
     def test_gate_scales_the_stage_or_the_residual_branch(self, gate_position):
         gated, plain = _tiny(18, gate_position=gate_position), _tiny(18, gating="none")
-        _randomize(gated)
+        randomize(gated)
         _copy_by_path(gated, plain)
         gate = gated.get_layer("res2_block2_gate")
         gate.kernel.assign(tf.zeros_like(gate.kernel))
         scale = tf.sigmoid(gate.bias)
-        clips = _clips(2, 3, 32, 32, 3)
+        clips = random_clips(2, 3, 32, 32, 3)
         names = ("res2_block1_out", "res2_block2_conv2_bn", "res2_block2_out")
         shortcut, branch, out = keras.Model(plain.input, [plain.get_layer(name).output for name in names])(clips)
         expected = out * scale if gate_position == "post_stage" else tf.nn.relu(shortcut + branch * scale)
@@ -165,9 +152,9 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(10, 50)
     def test_every_trainable_variable_gets_a_gradient(self, depth):
         model = classifier(_tiny(depth), 5, projection_units=6)
-        _randomize(model)  # At the start the zero gammas stop the gradient of their branch.
+        randomize(model)  # At the start the zero gammas stop the gradient of their branch.
         with tf.GradientTape() as tape:
-            outputs = model(_clips(2, 4, 32, 32, 3), training=True)
+            outputs = model(random_clips(2, 4, 32, 32, 3), training=True)
             loss = tf.reduce_sum(outputs["logits"] ** 2)
         for variable, gradient in zip(
             model.trainable_weights, tape.gradient(loss, [v.value for v in model.trainable_weights]), strict=True
@@ -178,13 +165,13 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
     def test_new_residual_blocks_are_the_identity(self, depth, first, last):
         model = _tiny(depth)
         before, after = keras.Model(model.input, [model.get_layer(name).output for name in (first, last)])(
-            _clips(1, 2, 32, 32, 3)
+            random_clips(1, 2, 32, 32, 3)
         )
         self.assertAllEqual(before, after)
 
     def test_weight_decay_is_coupled_and_on_kernels_only(self):
         model = classifier(_tiny(weight_decay=0.2), 5, weight_decay=0.2)
-        _randomize(model)
+        randomize(model)
         variables = [variable.value for variable in model.trainable_weights]
         with tf.GradientTape() as tape:
             loss = tf.add_n(model.losses)
@@ -200,7 +187,7 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         model = classifier(_tiny(), 4, dropout=0.0)
         self.assertEqual(model.get_layer("res5_block1_out").compute_dtype, policy.removeprefix("mixed_"))
         self.assertEqual({variable.dtype for variable in model.weights}, {"float32"})
-        clips, labels = _clips(4, 2, side, side, 3), tf.range(4)
+        clips, labels = random_clips(4, 2, side, side, 3), tf.range(4)
         variables = [variable.value for variable in model.trainable_weights]
 
         @tf.function

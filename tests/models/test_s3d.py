@@ -12,6 +12,7 @@ from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import num_parameters
 from spl_tf.models.folding import fold_into
 from spl_tf.models.s3d import TemporalIdentity, s3d
+from tests.models.random_values import random_clips, randomize
 
 TINY = {"width_multiplier": 0.0625}
 
@@ -56,18 +57,11 @@ def _zeros():
     return mock.patch.object(keras.initializers.TruncatedNormal, "__call__", keras.initializers.Zeros().__call__)
 
 
-def _clips(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
 def _randomize(model: keras.Model) -> None:
+    randomize(model)
     random = np.random.default_rng(1)
     for variable in model.weights:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean", "bias"):
-            variable.assign(random.normal(0.0, 0.3, variable.shape))
-        elif variable.name == "kernel":  # At the start they are near zero.
+        if variable.name == "kernel":  # At the start they are near zero.
             variable.assign(random.normal(0.0, np.prod(variable.shape[:-1]) ** -0.5, variable.shape))
 
 
@@ -105,10 +99,10 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         _randomize(model)
         fold_into(model, folded)
         for clip, expected_size in (((1, 1, 5, 7, 3), (1, 1, 1)), (shape, size)):
-            expected = model(_clips(*clip))
+            expected = model(random_clips(*clip))
             self.assertEqual(expected.shape[1:4], expected_size)
             self.assertEqual(model.compute_output_shape(clip), expected.shape)
-            self.assertAllClose(folded(_clips(*clip)), expected, 0.0, 1e-5 * np.abs(expected).max())
+            self.assertAllClose(folded(random_clips(*clip)), expected, 0.0, 1e-5 * np.abs(expected).max())
         bn = model.get_layer("stem_bn" if "form" not in options else "stem_temporal_bn")
         self.assertEqual((bn.momentum, bn.epsilon), (0.999, 1e-3))
 
@@ -120,7 +114,7 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         self._check_order_of_branches(model)
         variables = [variable.value for variable in model.trainable_weights]
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(_clips(2, 9, 48, 48, 3), training=True)["logits"] ** 2)
+            loss = tf.reduce_sum(model(random_clips(2, 9, 48, 48, 3), training=True)["logits"] ** 2)
         for variable, gradient in zip(model.trainable_weights, tape.gradient(loss, variables), strict=True):
             self.assertGreater(tf.reduce_max(tf.abs(gradient)), 0.0, variable.path)
         kernels = [v for v in model.trainable_weights if v.name == "kernel" and "logits" not in v.path]
@@ -132,13 +126,13 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         names = [f"mixed_3b_branch{number}" for number in range(4)]
         relus = [f"{names[0]}_relu", f"{names[1]}_temporal_relu", f"{names[2]}_temporal_relu", f"{names[3]}_relu"]
         inner = keras.Model(model.input, [model.get_layer(name).output for name in ["mixed_3b", *relus]])
-        mixed, *branches = inner(_clips(1, 4, 32, 32, 3))
+        mixed, *branches = inner(random_clips(1, 4, 32, 32, 3))
         gated = [model.get_layer(f"{name}_gate")(x) for name, x in zip(names, branches, strict=True)]
         self.assertAllEqual(mixed, tf.concat(gated, axis=-1))
 
     def test_a_new_temporal_convolution_passes_its_input_on(self):
         kernel = TemporalIdentity()((3, 1, 1, 4, 4), dtype="float32")
-        clips = _clips(1, 5, 2, 2, 4)
+        clips = random_clips(1, 5, 2, 2, 4)
         self.assertAllClose(tf.nn.conv3d(clips, kernel, [1] * 5, "SAME"), clips)
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(TemporalIdentity()))
         self.assertIsInstance(again, TemporalIdentity)

@@ -12,21 +12,9 @@ from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import num_parameters
 from spl_tf.models.folding import fold_into
 from spl_tf.models.video_resnet import middle_channels, r2plus1d, r3d
+from tests.models.random_values import random_clips, randomize
 
 TINY = {"width_multiplier": 0.125}
-
-
-def _clips(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-def _randomize(model: keras.Model) -> None:
-    random = np.random.default_rng(1)
-    for variable in model.weights:
-        if variable.name in ("gamma", "moving_variance"):
-            variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean"):
-            variable.assign(random.normal(0.0, 0.3, variable.shape))
 
 
 def _middles(model: keras.Model) -> list[int]:
@@ -62,12 +50,12 @@ class VideoResnetTest(parameterized.TestCase, tf.test.TestCase):
     def test_sizes_and_folded_form(self, builder, form, of_the_papers_clip):
         model, folded = builder(form=form, **TINY), builder(form=form, folded=True, **TINY)
         self.assertEqual(model.compute_output_shape((2, 16, 112, 112, 3)), (2, *of_the_papers_clip, 64))
-        _randomize(model)
+        randomize(model)
         fold_into(model, folded)
         for shape in ((1, 1, 5, 7, 3), (1, 3, 33, 20, 3)):
-            expected = model(_clips(*shape))
+            expected = model(random_clips(*shape))
             self.assertEqual(expected.shape, model.compute_output_shape(shape))
-            self.assertAllClose(folded(_clips(*shape)), expected, 0.0, 1e-5 * np.abs(expected).max())
+            self.assertAllClose(folded(random_clips(*shape)), expected, 0.0, 1e-5 * np.abs(expected).max())
 
     def test_depth_34_has_3_4_6_and_3_blocks(self):
         names = [layer.name for layer in r3d(34, **TINY).layers if layer.name.endswith("_add")]
@@ -94,7 +82,7 @@ class VideoResnetTest(parameterized.TestCase, tf.test.TestCase):
         self.assertTrue(all(np.all(gamma == 1) for gamma in gammas))
         variables = [variable.value for variable in model.trainable_weights]
         with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(_clips(2, 5, 36, 36, 3), training=True)["logits"] ** 2)
+            loss = tf.reduce_sum(model(random_clips(2, 5, 36, 36, 3), training=True)["logits"] ** 2)
         for variable, gradient in zip(model.trainable_weights, tape.gradient(loss, variables), strict=True):
             self.assertGreater(tf.reduce_max(tf.abs(gradient)), 0.0, variable.path)
         kernels = sum(
