@@ -1,13 +1,17 @@
 """Every shipped gin file parses, says what it is, and a smoke variant changes nothing but sizes."""
 
+import contextlib
+import io
 import pathlib
 import re
+from unittest import mock
 
 import gin
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import configuration
+from spl_tf import command, configuration
+from tools.cost import recipe as cost
 
 GIN = pathlib.Path(__file__).parents[1] / "gin"
 PAPERS = sorted(str(path.relative_to(GIN)) for path in GIN.glob("papers/*/*.gin"))
@@ -25,6 +29,7 @@ SIZES = {
     "train_stage.batch_size",
     "train_stage.epochs",
     "warmup_cosine.warmup_epochs",
+    "anchor_loss.warmup_epochs",
     "warmup_cosine.batch_size",
     "classifier.projection_units",
     "evaluate_model.num_frames",
@@ -67,6 +72,33 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
             sizes = {key for key in changed if key in SIZES or key.endswith(".width_multiplier")}
             self.assertEqual(changed, sizes)
             self.assertContainsSubset({"train_stage.crop_size", "train_stage.epochs"}, changed)
+
+    def test_headers_have_the_hours_that_tools_cost_prints(self):
+        gigamacs = {}
+
+        def measured_once():
+            """Building each network takes seconds; most recipes share one."""
+            bindings = {**configuration.stage_bindings("pretrain"), **configuration.stage_bindings("finetune")}
+            network = ("resnet3d.", "s3d.", "cgnl_block.", "train_stage.backbone", "evaluate_model.")
+            key = tuple(sorted(item for item in bindings.items() if item[0].startswith(network)))
+            if key not in gigamacs:
+                gigamacs[key] = measure()
+            return gigamacs[key]
+
+        measure = cost._gigamacs
+        with mock.patch.object(cost, "_gigamacs", measured_once):
+            for name in RECIPES:
+                with self.subTest(name), contextlib.redirect_stdout(io.StringIO()) as printed:
+                    self.assertEqual(command.execute(cost.main, cost.FLAGS, "", ["cost", f"--gin_file={name}"]), 0)
+                    hours = re.search(r"^all +([\d,.]+) GPU hours at 30% of 312 TFLOPS$", printed.getvalue(), re.M)[1]
+                    line = f"\n#   # {hours} GPU hours at 30 % of the 312 TFLOPS of an A100\n"
+                    self.assertIn(f"tools.cost.recipe --gin_file={name}{line}", (GIN / name).read_text())
+
+    def test_every_macro_is_used(self):
+        """gin takes a misspelt macro for a new one."""
+        text = "\n".join((GIN / name).read_text() for name in PAPERS)
+        assigned = set(re.findall(r"^([A-Z]\w*) =", text, re.M))
+        self.assertEqual(assigned - set(re.findall(r"%(\w+)", text)), {"CLASSES", "TARGET_VIDEOS", "TEST_VIDEOS"})
 
     @parameterized.parameters("demo.gin", "ucf6.gin")
     def test_other_recipes_parse(self, name):

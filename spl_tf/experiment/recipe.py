@@ -16,7 +16,7 @@ from spl_tf.labels.strategies import require_strategy
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
 # Their labels don't ask the teacher, so a better one changes nothing.
-_WITHOUT_TEACHER = (NO_PRETRAINING, "weak")
+WITHOUT_TEACHER = (NO_PRETRAINING, "weak")
 
 
 @gin.configurable
@@ -59,7 +59,7 @@ def recipe(
       UserError: an unknown strategy, a binding the recipe sets itself, or what any
         of the stages raises.
     """
-    _check(strategies, seeds, rounds)
+    _check(strategies, seeds, rounds, init_weights)
     output_dir = pathlib.Path(output_dir)
     lists = videos(output_dir / "videos")
     _check_labels(len(read_classes(lists.classes)), num_labels, min_confidence)
@@ -93,7 +93,7 @@ def recipe(
             student = of_seed / strategy
             results.append(_report(run(strategy, seed, student, web=labels)))
             write_results(output_dir / "results.csv", results, complete=False)
-            for round_number in range(2, 1 if strategy in _WITHOUT_TEACHER else rounds + 1):
+            for round_number in range(2, 1 if strategy in WITHOUT_TEACHER else rounds + 1):
                 folder = of_seed / f"{strategy}_round{round_number}"
                 of_student = labels_of(predict(student / "finetune", web, folder / "predictions"))
                 results.append(_report(run(strategy, seed, folder, web=of_student, round_number=round_number)))
@@ -109,7 +109,7 @@ def _report(result: Result) -> Result:
     return result
 
 
-def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int) -> None:
+def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int, init_weights: files.Path | None) -> None:
     """Refuses what would otherwise be found out hours later."""
     for strategy in strategies:
         if strategy != NO_PRETRAINING:
@@ -121,6 +121,11 @@ def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int) -> None
             raise UserError(f"recipe.{name} = {list(values)}: one of them is listed twice")
     if not isinstance(rounds, int) or rounds < 1:
         raise UserError(f"recipe.rounds = {rounds!r}: give 1, or more for students that teach in their turn")
+    if init_weights is not None and not pathlib.Path(init_weights).is_file():
+        raise UserError(
+            f"recipe.init_weights: {init_weights} does not exist: tools.convert.inflate makes one of ImageNet's "
+            "weights; None starts from random ones"
+        )
     for stage in configuration.STAGES:
         for name in _SET_BY_RECIPE:
             if f"train_stage.{name}" in configuration.stage_bindings(stage):

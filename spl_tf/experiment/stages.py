@@ -156,6 +156,7 @@ def run_strategy(
         samples_cover_ratio=labels["samples_cover_ratio"] if labels else None,
         top_1=tested["top_1"],
         top_5=tested["top_5"],
+        mean_average_precision=tested.get("mean_average_precision"),
         seconds=tuned["seconds"] + (pretrained["seconds"] if pretrained else 0.0),
     )
 
@@ -184,7 +185,10 @@ def _test(model_dir: pathlib.Path, test: pathlib.Path, folder: pathlib.Path) -> 
     def action() -> Json:
         with gin.config_scope("finetune"), networks_forgotten():
             metrics = evaluate_model(model_dir, test, folder)
-        return {"top_1": metrics["top_1"], "top_5": metrics["top_5"]}
+        names = ["top_1", "top_5"]
+        if "evaluate_model.background" in identity:
+            names.append("mean_average_precision")
+        return {name: metrics[name] for name in names}
 
     return run_step(folder, identity, action, outputs=["metrics.json"])
 

@@ -24,6 +24,7 @@ class Result:
       samples_cover_ratio: share of the web clips in kept cells.
       top_1: of the fine-tuned network on the test set.
       top_5: likewise.
+      mean_average_precision: likewise, without the background class; None where the test has none.
       seconds: pre-training and fine-tuning.
     """
 
@@ -36,6 +37,7 @@ class Result:
     samples_cover_ratio: float | None
     top_1: float
     top_5: float
+    mean_average_precision: float | None
     seconds: float
 
     @property
@@ -65,8 +67,11 @@ def write_results(path: pathlib.Path, results: Sequence[Result], *, complete: bo
 
 def format_table(results: Sequence[Result]) -> str:
     """The table over seeds, in Markdown: strategies and rounds in the order they were run."""
-    header = ["strategy", "classes", "clips used", "SCR", "top-1 (%)", "minutes"]
+    header = ["strategy", "classes", "clips used", "SCR", "top-1 (%)", "mAP (%)", "minutes"]
     rows = [_row(name, [r for r in results if r.name == name]) for name in dict.fromkeys(r.name for r in results)]
+    if all(run.mean_average_precision is None for run in results):
+        column = header.index("mAP (%)")
+        header, *rows = ([*row[:column], *row[column + 1 :]] for row in (header, *rows))
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
@@ -78,15 +83,24 @@ def format_table(results: Sequence[Result]) -> str:
 
 
 def _row(strategy: str, runs: Sequence[Result]) -> list[str]:
-    """Means over the seeds; the deviation is the sample's."""
-    top_1 = [100 * run.top_1 for run in runs]
-    deviation = f" ± {statistics.stdev(top_1):.1f}" if len(runs) > 1 else ""
+    """Means over the seeds."""
+    precisions = [run.mean_average_precision for run in runs if run.mean_average_precision is not None]
     ratios = [run.samples_cover_ratio for run in runs if run.samples_cover_ratio is not None]
     return [
         strategy,
         f"{statistics.mean(run.classes for run in runs):g}" if runs[0].classes else "-",
         f"{statistics.mean(run.clips for run in runs):,.0f}" if runs[0].clips else "-",
         f"{100 * statistics.mean(ratios):.1f} %" if ratios else "-",
-        f"{statistics.mean(top_1):.1f}{deviation}",
+        _mean_of_percent([run.top_1 for run in runs]),
+        _mean_of_percent(precisions),
         f"{statistics.mean(run.seconds for run in runs) / 60:.1f}",
     ]
+
+
+def _mean_of_percent(shares: Sequence[float]) -> str:
+    """The deviation is the sample's."""
+    if not shares:
+        return "-"
+    percent = [100 * share for share in shares]
+    deviation = f" ± {statistics.stdev(percent):.1f}" if len(percent) > 1 else ""
+    return f"{statistics.mean(percent):.1f}{deviation}"

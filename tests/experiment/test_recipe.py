@@ -48,6 +48,7 @@ class _Runs:
 @pytest.fixture(scope="module")
 def runs(recipe_bindings, run_recipe, file_states, tmp_path_factory):
     """The first run is stopped at the second checkpoint of the teacher."""
+    bindings = (*recipe_bindings, "evaluate_model.background = 'blue'")
     folder = tmp_path_factory.mktemp("recipe") / "o"
     save, saved = Checkpoints.save, []
 
@@ -57,11 +58,11 @@ def runs(recipe_bindings, run_recipe, file_states, tmp_path_factory):
             raise _Stopped
 
     with mock.patch.object(Checkpoints, "save", save_and_stop), contextlib.suppress(_Stopped):
-        run_recipe(folder, recipe_bindings)
+        run_recipe(folder, bindings)
     stopped = file_states(folder)
-    results_of_two, _ = run_recipe(folder, recipe_bindings)
+    results_of_two, _ = run_recipe(folder, bindings)
     two = file_states(folder)
-    results, printed = run_recipe(folder, [*recipe_bindings, "recipe.strategies = ['none', 'weak', 'spl_b']"])
+    results, printed = run_recipe(folder, [*bindings, "recipe.strategies = ['none', 'weak', 'spl_b']"])
     return _Runs(folder, stopped, two, file_states(folder), results_of_two, results, printed)
 
 
@@ -119,6 +120,9 @@ class RecipeTest(tf.test.TestCase):
             tested = np.load(self.seed0 / result.strategy / "test" / "confusion.npy")
             self.assertEqual(tested.sum(), 12)
             self.assertAllClose(result.top_1, np.trace(tested) / 12)
+            of_class = self._json(result.strategy, "test", "metrics.json")["per_class"]
+            precisions = [of_class[name]["average_precision"] for name in ("red", "green")]  # Blue is background.
+            self.assertAllClose(result.mean_average_precision, np.mean(precisions))
             trained = ["finetune"] if result.strategy == "none" else ["finetune", "pretrain"]
             seconds = [self._json(result.strategy, name, "step.json")["result"]["seconds"] for name in trained]
             self.assertAllClose(result.seconds, sum(seconds))
@@ -156,4 +160,6 @@ class RecipeTest(tf.test.TestCase):
         self.assertEqual([float(row["top_1"]) for row in rows], [result.top_1 for result in self.runs.results])
         table = [line.split() for line in self.runs.printed.splitlines() if line.startswith("| ")][1:]
         self.assertEqual([line[1] for line in table], ["none", "weak", "spl_b"])
-        self.assertEqual([line[-4] for line in table], [f"{100 * r.top_1:.1f}" for r in self.runs.results])
+        for column, name in ((-6, "top_1"), (-4, "mean_average_precision")):
+            values = [f"{100 * getattr(result, name):.1f}" for result in self.runs.results]
+            self.assertEqual([line[column] for line in table], values)

@@ -10,9 +10,9 @@ from absl.testing import parameterized
 
 from spl_tf.experiment.table import Result, format_table, write_results
 
-NONE = Result("none", 0, 1, 0, 0, None, None, top_1=0.5, top_5=0.9, seconds=30.0)
-WEAK = Result("weak", 0, 1, 6, 12345, 0.6, 0.4, top_1=0.615, top_5=0.95, seconds=90.0)
-SPL_B = Result("spl_b", 0, 1, 12, 12345, 0.6, 1.0, top_1=2 / 3, top_5=1.0, seconds=120.0)
+NONE = Result("none", 0, 1, 0, 0, None, None, top_1=0.5, top_5=0.9, mean_average_precision=None, seconds=30.0)
+WEAK = Result("weak", 0, 1, 6, 12345, 0.6, 0.4, top_1=0.615, top_5=0.95, mean_average_precision=None, seconds=90.0)
+SPL_B = Result("spl_b", 0, 1, 12, 12345, 0.6, 1.0, top_1=2 / 3, top_5=1.0, mean_average_precision=None, seconds=120.0)
 
 
 def _seeds(result, top_1, **changes):
@@ -70,6 +70,16 @@ class TableTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(format_table(by_seed), expected)
         self.assertEqual(format_table([*none, *spl]), expected)
 
+    def test_mean_average_precision_has_a_column_where_it_was_measured(self):
+        runs = [NONE, *_seeds(SPL_B, [0.5, 0.5], mean_average_precision=[0.25, 0.35])]
+        self.assertEqual(
+            format_table(runs),
+            "| strategy | classes | clips used |     SCR |  top-1 (%) |    mAP (%) | minutes |\n"
+            "|----------|--------:|-----------:|--------:|-----------:|-----------:|--------:|\n"
+            "| none     |       - |          - |       - |       50.0 |          - |     0.5 |\n"
+            "| spl_b    |      12 |     12,345 | 100.0 % | 50.0 ± 0.0 | 30.0 ± 7.1 |     2.0 |",
+        )
+
     def test_csv_returns_the_results_unchanged(self):
         results = [NONE, WEAK, *_seeds(SPL_B, [1 / 3, 0.1 + 0.2, 1e-9])]
         write_results(self.path, results, complete=True)
@@ -89,7 +99,7 @@ class TableTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(
             self.path.read_text().splitlines(),
             [
-                "strategy,seed,round,classes,clips,noise_ratio,samples_cover_ratio,top_1,top_5,seconds",
-                "none,0,1,0,0,,,0.5,0.9,30.0",
+                "strategy,seed,round,classes,clips,noise_ratio,samples_cover_ratio,top_1,top_5,mean_average_precision,seconds",
+                "none,0,1,0,0,,,0.5,0.9,,30.0",
             ],
         )

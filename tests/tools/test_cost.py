@@ -41,7 +41,7 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(found["teacher"], (77_000, 210))
         self.assertEqual(found["fine-tuning"], (77_000, 210))
         self.assertEqual(found["prediction"], (670_000, 1))
-        self.assertEqual(found["test"], (5_000, 1))
+        self.assertEqual(found["test"], (5_000, 3))
         self.assertAllClose(parts["test"].gigamacs, 2 * parts["pre-training"].gigamacs, rtol=0.01)  # Twice the frames.
 
     def test_seeds_and_strategies_share_the_teacher(self):
@@ -50,13 +50,24 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(parts["pre-training"].clips, 4 * 670_000)
         self.assertEqual(parts["fine-tuning"].clips, 6 * 77_000)
 
-    def test_an_unknown_number_of_clips_is_one_line(self):
+    def test_students_of_later_rounds_cost_all_but_a_teacher(self):
+        parts = self._parts("recipe.strategies=['none','weak','spl','spl_b']", "recipe.rounds=3")
+        found = {name: part.clips for name, part in parts.items()}
+        self.assertEqual(found["teacher"], 77_000)
+        self.assertEqual(found["prediction"], 5 * 670_000)  # Of the teacher, and of two students of SPL and SPL-B.
+        self.assertEqual(found["pre-training"], 7 * 670_000)
+        self.assertEqual(found["fine-tuning"], 8 * 77_000)
+
+    @parameterized.parameters(
+        ("papers/spl/table1_spl_b.gin", "recipe.web_clips_per_class=None", "web_clips_per_class is not set"),
+        ("demo.gin", "recipe.seeds=[0]", "--classes missing: the gin files have no macro CLASSES either"),
+    )
+    def test_an_unknown_number_of_clips_is_one_line(self, name, binding, message):
         stderr = io.StringIO()
-        arguments = ["--gin_file=papers/spl/table1_spl_b.gin", "--gin_param=recipe.web_clips_per_class=None"]
         with contextlib.redirect_stderr(stderr):
-            code = command.execute(cost.main, cost.FLAGS, "", ["cost", *arguments])
+            code = command.execute(cost.main, cost.FLAGS, "", ["cost", f"--gin_file={name}", f"--gin_param={binding}"])
         self.assertEqual(code, 2)
-        self.assertIn("web_clips_per_class is not set", stderr.getvalue())
+        self.assertIn(message, stderr.getvalue())
 
 
 if __name__ == "__main__":

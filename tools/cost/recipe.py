@@ -3,12 +3,13 @@
   python -m tools.cost.recipe --gin_file=papers/spl/table1_spl_b.gin
 
 FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
-Hours = FLOPs / (--gpu_tflops x --utilization). The number of classes, target and test videos can't be known
-without the data: the defaults are Mini-Kinetics-200's.
+Hours = FLOPs / (--gpu_tflops x --utilization). How many classes, target and test videos there are, a recipe of
+gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS; for others give the flags.
 """
 
 import ast
 import dataclasses
+import math
 
 from absl import flags
 
@@ -16,9 +17,12 @@ from spl_tf import command
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_integer("classes", 200, "Classes of the target set.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("target_videos", 77_000, "Videos of the target set.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_integer("test_videos", 5_000, "Videos of the test set.", lower_bound=0, flag_values=FLAGS)
+for _name, _help in (
+    ("classes", "Classes of the target set."),
+    ("target_videos", "Videos of the target set."),
+    ("test_videos", "Videos of the test set."),
+):
+    flags.DEFINE_integer(_name, None, f"{_help} As the gin file says by default.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("gpu_tflops", 312.0, "Peak rate of a GPU; an A100's in bfloat16.", flag_values=FLAGS)
 flags.DEFINE_float("utilization", 0.3, "Share of the peak rate that is used.", flag_values=FLAGS)
 
@@ -40,7 +44,7 @@ class Part:
 
 def main() -> None:
     command.parse_gin(FLAGS)
-    parts = recipe_parts(FLAGS.classes, FLAGS.target_videos, FLAGS.test_videos)
+    parts = recipe_parts(*(_size(name) for name in ("classes", "target_videos", "test_videos")))
     width = max(len(part.name) for part in parts)
     hours = [part.hours(FLAGS.gpu_tflops, FLAGS.utilization) for part in parts]
     for part, time in zip(parts, hours, strict=True):
@@ -51,23 +55,40 @@ def main() -> None:
     print(f"{'all':<{width}}  {sum(hours):,.1f} GPU hours at {FLAGS.utilization:.0%} of {FLAGS.gpu_tflops:g} TFLOPS")
 
 
+def _size(name: str) -> int:
+    """Of the data: a flag, or the recipe's macro of that name."""
+    import gin
+
+    from spl_tf.errors import UserError
+
+    if FLAGS[name].value is not None:
+        return FLAGS[name].value
+    try:
+        return gin.query_parameter(f"%{name.upper()}")
+    except ValueError as error:
+        raise UserError(f"--{name} missing: the gin files have no macro {name.upper()} either") from error
+
+
 def recipe_parts(num_classes: int, target_videos: int, test_videos: int) -> list[Part]:
     """What the parsed recipe does, for all its strategies, seeds and rounds; the strategies' discards are not known.
 
     Args:
       num_classes: N.
       target_videos: clips of an epoch of teacher and fine-tuning.
-      test_videos: views of a test.
+      test_videos: of a test.
 
     Raises:
       UserError: the recipe says nothing of the number of web clips.
     """
     from spl_tf.errors import UserError
+    from spl_tf.experiment.recipe import WITHOUT_TEACHER
     from spl_tf.experiment.stages import NO_PRETRAINING
 
     strategies = _value("recipe.strategies", "", ())
-    runs = len(_value("recipe.seeds", "", (0,)))
-    pretrained = [name for name in strategies if name != NO_PRETRAINING]
+    seeds = len(_value("recipe.seeds", "", (0,)))
+    second_rounds = _value("recipe.rounds", "", 1) - 1
+    students = [name for name in strategies if name not in WITHOUT_TEACHER] * second_rounds
+    pretrained = [name for name in strategies if name != NO_PRETRAINING] + students
     quota = _value("recipe.web_clips_per_class", "", None)
     if pretrained and quota is None:
         raise UserError("recipe.web_clips_per_class is not set, so the number of web clips is not known: give it")
@@ -78,15 +99,16 @@ def recipe_parts(num_classes: int, target_videos: int, test_videos: int) -> list
     }
     parts = []
     if pretrained:
-        web_clips = quota * num_classes
+        web_clips = quota * num_classes * seeds
         parts += [
-            Part("teacher", trained, target_videos * runs, steps["teacher"]),
-            Part("prediction", trained, web_clips * runs, 1),
-            Part("pre-training", trained, web_clips * runs * len(pretrained), steps["pretrain"]),
+            Part("teacher", trained, target_videos * seeds, steps["teacher"]),
+            Part("prediction", trained, web_clips * (1 + len(students)), 1),
+            Part("pre-training", trained, web_clips * len(pretrained), steps["pretrain"]),
         ]
-    num_runs = runs * len(strategies)
-    parts.append(Part("fine-tuning", trained, target_videos * num_runs, steps["finetune"]))
-    parts.append(Part("test", tested, test_videos * num_runs, 1))
+    runs = seeds * (len(strategies) + len(students))
+    views = math.prod(_value(f"evaluate_model.{name}", "finetune", 1) for name in ("num_views", "num_crops"))
+    parts.append(Part("fine-tuning", trained, target_videos * runs, steps["finetune"]))
+    parts.append(Part("test", tested, test_videos * runs, views))
     return parts
 
 
