@@ -20,7 +20,7 @@ def normalized(color: Sequence[float]) -> tuple[float, ...]:
     Raises:
       UserError: it has not three numbers.
     """
-    if len(color) != 3:
+    if len(color) != 3 or isinstance(color, str):
         raise UserError(f"border_color = {color}: needs three numbers, red, green and blue in 0 to 255")
     return tuple((value / 255.0 - MEAN) / DEVIATION for value in color)
 

@@ -9,7 +9,7 @@ from spl_tf.models.dropout import ReplicaDropout
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.non_local import NonLocalAttention
 from spl_tf.models.normalization import FusedBatchNorm
-from spl_tf.models.padding import SymmetricPadding
+from spl_tf.models.padding import SamePadding, SymmetricPadding
 from spl_tf.models.pooling import InnerMaxPooling3D
 from spl_tf.models.s3d import TemporalIdentity
 
@@ -21,6 +21,7 @@ __all__ = [
     "InnerMaxPooling3D",
     "NonLocalAttention",
     "ReplicaDropout",
+    "SamePadding",
     "SelfGating",
     "SymmetricPadding",
     "TemporalIdentity",

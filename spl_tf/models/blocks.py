@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from spl_tf.errors import UserError
 from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.gating import SelfGating
 from spl_tf.models.normalization import FusedBatchNorm
@@ -204,7 +205,13 @@ def gate(x, style: Style, name: str):
 
 
 def scaled(filters: int, width_multiplier: float) -> int:
-    """Number of channels of a narrower or wider network: a multiple of 8."""
+    """Number of channels of a narrower or wider network: a multiple of 8.
+
+    Raises:
+      UserError: `width_multiplier` is not above 0.
+    """
+    if width_multiplier <= 0:
+        raise UserError(f"width_multiplier = {width_multiplier}: give a number above 0")
     return max(8, 8 * round(filters * width_multiplier / 8))
 
 

@@ -74,9 +74,7 @@ def inflate(backbone: keras.Model, image_weights: Mapping[str, np.ndarray], kern
 
 
 def inflate_kernel(kernel: np.ndarray, frames: int, kernels: str) -> np.ndarray:
-    """[1, kh, kw, Cin, Cout] -> [frames, kh, kw, Cin, Cout]; a kernel that has its `frames` already is kept."""
-    if kernel.shape[0] == frames:
-        return kernel
+    """[1, kh, kw, Cin, Cout] -> [frames, kh, kw, Cin, Cout]."""
     if kernels == "averaged":
         return np.repeat(kernel / frames, frames, axis=0)
     inflated = np.zeros((frames, *kernel.shape[1:]), kernel.dtype)
@@ -154,20 +152,23 @@ def _our_layer(match: re.Match) -> str:
 def _fold_bias(weights: dict[str, np.ndarray], name: str, bn_epsilon: float) -> None:
     """Replaces the bias of one convolution; the stem's also takes over colours, scale and mean."""
     kernel, bias = weights[f"{name}/kernel"], weights.pop(f"{name}/bias")
+    if f"{name}_bn/gamma" not in weights:
+        raise UserError(f"the normalization after {name} is missing: these are no weights of keras.applications")
+    sizes = {values.shape for path, values in weights.items() if path.startswith(f"{name}_bn/")} | {bias.shape}
+    if sizes != {kernel.shape[-1:]}:
+        raise UserError(f"kernel, bias and normalization of {name} have different channels: the file is damaged")
     if name == "stem_conv":
-        if kernel.shape[2] != 3:
-            raise UserError(f"conv1_conv takes {kernel.shape[2]} channels: inflate a network over images of 3")
+        if kernel.ndim != 4 or kernel.shape[2] != 3:
+            raise UserError(f"the kernel of conv1_conv is {kernel.shape}: inflate a network over images of 3 channels")
         kernel, shift = absorb_range(kernel[:, :, ::-1], CAFFE_MEAN, (1.0, 1.0, 1.0))
         bias = bias + shift
     weights[f"{name}/kernel"] = kernel[np.newaxis]
-    if f"{name}_bn/gamma" not in weights:
-        raise UserError(f"the normalization after {name} is missing: these are no weights of keras.applications")
     variance = weights[f"{name}_bn/moving_variance"]
     weights[f"{name}_bn/moving_mean"] -= bias
     weights[f"{name}_bn/gamma"] *= np.sqrt((variance + bn_epsilon) / (variance + _APPLICATIONS_EPSILON))
 
 
 def _inflates(shape: tuple[int, ...], inflated: tuple[int, ...]) -> bool:
-    if tuple(shape) == tuple(inflated):
-        return True
-    return len(shape) == len(inflated) == 5 and shape[0] == 1 and tuple(shape[1:]) == tuple(inflated[1:])
+    if len(inflated) < 5:
+        return tuple(shape) == tuple(inflated)
+    return tuple(shape) == (1, *inflated[1:])

@@ -22,7 +22,7 @@ DEPTHS = {
 }
 
 
-@gin.configurable
+@gin.configurable(denylist=["folded"])
 def resnet3d(
     depth: int = 50,
     *,
@@ -66,11 +66,12 @@ def resnet3d(
     R3D-50 (I3D-50) of Wang et al. 2018, the row "R3D-50" of the SPL paper's
     table 3, has gating = "none" and res5_kernels = "reference_code"; then
 
-        released code, 8 frames    pool2_kernel (2, 1, 1)
-        paper, 32 frames           the same, stem_strides (2, 2, 2), pool_kernel (2, 3, 3), pool_strides (2, 2, 2)
+        8 frames                   pool2_kernel (2, 1, 1)
+        32 frames                  the same, stem_strides (2, 2, 2), pool_kernel (2, 3, 3), pool_strides (2, 2, 2)
         with non-local blocks      the same, non_local 5
 
-    C2D has 1 for all temporal kernels, also of the stem.
+    These are the sizes of their paper; their released code has pad_pool = False,
+    and decays biases too. C2D has 1 for all temporal kernels, also of the stem.
 
     Every layer has a fixed name (`res3_block2_conv1`, `res3_block2_conv1_bn`,
     `res3_block4_gate`), by which weights are transferred and folded.
@@ -121,8 +122,9 @@ def resnet3d(
 
     Returns:
       A model from clips [B, T, H, W, 3] to feature maps [B, T, H/32, W/32, C]
-      in the compute dtype, sizes rounded up, C = 2048 for bottleneck and 512
-      for basic blocks at width 1. Temporal strides and `pool2_kernel` shorten T.
+      in the compute dtype, sizes rounded up (without `pad_pool` down, once), C = 2048
+      for bottleneck and 512 for basic blocks at width 1. Temporal strides and
+      `pool2_kernel` shorten T.
 
     Raises:
       UserError: an option has a value that is not listed here.
@@ -133,6 +135,8 @@ def resnet3d(
     _require("padding", padding, ("symmetric", "same"))
     _require("stride_in", stride_in, ("3x3", "1x1") if depth >= 50 else ("3x3",))
     border = None if border_color is None else normalized(border_color)
+    stem_kernel, stem_strides = _size("stem_kernel", stem_kernel, odd=True), _size("stem_strides", stem_strides)
+    pool_kernel, pool_strides = _size("pool_kernel", pool_kernel), _size("pool_strides", pool_strides)
     make_block, block_counts = DEPTHS[depth]
     kernels = _temporal_kernels(block_counts, temporal_kernels, res5_kernels)
     attended = placement(non_local, block_counts)
@@ -140,9 +144,9 @@ def resnet3d(
     filters = blocks.scaled(64, width_multiplier)
 
     clips = keras.Input((None, None, None, 3), name="clips")
-    x = blocks.convolution(clips, filters, tuple(stem_kernel), tuple(stem_strides), style, "stem_conv", border=border)
+    x = blocks.convolution(clips, filters, stem_kernel, stem_strides, style, "stem_conv", border=border)
     x = blocks.relu(x, "stem_relu")
-    x = blocks.max_pool(x, tuple(pool_kernel), tuple(pool_strides), style, "stem_pool", padded=pad_pool)
+    x = blocks.max_pool(x, pool_kernel, pool_strides, style, "stem_pool", padded=pad_pool)
     for stage, stage_kernels in enumerate(kernels, start=2):
         for number, temporal_kernel in enumerate(stage_kernels, start=1):
             gated = gating == "block" or (gating == "stage" and number == len(stage_kernels))
@@ -160,7 +164,8 @@ def resnet3d(
             if gated and gate_position == "post_stage":
                 x = blocks.gate(x, style, f"{block.name}_gate")
         if stage == 2 and pool2_kernel is not None:
-            x = blocks.max_pool(x, tuple(pool2_kernel), tuple(pool2_kernel), style, "res2_pool", padded=False)
+            window = _size("pool2_kernel", pool2_kernel)
+            x = blocks.max_pool(x, window, window, style, "res2_pool", padded=False)
     return keras.Model(clips, x, name=name)
 
 
@@ -169,7 +174,7 @@ def _temporal_kernels(
 ) -> tuple[tuple[int, ...], ...]:
     """Temporal kernel sizes of every block, one tuple per stage."""
     if given is not None:
-        if [len(stage) for stage in given] != list(block_counts) or any(k % 2 == 0 for stage in given for k in stage):
+        if not _are_odd_numbers(given, block_counts):
             raise UserError(
                 f"resnet3d.temporal_kernels = {given}: needs odd numbers for {block_counts} blocks in res2 to res5"
             )
@@ -180,8 +185,24 @@ def _temporal_kernels(
     return (3,) * res2, _alternate((3, 1), res3), _alternate((3, 1), res4), _alternate(last, res5)
 
 
+def _are_odd_numbers(given: Sequence[Sequence[int]], block_counts: tuple[int, ...]) -> bool:
+    if any(isinstance(stage, int) for stage in given) or [len(stage) for stage in given] != list(block_counts):
+        return False
+    return all(isinstance(number, int) and number > 0 and number % 2 for stage in given for number in stage)
+
+
 def _alternate(pair: tuple[int, int], length: int) -> tuple[int, ...]:
     return tuple(pair[i % 2] for i in range(length))
+
+
+def _size(option: str, value: Size, *, odd: bool = False) -> Size:
+    """Time, height, width."""
+    numbers = tuple(value) if isinstance(value, (tuple, list)) else ()
+    if len(numbers) != 3 or not all(isinstance(number, int) and number > 0 for number in numbers):
+        raise UserError(f"resnet3d.{option} = {value!r}: give three numbers above 0, of time, height and width")
+    if odd and not all(number % 2 for number in numbers):
+        raise UserError(f"resnet3d.{option} = {value!r}: even kernels have no middle, give odd numbers")
+    return numbers
 
 
 def _require(option: str, value: object, allowed: tuple) -> None:

@@ -24,7 +24,7 @@ _OPTIONS = {"gating": ("none", "branch", "temporal"), "form": ("slim", "torchvis
 _NORMAL = keras.initializers.TruncatedNormal(stddev=0.01)
 
 
-@gin.configurable
+@gin.configurable(denylist=["folded"])
 def s3d(
     *,
     gating: str = "none",

@@ -15,7 +15,7 @@ DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 FORMS = ("hara", "torchvision")
 
 
-@gin.configurable
+@gin.configurable(denylist=["folded"])
 def r3d(
     depth: int = 18,
     *,
@@ -31,8 +31,8 @@ def r3d(
 ) -> keras.Model:
     """R3D: basic blocks of two 3 x 3 x 3 convolutions; time shrinks with space.
 
-    Sizes for 16 frames of 112 x 112 pixels, any others will do; "torchvision" is
-    twice as large in time, height and width from the first row on:
+    Sizes for 16 frames of 112 x 112 pixels, any others will do; "torchvision", which has
+    no pooling, is twice as large in time, height and width from res2 on:
 
         stem_conv  hara: 7 x 7 x 7, torchvision: 3 x 7 x 7; stride 1, 2, 2     16 x 56 x 56 x 64
         stem_pool  hara only: maximum of 3 x 3 x 3, stride 2                    8 x 28 x 28 x 64
@@ -80,7 +80,7 @@ def r3d(
     return _network(stem, branch, filters, depth, form, style, name)
 
 
-@gin.configurable
+@gin.configurable(denylist=["folded"])
 def r2plus1d(
     depth: int = 18,
     *,

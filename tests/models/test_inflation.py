@@ -102,6 +102,18 @@ class ApplicationsTest(parameterized.TestCase, tf.test.TestCase):
             inflate(clips, self.weights)
 
     @parameterized.parameters(
+        ({"conv/bias": (7,)}, "kernel, bias and normalization of stem_conv have different channels"),
+        ({"bn/moving_variance": (9,)}, "kernel, bias and normalization of stem_conv have different channels"),
+        ({"conv/kernel": (7, 7, 1, 8)}, r"the kernel of conv1_conv is \(7, 7, 1, 8\)"),
+        ({"conv/kernel": (8,)}, r"the kernel of conv1_conv is \(8,\)"),
+    )
+    def test_damaged_weights_are_refused(self, damage, message):
+        shapes = {"conv/kernel": (7, 7, 3, 8), "conv/bias": (8,)}
+        shapes |= {f"bn/{name}": (8,) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
+        with self.assertRaisesRegex(UserError, message):
+            from_applications({f"conv1_{name}": np.ones(shape) for name, shape in (shapes | damage).items()})
+
+    @parameterized.parameters(
         ("conv2_block1_preact_bn/gamma", "ResNet V2.*take ResNet50 or ResNet101"),
         ("res2a_branch2a/kernel", "no layer is named as in keras.applications"),
         ("conv2_block1_1_conv/kernel", "conv2_block1_1_conv/bias missing"),
@@ -159,8 +171,9 @@ class InflateTest(parameterized.TestCase, tf.test.TestCase):
         images, clips = self._tiny(**_ONE_FRAME, gating="none"), self._tiny(gating="none")
         before = clips.get_weights()
         weights = {variable.path: variable.numpy() for variable in images.weights}
-        weights["stem_conv/kernel"] = np.zeros((3, 7, 7, 3, 8), np.float32)
         weights["logits/bias"] = np.zeros(3)
+        video = clips.get_layer("stem_conv").kernel.numpy()  # Has its frames already.
+        weights["stem_conv/kernel"] = video
         with self.assertRaisesRegex(UserError, "1 unexpected: logits/bias; 1 other shape: stem_conv/kernel"):
             inflate(clips, weights)
         with self.assertRaisesRegex(UserError, "choose one of 'averaged', 'centred'"):

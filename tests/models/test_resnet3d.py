@@ -211,9 +211,18 @@ class Resnet3dTest(parameterized.TestCase, tf.test.TestCase):
         ({"stride_in": "first"}, "resnet3d.stride_in = 'first': choose one of '3x3', '1x1'"),
         ({"depth": 18, "stride_in": "1x1"}, "resnet3d.stride_in = '1x1': choose one of '3x3'"),
         ({"border_color": (1, 2)}, "border_color = .* needs three numbers"),
+        ({"border_color": "red"}, "border_color = .* needs three numbers"),
+        ({"width_multiplier": -1}, "width_multiplier = -1: give a number above 0"),
+        ({"stem_kernel": (4, 7, 7)}, r"resnet3d.stem_kernel = \(4, 7, 7\): even kernels have no middle"),
+        ({"stem_kernel": 7}, "resnet3d.stem_kernel = 7: give three numbers above 0"),
+        ({"stem_strides": (1, 2)}, "resnet3d.stem_strides"),
+        ({"pool_kernel": (1, 0, 3)}, "resnet3d.pool_kernel"),
+        ({"pool_strides": "122"}, "resnet3d.pool_strides"),
+        ({"depth": 10, "width_multiplier": 0.1, "pool2_kernel": 2}, "resnet3d.pool2_kernel"),
         ({"res5_kernels": "313"}, "resnet3d.res5_kernels"),
         ({"depth": 18, "temporal_kernels": [[3], [3], [3], [3]]}, "resnet3d.temporal_kernels"),
         ({"depth": 10, "temporal_kernels": [[3], [2], [3], [3]]}, "resnet3d.temporal_kernels"),
+        ({"depth": 10, "temporal_kernels": [3, 3, 3, 3]}, "resnet3d.temporal_kernels"),
     )
     def test_wrong_options_are_named(self, options, message):
         with self.assertRaisesRegex(UserError, message):

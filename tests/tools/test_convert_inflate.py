@@ -88,6 +88,7 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
         code, out, _ = self.execute(self.folder / "resnet50.h5", *options)
         self.assertEqual(code, 0)
         self.assertIn("starts anew (gates, non-local blocks): 8 variables", out)
+        self.assertIn("not yet those of the 2-D network: it has gates and has stride_in = '3x3'", out)
         written, expected = read_backbone_weights(self.output), from_applications(image_weights)
         backbone = resnet3d(50, width_multiplier=0.125)
         self.assertCountEqual(written, [variable.path for variable in backbone.weights])
@@ -103,10 +104,37 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
         self.assertBetween(np.std(written["res2_block3_gate/kernel"]), 0.008, 0.01)
 
     @parameterized.parameters(
+        ((), "averaged", "of equal frames all frames but 12 at either end give the 2-D network's features"),
+        ((), "centred", "of equal frames all frames give the 2-D network's features"),
+        (("resnet3d.pool2_kernel = (2, 1, 1)",), "averaged", "of equal frames all frames but some at either end give"),
+        (("resnet3d.stride_in = '3x3'",), "centred", "not yet those of the 2-D network: it has stride_in = '3x3'"),
+    )
+    def test_says_where_the_features_are_those_of_the_2_d_network(self, bindings, kernels, message):
+        _write_old(self.folder / "resnet50.h5", _random_image_weights())
+        bindings = (_NARROW, "resnet3d.depth = 50", "resnet3d.gating = 'none'", "resnet3d.stride_in = '1x1'", *bindings)
+        options = [f"--gin_param={binding}" for binding in bindings]
+        code, out, _ = self.execute(self.folder / "resnet50.h5", f"--kernels={kernels}", *options)
+        self.assertEqual(code, 0)
+        self.assertIn(message, out)
+
+    def test_weights_of_a_network_over_clips_are_refused(self):
+        save_backbone_weights(resnet3d(10, width_multiplier=0.125), self.folder / "clips.h5")
+        code, _, error = self.execute(
+            self.folder / "clips.h5", f"--gin_param={_NARROW}", "--gin_param=resnet3d.depth=10", "--from=spl_tf"
+        )
+        self.assertEqual(code, 2)
+        self.assertIn("9 other shape: stem_conv/kernel", error)
+
+    @parameterized.parameters(
         ("nowhere.h5", [], "nowhere.h5 does not exist: --weights names a file that Keras wrote, or imagenet"),
         ("v2.h5", [], "v2.h5: these are weights of a ResNet V2"),
         ("few.h5", [], r"few.h5: the 2-D weights do not fit the network \(.*missing: res2_block1_conv1/kernel"),
         ("few.h5", ["--gin_param=resnet3d.depth = 18"], "set resnet3d.depth = 50 or 101"),
+        (
+            "few.h5",
+            ["--gin_param=train_stage.backbone = @s3d"],
+            "train_stage.backbone = @s3d: only networks of resnet3d",
+        ),
         ("few.h5", ["--from=spl_tf"], "few.h5 has backbone format None, not 1"),
     )
     def test_what_does_not_fit_is_refused_in_one_line(self, name, arguments, message):

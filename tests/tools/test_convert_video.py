@@ -204,6 +204,15 @@ class ConvertVideoTest(parameterized.TestCase, tf.test.TestCase):
         code, printed = self._convert(name, fewer, f"--gin_param={narrow}")
         self.assertEqual(code, 2)
         self.assertRegex(printed, r"weights.pth: the weights do not fit .*1 missing.*res3_block1_conv1/kernel")
+        for key, shape in (
+            ("stem.0.weight", (8, 1, 3, 7, 7)),  # One channel instead of three.
+            ("stem.1.running_mean", (7,)),
+            ("layer1.0.conv1.0.weight", (8,)),
+            ("fc.bias", ()),
+        ):
+            code, printed = self._convert(name, state | {key: np.zeros(shape)}, f"--gin_param={narrow}")
+            self.assertEqual(code, 2)
+            self.assertRegex(printed, r"weights.pth: the weights do not fit .*[1-9] of another shape")
         code, printed = self._convert("pytorchvideo_slow_r50", state)
         self.assertEqual(code, 2)
         self.assertRegex(printed, r"weights.pth: the weights do not fit .*unexpected: stem.0.*name the --network")
@@ -215,7 +224,7 @@ class ConvertVideoTest(parameterized.TestCase, tf.test.TestCase):
         for arguments, message in (
             (("r3d", self.folder / "x"), "--network=r3d: choose one of torchvision_r3d_18, "),
             ((name, self.folder / "x"), "x does not exist: --weights names a file that torch.save wrote"),
-            ((GARDEN, self.folder / "x"), "x.index does not exist: --weights names a checkpoint without .index"),
+            ((GARDEN, self.folder / "x.index"), "x.index does not exist: --weights names a checkpoint without .index"),
             ((name, self.folder / "x", f"--classes={self.folder / 'none'}"), "none can't be read"),
         ):
             code, printed = self._run(*arguments)
@@ -231,11 +240,12 @@ class ConvertVideoTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("weights.pth is a file of PyTorch, which is not installed: pip install torch", printed)
 
-    def test_a_damaged_checkpoint_is_named(self):
+    @parameterized.parameters("index", "data-00000-of-00001")
+    def test_a_damaged_checkpoint_is_named(self, part):
         prefix = self.folder / "ckpt"
-        tf.train.Checkpoint(x=tf.Variable([1.0])).write(str(prefix))
-        index = prefix.with_name("ckpt.index")
-        index.write_bytes(index.read_bytes()[:20])
+        tf.train.Checkpoint(x=tf.Variable(tf.ones([100]))).write(str(prefix))
+        half = prefix.with_name(f"ckpt.{part}")
+        half.write_bytes(half.read_bytes()[:20])
         code, printed = self._run(GARDEN, prefix)
         self.assertEqual(code, 2, printed)
         self.assertIn("ckpt is damaged (", printed)
@@ -247,7 +257,10 @@ class ConvertVideoTest(parameterized.TestCase, tf.test.TestCase):
         path = self.folder / "weights.pth"
         torch.save({"epoch": 3, "model_state": {"module.x.weight": torch.arange(3)}}, path)
         self.assertAllEqual(weight_files.read_state_dict(path)["x.weight"], [0.0, 1.0, 2.0])
-        for content, message in ((b"x" * 100, "is damaged or no state_dict"), (path.read_bytes()[:200], "is damaged")):
+        for content, message in (
+            (b"x" * 100, "is damaged, or more than weights"),
+            (path.read_bytes()[:200], "is damaged"),
+        ):
             path.write_bytes(content)
             code, printed = self._run("torchvision_r3d_18", path)
             self.assertEqual(code, 2)

@@ -55,10 +55,14 @@ def main() -> None:
     import gin
     import keras
 
-    from spl_tf.models.inflation import from_applications, inflate, temporal_radius
+    from spl_tf import configuration
+    from spl_tf.models.inflation import from_applications, inflate
     from spl_tf.models.resnet3d import resnet3d
     from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
 
+    bound = configuration.stage_bindings(FLAGS.stage or "").get("train_stage.backbone", "@resnet3d")
+    if bound != "@resnet3d":
+        raise UserError(f"train_stage.backbone = {bound}: only networks of resnet3d can be inflated")
     keras.utils.set_random_seed(FLAGS.seed)
     with gin.config_scope(FLAGS.stage):
         backbone = resnet3d()
@@ -74,8 +78,28 @@ def main() -> None:
     print(f"{FLAGS.output}: {len(weights)} variables of {source}, {FLAGS.kernels} over time")
     if kept:
         print(f"what a 2-D network does not have starts anew (gates, non-local blocks): {len(kept)} variables")
-    if FLAGS.kernels == "averaged":
-        print(f"of equal frames all but the first and last {temporal_radius(backbone)} give the 2-D network's features")
+    print(_features(backbone, FLAGS.kernels, of_keras=FLAGS["from"].value == "keras"))
+
+
+def _features(backbone: "keras.Model", kernels: str, of_keras: bool) -> str:  # noqa: F821
+    """What the network computes on equal frames."""
+    from spl_tf.models.gating import SelfGating
+    from spl_tf.models.inflation import temporal_radius
+
+    strided = {layer.name for layer in backbone.layers if max(getattr(layer, "strides", (1,))) > 1}
+    others = []
+    if any(isinstance(layer, SelfGating) for layer in backbone.layers):
+        others.append("has gates")
+    if of_keras and "res3_block1_conv1" not in strided:
+        others.append("has stride_in = '3x3'")
+    if others:
+        return f"its features are not yet those of the 2-D network: it {' and '.join(others)}"
+    frames = "all frames"
+    if kernels == "averaged":
+        shortens = any(backbone.get_layer(name).strides[0] > 1 for name in strided)
+        count = "some" if shortens else temporal_radius(backbone)
+        frames = f"all frames but {count} at either end"
+    return f"of equal frames {frames} give the 2-D network's features (README: border_color)"
 
 
 def _of_keras(source: str, backbone: "keras.Model") -> "dict[str, np.ndarray]":  # noqa: F821  Imported where needed.

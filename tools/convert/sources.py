@@ -19,7 +19,7 @@ class Source:
       path_of: name of one of their variables -> path of ours, None if it is of no use here.
       framework: "torch" or "tensorflow".
       mean, deviation: of the input, red, green, blue, in 0..255.
-      clip_input: the clips its published weights were trained on.
+      clip_input: the clips its published weights are tested on.
     """
 
     network: str
@@ -42,9 +42,9 @@ class Source:
             path = self.path_of(name)
             if path is None:
                 continue
-            if self.framework == "torch" and path.endswith("/kernel"):
+            if self.framework == "torch" and path.endswith("/kernel") and values.ndim > 1:
                 values = np.moveaxis(values, (0, 1), (-1, -2))  # Cout, Cin, T, H, W -> T, H, W, Cin, Cout
-            elif path.endswith("_gate/kernel"):
+            elif path.endswith("_gate/kernel") and values.shape[:-2] == (1, 1, 1):
                 values = values.reshape(values.shape[-2:])  # A convolution of 1 x 1 x 1 there, a dense layer here.
             weights[path] = values
         return weights

@@ -90,11 +90,12 @@ def converted(source: "Source", theirs: "Mapping[str, np.ndarray]") -> "keras.Mo
     from spl_tf.models.transfer import assign_weights
 
     weights = source.ours(theirs)
+    network = build(source, weights["logits/bias"].size if "logits/bias" in weights else 0)
     kernel, mean = f"{source.stem}/kernel", f"{source.stem}_bn/moving_mean"
-    if kernel in weights and mean in weights:
+    shapes = {variable.path: tuple(variable.shape) for variable in network.weights}
+    if all(path in weights and weights[path].shape == shapes[path] for path in (kernel, mean)):
         absorbed, bias = absorb_range(weights[kernel].astype(np.float64), source.mean, source.deviation)
         weights |= {kernel: absorbed, mean: weights[mean] - bias}
-    network = build(source, len(weights["logits/bias"]) if "logits/bias" in weights else 0)
     assign_weights(network, weights)
     return network
 

@@ -2,6 +2,7 @@
 
 import pathlib
 import pickle
+import re
 
 import numpy as np
 
@@ -26,12 +27,16 @@ def read_state_dict(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is damaged or no state_dict of PyTorch ({first_line}): download it again") from error
+        raise UserError(
+            f"{path} is damaged, or more than weights are in it ({_first_line(error)}): download it again, "
+            "or save it with torch.save(model.state_dict(), ...)"
+        ) from error
     for key in _CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in content.items()
+    ):
         raise UserError(f"{path} holds no state_dict: save one with torch.save(model.state_dict(), ...)")
     return {name.removeprefix("module."): value.float().numpy() for name, value in content.items()}
 
@@ -44,14 +49,15 @@ def read_checkpoint(prefix: pathlib.Path) -> dict[str, np.ndarray]:
     """
     import tensorflow as tf
 
+    prefix = prefix.with_name(prefix.name.removesuffix(".index"))
     if not prefix.with_name(f"{prefix.name}.index").is_file():
         raise UserError(f"{prefix}.index does not exist: --weights names a checkpoint without .index, e.g. ckpt-1000")
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         types = reader.get_variable_to_dtype_map()
         return {name: reader.get_tensor(name) for name, dtype in types.items() if dtype.is_floating}
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise UserError(f"{prefix} is damaged ({str(error).splitlines()[0]}): copy it again") from error
+    except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
+        raise UserError(f"{prefix} is damaged ({_first_line(error)}): copy it again") from error
 
 
 def read_class_names(path: str) -> tuple[str, ...]:
@@ -67,3 +73,9 @@ def read_class_names(path: str) -> tuple[str, ...]:
     if not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"{path}: every line is the name of one class, without empty or repeated ones")
     return tuple(names)
+
+
+def _first_line(error: Exception) -> str:
+    """Of its message, without the colours of a terminal."""
+    lines = re.sub(r"\x1b\[[\d;]*m", "", str(error)).splitlines()
+    return lines[0] if lines else type(error).__name__
