@@ -219,6 +219,7 @@ class KineticsTest(parameterized.TestCase, tf.test.TestCase):
         ({"csv": "other.csv"}, "none of the 3 ids of .*ids.txt is in .*other.csv: check --csv"),
         ({"videos": "nowhere"}, "nowhere is no folder: check --videos"),
         ({"classes": "few.txt"}, "few.txt has no class 'shooting goal \\(soccer\\)'"),
+        ({"classes": "train.csv"}, "train.csv would be read and written over"),
         ({"output": "k400.csv"}, "k400.csv would be read and written over"),
         ({"output": "train.jsonl"}, "does not end in .csv"),
     )

@@ -31,6 +31,8 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
         self.write("ucf/classInd.txt", "1 Archery\n2 HandstandPushups\n")
         self.write("ucf/trainlist02.txt", "HandstandPushups/v_HandStandPushups_g08_c01.avi 2\n")
         self.write("ucf/testlist02.txt", "Archery/v_Archery_g07_c12.avi\nArchery/v_Archery_g07_c13.avi\n")
+        self.write("ucf/trainlist03.txt", "")
+        self.write("ucf/testlist03.txt", "Archery/v_Archery_g07_c12.avi\n")
         self.write("hmdb/walk_test_split3.txt", "b.avi 2 \nc[1], d.avi 1 \n#e.avi 0 \n")
         self.write("hmdb/wave_test_split3.txt", "b.avi 1 \n")
 
@@ -133,7 +135,18 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
         (["--dataset=ucf101"], {"splits": "ucf"}, "--videos missing"),
         (["--dataset=ucf101"], {"splits": "ucf", "videos": "ucf"}, "trainlist01.txt does not exist"),
         (["--dataset=ucf101", "--split=2"], {"splits": "ucf", "videos": "ucf"}, "no v_.*avi files in"),
-        (["--dataset=hmdb51", "--split=3"], {"splits": "hmdb", "videos": "nowhere"}, "no .avi files in .*nowhere"),
+        (
+            ["--dataset=hmdb51", "--split=3"],
+            {"splits": "hmdb", "videos": "nowhere"},
+            "nowhere is no folder: check --videos",
+        ),
+        (
+            ["--dataset=ucf101"],
+            {"splits": "ucf/classInd.txt", "videos": "ucf"},
+            "classInd.txt is no folder: check --spl",
+        ),
+        (["--dataset=hmdb51", "--split=3"], {"splits": "hmdb", "videos": "ucf"}, "no .avi files in .*ucf"),
+        (["--dataset=ucf101", "--split=3"], {"splits": "ucf", "videos": "ucf"}, "a list of split 3 in .*ucf is empty"),
         (["--dataset=hmdb51"], {"splits": "ucf", "videos": "ucf"}, "no <class>_test_split1.txt files in"),
     )
     def test_mistake_is_one_line(self, arguments, paths, message):

@@ -66,7 +66,7 @@ def main() -> None:
         raise UserError(f"{' '.join(absent)} missing, see --help")
     if not os.path.isdir(FLAGS.videos):
         raise UserError(f"{FLAGS.videos} is no folder: check --videos")
-    output = tables.output_path(FLAGS.output, (_MISSING, _ADDRESSES), [FLAGS.ids, *FLAGS.csv])
+    output = tables.output_path(FLAGS.output, (_MISSING, _ADDRESSES), [FLAGS.ids, *FLAGS.csv, FLAGS.classes])
     ids, damaged_ids = annotations.read_ids(pathlib.Path(FLAGS.ids))
     annotated, damaged_rows = annotations.read_annotations([pathlib.Path(path) for path in FLAGS.csv], ids)
     if not annotated:

@@ -49,6 +49,9 @@ def main() -> None:
     absent = [f"--{name}" for name in ("dataset", "videos", "splits", "output_dir") if not FLAGS[name].value]
     if absent:
         raise UserError(f"{' '.join(absent)} missing, see --help")
+    for name in ("videos", "splits"):
+        if not os.path.isdir(FLAGS[name].value):
+            raise UserError(f"{FLAGS[name].value} is no folder: check --{name}")
     print(make(FLAGS.dataset, FLAGS.videos, FLAGS.splits, FLAGS.split, FLAGS.output_dir))
 
 
@@ -73,6 +76,8 @@ def make(
     """
     reader = {"ucf101": ucf101, "hmdb51": hmdb51}[dataset]
     classes, split = reader.read_classes(splits), reader.read_split(splits, number)
+    if not (split.train and split.test):
+        raise UserError(f"a list of split {number} in {splits} is empty: unpack the lists again")
     # Without links on the way, `..` in a relative path leads where it says.
     found = reader.find_videos(os.path.realpath(videos))
     output_dir = pathlib.Path(output_dir)
