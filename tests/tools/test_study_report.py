@@ -132,6 +132,8 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
         rows += [_row("main", "spl_b", seed, "0000" if seed < 3 else "1111") for seed in range(5)]
         rows += [_row("main", "spl_m", seed, "0111") for seed in range(3)]
         rows += [_row("anchor", "spl_b", seed, "0000", variant="anchor") for seed in range(3)]
+        for row, probe in zip(rows[-3:], (0.6, 0.5, 0.75), strict=True):
+            row["linear_probe"] = probe  # Without: 0.5.
         rows += [_row("labels", "spl_m", seed, "0000", variant="labels18") for seed in range(3)]
         found = _parsed(tables.claims_table(self._collected(rows)))
         self.assertLen(found, len(CLAIMS))
@@ -147,6 +149,13 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(said("spl_m, labels18", "spl_m"), ("-", "3", "**-75.0**", "does not hold"))
         self.assertEqual(said("spl_b, anchor", "spl_b"), ("0.3", "3", "+0.0", "not distinguishable"))
         self.assertEqual(said("spl_d", "spl_d, labels9"), ("-", "0", "-", "-"))
+        for higher, lower, probe, knn in (
+            ("spl_b, anchor", "spl_b", "+11.7 (2 of 3)", "+0.0 (0 of 3)"),
+            ("weak", "none", "-", "-"),
+            ("spl_d", "spl_d, labels9", "-", "-"),
+        ):
+            row = _found(found, higher=higher, lower=lower)
+            self.assertEqual((row["probe"], row["k-NN"]), (probe, knn))
 
     def test_every_arm_of_a_claim_is_one_of_the_study(self):
         arms = {(arm.strategy, arm.variant) for arm in all_arms() if arm.variant or arm.study == "main"}

@@ -89,15 +89,21 @@ def paper_table(results: Collected, study: str) -> str:
 
 
 def claims_table(results: Collected) -> str:
-    """Every ordering that the paper claims, and whether it is found here."""
+    """Every ordering that the paper claims, and whether it is found here.
+
+    Beside it what probes of the pre-trained backbones say: the mean difference, and in how many seeds it is above zero.
+    """
     rows = []
     for claim in CLAIMS:
-        difference = results.difference(outcomes(results, claim.higher), outcomes(results, claim.lower))
+        higher, lower = outcomes(results, claim.higher), outcomes(results, claim.lower)
+        difference = results.difference(higher, lower)
         seeds = f"{difference.seeds}" if difference else "0"
         names = (", ".join(part for part in arm if part) for arm in (claim.higher, claim.lower))
         here = _interval(difference, difference.seeds if difference else 0)
-        rows.append([claim.source, *names, claim.points or "-", seeds, here, verdict(difference)])
-    return _markdown(["the paper's", "higher", "lower", "by (paper)", "seeds", "by (here)", "verdict"], rows)
+        probes = (_gain(higher, lower, column) for column in ("linear_probe", "knn"))
+        rows.append([claim.source, *names, claim.points or "-", seeds, here, verdict(difference), *probes])
+    header = ["the paper's", "higher", "lower", "by (paper)", "seeds", "by (here)", "verdict", "probe", "k-NN"]
+    return _markdown(header, rows)
 
 
 def labels_table(results: Collected) -> str:
@@ -184,6 +190,15 @@ def _compared(results: Collected, first: Sequence[str], minus: Sequence[str], li
         for line in lines
     ]
     return _markdown([*first, "seeds", "classes", "clips used", "top-1 (%)", *minus, "probe", "k-NN"], rows)
+
+
+def _gain(first: Outcomes, second: Outcomes, column: str) -> str:
+    """Over the seeds that both have."""
+    seeds = first.rows.keys() & second.rows.keys()
+    gains = first.only(seeds).values(column) - second.only(seeds).values(column)
+    if not gains.size or np.isnan(gains).any():
+        return "-"
+    return f"{100 * gains.mean():+.1f} ({np.count_nonzero(gains > 0)} of {gains.size})"
 
 
 def _mean_top_1(outcomes: Outcomes) -> str:
