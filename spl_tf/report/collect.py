@@ -1,0 +1,130 @@
+"""What a finished recipe left in its folder, as the report needs it."""
+
+import csv
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+from spl_tf import files
+from spl_tf.errors import UserError
+from spl_tf.experiment.table import Result
+
+AGAIN = "run spl_tf.recipe again"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """A finished recipe.
+
+    Attributes:
+      folder: its output folder.
+      results: its runs, as in `results.csv`.
+    """
+
+    folder: pathlib.Path
+    results: Sequence[Result]
+
+    @property
+    def names(self) -> list[str]:
+        """Strategies, each round by itself, in the order they were run."""
+        return list(dict.fromkeys(result.name for result in self.results))
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(dict.fromkeys(result.seed for result in self.results))
+
+    def runs(self, name: str) -> list[Result]:
+        """One run a seed."""
+        return [result for result in self.results if result.name == name]
+
+    def of_seed(self, seed: int) -> list[Result]:
+        return [result for result in self.results if result.seed == seed]
+
+    def seed_folder(self, seed: int) -> pathlib.Path:
+        return self.folder / f"seed{seed}"
+
+    def run_folder(self, run: Result) -> pathlib.Path:
+        """Holds `labels`, `pretrain`, `finetune` and `test`."""
+        name = run.strategy if run.round == 1 else f"{run.strategy}_round{run.round}"
+        return self.seed_folder(run.seed) / name
+
+    def colour(self, name: str) -> int:
+        """The number of a strategy's colour, the same in every chart."""
+        return self.names.index(name)
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """What labelling made of the web set for one run.
+
+    Attributes:
+      name: of the run: strategy and round.
+      strategy: without the round.
+      folder: of the labels.
+      counts: clips of each class of the label space.
+      clips: all web clips.
+      kept: clips that have a label; the merged ones among them.
+      merged: clips whose cell lost its class to that of its query (SPL-M).
+      discarded: clips that have no label.
+      samples_cover_ratio: share of the clips in kept cells.
+      min_confidence: teacher confidence below which a clip was discarded.
+    """
+
+    name: str
+    strategy: str
+    folder: pathlib.Path
+    counts: tuple[int, ...]
+    clips: int
+    kept: int
+    merged: int
+    discarded: int
+    samples_cover_ratio: float
+    min_confidence: float
+
+
+def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
+    """The labels of every run of a seed that was pre-trained.
+
+    Raises:
+      UserError: a summary is missing or damaged.
+    """
+    return [_read_labels(run.name, recipe.run_folder(run) / "labels") for run in recipe.of_seed(seed) if run.classes]
+
+
+def _read_labels(name: str, folder: pathlib.Path) -> Labels:
+    path = folder / "summary.json"
+    content = files.read_json(path, AGAIN)
+    numbers = ("clips", "kept", "merged", "discarded", "samples_cover_ratio", "min_confidence")
+    try:
+        known = {key: content[key] for key in numbers}
+        return Labels(name, content["strategy"], folder, tuple(content["counts"]), **known)
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): {AGAIN}") from error
+
+
+def read_right(run_folder: pathlib.Path) -> dict[str, bool]:
+    """Test video -> whether its class was predicted.
+
+    Raises:
+      UserError: the run's list of test videos is missing or damaged.
+    """
+    path = run_folder / "test" / "videos.csv"
+    try:
+        with open(path, newline="", encoding="utf-8") as opened:
+            return {row["video_id"]: row["label"] == row["prediction"] for row in csv.DictReader(opened)}
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist: {AGAIN}") from error
+    except (KeyError, csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged ({error}): {AGAIN}") from error
+
+
+def read_seconds(step_folder: pathlib.Path) -> float | None:
+    """Seconds a step took over all its sessions; None for a step that was not needed."""
+    path = step_folder / "step.json"
+    if not path.exists():
+        return None
+    content = files.read_json(path, AGAIN)
+    try:
+        return float(content["seconds"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged (no seconds): {AGAIN}") from error

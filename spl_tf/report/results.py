@@ -1,0 +1,154 @@
+"""Results of every strategy over the seeds, with intervals of the difference to the reference."""
+
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+from spl_tf.errors import UserError
+from spl_tf.experiment.table import Result
+from spl_tf.report.collect import AGAIN, Recipe, read_right
+from spl_tf.report.intervals import DRAWS, Difference, paired_difference
+from spl_tf.report.markup import Html, Section, element, joined, section, table
+from spl_tf.report.svg import dots, whisker
+
+_REFERENCES = ("weak", "none")
+_NOTHING = "-"
+
+
+def results_section(recipe: Recipe) -> Section:
+    """The table of strategies, and what its intervals mean."""
+    reference = next((name for name in _REFERENCES if name in recipe.names), None)
+    differences: dict[str, Difference] = {}
+    fault = ""
+    if reference:
+        try:
+            differences = differences_to(recipe, reference)
+        except UserError as error:
+            fault = f"Intervals are not shown: {error}"
+    measured = any(run.mean_average_precision is not None for run in recipe.results)
+    columns = {"strategy": "Strategy", "seeds": "Seeds", "top-1": "Top-1 (%)", "runs": _scale(recipe)}
+    if differences:
+        columns |= {
+            "difference": f"Points above {reference} [95 %]",
+            "interval": f"Interval, ± {_reach(differences):g} points",
+        }
+    columns |= {"top-5": "Top-5 (%)"} | ({"map": "mAP (%)"} if measured else {})
+    columns |= {"scr": "SCR (%)", "classes": "Classes", "clips": "Clips used", "minutes": "Minutes"}
+    rows = []
+    for name in recipe.names:
+        cells = _cells(recipe, name, differences, reference)
+        rows.append([cells[key] for key in columns])
+    caption = "Test results: means over the seeds, ± deviation of the sample"
+    content = [table("results-table", caption, columns, rows, texts=("runs", "interval"))]
+    content += [element("p", text, class_="note") for text in (_meaning(recipe, reference, differences), fault) if text]
+    return section("results", "Results", *content)
+
+
+def differences_to(recipe: Recipe, reference: str) -> dict[str, Difference]:
+    """Every other strategy minus the reference, over the seeds that both have.
+
+    Raises:
+      UserError: a list of test videos is missing or damaged, or names other videos than the others.
+    """
+    right: dict[tuple[str, int], dict[str, bool]] = {}
+    for run in recipe.results:
+        right[run.name, run.seed] = read_right(recipe.run_folder(run))
+    videos = list(next(iter(right.values())))
+    for (name, seed), of_run in right.items():
+        if of_run.keys() != set(videos) or not videos:
+            raise UserError(f"{name} with seed {seed} was tested on other videos than the first run: {AGAIN}")
+
+    def values(name: str, seeds: Sequence[int]) -> np.ndarray:
+        return np.array([[right[name, seed][video] for video in videos] for seed in seeds])
+
+    found = {}
+    for name in recipe.names:
+        seeds = [seed for seed in recipe.seeds if {(name, seed), (reference, seed)} <= right.keys()]
+        if name != reference and seeds:
+            found[name] = paired_difference(values(name, seeds), values(reference, seeds))
+    return found
+
+
+def _cells(recipe: Recipe, name: str, differences: dict[str, Difference], reference: str | None) -> dict[str, str]:
+    runs = recipe.runs(name)
+    colour = recipe.colour(name)
+    low, high = _limits(recipe)
+    difference = differences.get(name)
+    pretrained = runs[0].classes > 0
+    return {
+        "strategy": name,
+        "seeds": str(len(runs)),
+        "top-1": mean_of_percent([run.top_1 for run in runs]),
+        "runs": dots([100 * run.top_1 for run in runs], low, high, colour),
+        "difference": _difference(difference) if difference else ("reference" if name == reference else _NOTHING),
+        "interval": _interval(difference, differences, colour),
+        "top-5": mean_of_percent([run.top_5 for run in runs]),
+        "map": mean_of_percent([run.mean_average_precision for run in runs if run.mean_average_precision is not None]),
+        "scr": mean_of_percent([run.samples_cover_ratio for run in runs if run.samples_cover_ratio is not None]),
+        "classes": f"{statistics.mean(run.classes for run in runs):,g}" if pretrained else _NOTHING,
+        "clips": f"{statistics.mean(run.clips for run in runs):,.0f}" if pretrained else _NOTHING,
+        "minutes": f"{statistics.mean(run.seconds for run in runs) / 60:.1f}",
+    }
+
+
+def mean_of_percent(shares: Sequence[float]) -> str:
+    """ "71.0 ± 1.7", the deviation the sample's; without it for a single value."""
+    if not shares:
+        return _NOTHING
+    percent = [100 * share for share in shares]
+    deviation = f" ± {statistics.stdev(percent):.1f}" if len(percent) > 1 else ""
+    return f"{statistics.mean(percent):.1f}{deviation}"
+
+
+def _difference(difference: Difference) -> Html:
+    """Bold where the interval leaves zero out."""
+    points = f"{difference.points:+.1f}"
+    strong = element("b", points) if difference.is_distinguishable else points
+    return joined(strong, f" [{difference.low:+.1f}, {difference.high:+.1f}]")
+
+
+def _interval(difference: Difference | None, differences: dict[str, Difference], colour: int) -> Html:
+    if difference is None:
+        return Html("")
+    return whisker(difference.points, difference.low, difference.high, _reach(differences), colour)
+
+
+def _reach(differences: dict[str, Difference]) -> float:
+    """The end of the pictures' scale, points: a multiple of 5 that holds every interval."""
+    most = max(abs(end) for difference in differences.values() for end in (difference.low, difference.high))
+    return 5 * max(1, -(-most // 5))
+
+
+def _limits(recipe: Recipe) -> tuple[float, float]:
+    """Of the dots' scale, percent: multiples of 5 around every run."""
+    values = [100 * run.top_1 for run in recipe.results]
+    low, high = 5 * (min(values) // 5), -5 * (-max(values) // 5)
+    return (low, high) if high > low else (low - 5, high + 5)
+
+
+def _scale(recipe: Recipe) -> str:
+    low, high = _limits(recipe)
+    return f"Each run, {low:g} to {high:g} %"
+
+
+def _meaning(recipe: Recipe, reference: str | None, differences: dict[str, Difference]) -> str:
+    """What the columns show and what the intervals leave out."""
+    text = "Minutes are of pre-training and fine-tuning. SCR: share of the web clips in cells that keep a class. "
+    if not differences:
+        return text
+    text += (
+        f"Interval: of the difference in top-1 to {reference}, bootstrap ({DRAWS:,} draws) over seeds and test videos, "
+        "paired: both strategies are compared on the same seeds and videos. Bold where it leaves zero out. "
+        "Which test videos come from one recording is not known here: they are drawn one by one, so where they do "
+        "the true interval is wider. "
+    )
+    if len(recipe.seeds) == 1:
+        text += "With one seed the interval says nothing of the spread between seeds."
+    return text
+
+
+def noise_of(runs: Sequence[Result]) -> str:
+    """The web set's noise ratio over the seeds; nothing without a web set."""
+    ratios = {run.seed: run.noise_ratio for run in runs if run.noise_ratio is not None and run.round == 1}
+    return mean_of_percent(list(ratios.values())) if ratios else ""

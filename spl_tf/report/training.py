@@ -1,0 +1,172 @@
+"""Training curves and results of every stage, and how long everything took."""
+
+import dataclasses
+import pathlib
+import statistics
+
+from tqdm import tqdm
+
+from spl_tf import files
+from spl_tf.report.collect import AGAIN, Recipe, read_seconds
+from spl_tf.report.curves import Curve, read_curves
+from spl_tf.report.markup import Html, Section, element, section, table
+from spl_tf.report.svg import Series, line_chart
+
+STAGES = ("teacher", "pretrain", "finetune")
+_MEASURES = ("loss", "accuracy")
+_NOTHING = "-"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """One stage of one run.
+
+    Attributes:
+      stage: of STAGES.
+      name: strategy and round; "teacher" for the teacher.
+      curves: see `read_curves`.
+      metrics: content of `metrics.json`.
+    """
+
+    stage: str
+    name: str
+    curves: dict[str, Curve]
+    metrics: dict
+
+
+def training_section(recipe: Recipe) -> Section:
+    """Curves of the first seed in the open, those of the others folded away.
+
+    Raises:
+      UserError: a stage's numbers are missing or damaged.
+    """
+    folders = {seed: _stage_folders(recipe, seed) for seed in recipe.seeds}
+    total = sum(map(len, folders.values()))
+    content: list[Html] = []
+    with tqdm(total=total, desc="report: curves", unit="stage", delay=1) as bar:
+        for seed, of_seed in folders.items():
+            trained = []
+            for stage, name, folder in of_seed:
+                metrics = files.read_json(folder / "metrics.json", AGAIN)
+                trained.append(_Trained(stage, name, read_curves(folder / "logs"), metrics))
+                bar.update()
+            charts = element("div", *_charts(recipe, seed, trained), class_="charts")
+            part = [charts, _end_table(seed, trained)]
+            if content:
+                part = [element("details", element("summary", f"Seed {seed}"), *part, id=f"curves-seed{seed}")]
+            content += part
+    text = (
+        f"Seed {recipe.seeds[0]}. Accuracy is of the batches trained on, against the labels of the stage: those of "
+        "pre-training are other classes with every strategy and compare with nothing. Marks: top-1 on the validation "
+        "set, where there is one."
+    )
+    return section("training", "Training", element("p", text), *content)
+
+
+def _stage_folders(recipe: Recipe, seed: int) -> list[tuple[str, str, pathlib.Path]]:
+    """(stage, name of the run, folder) of every stage of a seed that was trained."""
+    found = [("teacher", "teacher", recipe.seed_folder(seed) / "teacher")]
+    for stage in ("pretrain", "finetune"):
+        found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.of_seed(seed)]
+    return [entry for entry in found if (entry[2] / "metrics.json").exists()]
+
+
+def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:
+    charts = []
+    for stage in STAGES:
+        of_stage = [one for one in trained if one.stage == stage]
+        for measure in _MEASURES:
+            series = []
+            for one in of_stage:
+                colour = 0 if stage == "teacher" else recipe.colour(one.name)
+                if curve := one.curves.get(measure):
+                    series.append(Series(one.name, curve.steps, curve.values, colour))
+                if measure == "accuracy" and (history := one.metrics.get("evaluations")):
+                    steps, values = ([entry[key] for entry in history] for key in ("step", "top_1"))
+                    series.append(Series(f"{one.name}, validation", steps, values, colour, marks=True, line=False))
+            if series:
+                charts.append(_chart(f"curve-{stage}-{measure}-seed{seed}", stage, measure, series))
+    return charts
+
+
+def _chart(identity: str, stage: str, measure: str, series: list[Series]) -> Html:
+    most = max(float(max(one.y)) for one in series)
+    limits = (0.0, 1.0) if measure == "accuracy" else (0.0, most or 1.0)
+    return line_chart(
+        identity,
+        f"{stage}: {measure}",
+        series,
+        x_title="steps",
+        y_title="of the training batches",
+        y_limits=limits,
+        percent=measure == "accuracy",
+    )
+
+
+def _end_table(seed: int, trained: list[_Trained]) -> Html:
+    columns = {"stage": "Stage", "strategy": "Strategy", "steps": "Steps", "clips": "Clips", "loss": "Loss"}
+    columns |= {"accuracy": "Accuracy (%)", "precision": "Precision", "time": "Training time"}
+    rows = []
+    for one in trained:
+        end = one.metrics.get("train", {})
+        rows.append(
+            [
+                one.stage,
+                one.name,
+                _number(one.metrics.get("steps"), ",.0f"),
+                _number(one.metrics.get("clips"), ",.0f"),
+                _number(end.get("loss"), ".3f"),
+                _number(end.get("accuracy"), ".1f", 100),
+                str(one.metrics.get("precision", _NOTHING)),
+                duration(one.metrics.get("seconds")),
+            ]
+        )
+    caption = f"End of training, seed {seed}: loss and accuracy of the last batches"
+    return table(f"stages-table-seed{seed}", caption, columns, rows, texts=("strategy", "precision"))
+
+
+def _number(value: float | None, form: str, scale: int = 1) -> str:
+    return _NOTHING if value is None else format(scale * value, form)
+
+
+def duration(seconds: float | None) -> str:
+    """ "25.1 s", "4 min 05 s" or "3 h 12 min"; a dash for what was not needed."""
+    if seconds is None:
+        return _NOTHING
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def timing_section(recipe: Recipe) -> Section:
+    """Shards and teacher, which the strategies share, and the steps of every strategy: means over the seeds.
+
+    Raises:
+      UserError: a step's record is damaged.
+    """
+    shared = [
+        (f"shards: {name}", [recipe.folder / "shards" / name]) for name in ("target", "web", "test", "validation")
+    ]
+    for name in ("teacher", "predictions"):
+        shared.append((name, [recipe.seed_folder(seed) / name for seed in recipe.seeds]))
+    times = [(name, _mean_seconds(paths)) for name, paths in shared]
+    rows = [[name, duration(seconds)] for name, seconds in times if seconds is not None]
+    once = table("timing-shared", "Shared by the strategies", {"step": "Step", "time": "Time"}, rows)
+
+    steps = ("predictions", "labels", "pretrain", "finetune", "test")
+    rows = []
+    for name in recipe.names:
+        folders = [recipe.run_folder(run) for run in recipe.runs(name)]
+        seconds = [_mean_seconds([folder / step for folder in folders]) for step in steps]
+        total = sum(one for one in seconds if one is not None)
+        rows.append([name, *map(duration, seconds), duration(total)])
+    columns = {"strategy": "Strategy"} | {step: step for step in steps} | {"total": "total"}
+    of_strategies = table("timing-table", "Of every strategy, mean over the seeds", columns, rows)
+    text = "Time of every step over all sessions, with reading and writing."
+    return section("timing", "Timing", element("p", text), once, of_strategies)
+
+
+def _mean_seconds(folders: list[pathlib.Path]) -> float | None:
+    found = [seconds for folder in folders if (seconds := read_seconds(folder)) is not None]
+    return statistics.mean(found) if found else None
