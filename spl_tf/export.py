@@ -3,19 +3,33 @@
   python -m spl_tf.export --model_dir=M --output_dir=S
 
 M is the folder of a finished stage of spl_tf.train. S gets a folder 1, 2, ... per
-export; none is ever overwritten, and a new one appears whole.
+export; none is ever overwritten, and a new one appears whole. Name S as TF Serving's
+--model_name.
 
-The network is the folded one, with its preprocessing inside. The signature
-serving_default takes
+The network is the folded one. What evaluation does with a record is inside: one view
+in the middle of the clip, drawn, cut and normalised by the same functions. A client
+sends whole frames as spl_tf.shard stores them: scaled to the short side, and drawn at
+the frames per second, that S/1/assets.extra/model.json says. Three signatures take them:
 
-  clips      uint8 [B, T, H, W, 3], RGB, frames and crop as in M/model.json
+  serving_default   clips     uint8 [B, T, H, W, 3], RGB
+  frames            frames    string [B, T], each frame a JPEG file
+  records           records   string [B], clip records of shards (tfrecords_spec/README.md)
 
-and gives
+B clips at once, at least 1. T is the number of stored frames, any but 0: a clip too
+short for the network is looped. H and W are at least the crop; a JPEG has at most
+4096 x 4096 pixels. In a batch of records each clip has its own T, H and W. All give
 
   scores     float32 [B, N], softmax
   classes    int64 [B], the class with the highest score
   labels     string [B], its name
   features   float32 [B, C], the pooled features of the backbone
+
+A faulty request fails with a message that names the fault; the model goes on serving.
+
+  S/1/assets/classes.txt             the N class names, one a line
+  S/1/assets/operative_config.gin    how the stage was trained
+  S/1/assets.extra/model.json        classes, and the input the network was trained on
+  S/1/assets.extra/tf_serving_warmup_requests    what TF Serving runs before it serves
 
   saved_model_cli show --all --dir=S/1
 """

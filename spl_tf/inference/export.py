@@ -1,29 +1,33 @@
-"""A trained network as a SavedModel for TF Serving: uint8 clips in, scores out, preprocessing inside."""
+"""A trained network as a SavedModel for TF Serving: stored frames in, scores out, preprocessing inside."""
 
 import os
 import pathlib
 import shutil
+import tempfile
 
 import keras
 import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.preprocessing import normalize
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference.trained_model import load_trained
+from spl_tf.inference import warmup
+from spl_tf.inference.serving_signatures import serving_signatures
+from spl_tf.inference.trained_model import TrainedModel, load_trained
+
+# A network that tools/convert made was never trained here: it has the latter.
+_CONFIGURATIONS = ("operative_config.gin", "network.gin")
 
 
 def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: str = "float32") -> pathlib.Path:
     """Writes the folded network as the next version below `output_dir`.
 
-    The signature `serving_default` takes "clips", uint8 [B, T, H, W, 3], RGB, cut as for
-    evaluation, and gives "scores" float32 [B, N], "classes" int64 [B], "labels" string [B]
-    and "features" float32 [B, C].
+    Its signatures are those of `serving_signatures`. Assets are `classes.txt` and the stage's
+    gin configuration; `assets.extra` holds `model.json` and TF Serving's warm-up requests.
 
     Args:
       model_dir: folder of a finished stage.
       output_dir: gets a folder 1, 2, ... per export, as TF Serving wants it; none is ever
-        overwritten, and a new one appears whole.
+        overwritten, and a new one appears whole. Its name is the model's in the warm-up requests.
       precision: "float32", "bfloat16", "float16" or "auto".
 
     Returns:
@@ -32,38 +36,36 @@ def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: st
     Raises:
       UserError: `model_dir` holds no finished stage.
     """
+    model_dir, output_dir = pathlib.Path(model_dir), pathlib.Path(output_dir)
     trained = load_trained(model_dir, choose_policy(precision))
-    names = tf.constant(trained.classes)
-
-    def serve(clips: tf.Tensor) -> dict[str, tf.Tensor]:
-        outputs = trained.network(normalize(clips), training=False)
-        scores = tf.nn.softmax(outputs["logits"])
-        classes = tf.argmax(scores, axis=-1)
-        return {
-            "scores": scores,
-            "classes": classes,
-            "labels": tf.gather(names, classes),
-            "features": outputs["features"],
-        }
-
-    archive = keras.export.ExportArchive()
-    archive.track(trained.network)
-    clips = tf.TensorSpec([None, None, None, None, 3], tf.uint8, name="clips")
-    archive.add_endpoint("serving_default", serve, input_signature=[clips])
-    output_dir = pathlib.Path(output_dir)
     with files.locked(output_dir, "the exported model"):
         unfinished = output_dir / ".unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
         try:
-            archive.write_out(str(unfinished), verbose=False)
-            assets = unfinished / "assets.extra"
-            assets.mkdir()
-            shutil.copy(pathlib.Path(model_dir) / "model.json", assets)
+            _write_saved_model(unfinished, trained, model_dir)
+            extra = unfinished / "assets.extra"
+            extra.mkdir()
+            shutil.copy(model_dir / "model.json", extra)
+            warmup.write_warmup(extra / warmup.FILE_NAME, output_dir.resolve().name, trained.clip_input)
             version = output_dir / str(_next_version(output_dir))
             os.rename(unfinished, version)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)  # On a full disk a part of it would stay.
     return version
+
+
+def _write_saved_model(folder: pathlib.Path, trained: TrainedModel, model_dir: pathlib.Path) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(trained.network)
+    for name, (function, inputs) in serving_signatures(trained).items():
+        archive.add_endpoint(name, function, input_signature=[inputs])
+    with tempfile.TemporaryDirectory() as temporary:
+        classes = pathlib.Path(temporary) / "classes.txt"
+        files.write_text(classes, "".join(f"{name}\n" for name in trained.classes))
+        configurations = [model_dir / name for name in _CONFIGURATIONS if (model_dir / name).is_file()]
+        # `archive.track` keeps layers and lookup tables alone; what it saves hangs on this object.
+        archive._tf_trackable.assets = [tf.saved_model.Asset(str(path)) for path in (classes, *configurations)]
+        archive.write_out(str(folder), verbose=False)
 
 
 def _next_version(output_dir: pathlib.Path) -> int:
