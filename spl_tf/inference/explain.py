@@ -1,99 +1,251 @@
-"""Grad-CAM over space and time: where a network looks when it decides for a class."""
+"""Explains what a network decided for chosen clips: Grad-CAM in batches, pictures with captions and a list of them."""
 
+import csv
+import dataclasses
 import pathlib
-import re
+from collections.abc import Iterator, Sequence
 
-import cv2
-import keras
 import numpy as np
 import tensorflow as tf
 import tqdm
 
 from spl_tf import files
-from spl_tf.data.dataset import load_dataset
-from spl_tf.data.pipeline import evaluation_clips
+from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.data.preprocessing import normalize
-from spl_tf.data.reading import readable
-from spl_tf.inference.trained_model import load_trained, require_fitting_data
+from spl_tf.errors import UserError
+from spl_tf.inference import chosen_clips, overlay
+from spl_tf.inference.grad_cam import PREDICTED, grad_cam, upsample, with_map
+from spl_tf.inference.trained_model import TrainedModel, load_trained, require_fitting_clips
+from spl_tf.inspection.draw import Place
+from spl_tf.inspection.fonts import font_families
+from spl_tf.inspection.pairs import open_predictions_of
 
-_FRAMES_SHOWN = 8
+LIST_FILE = "clips.csv"
 
 
-def grad_cam(network: keras.Model, clips: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
-    """Grad-CAM (Selvaraju et al. 2017) extended to clips, on the last feature map, as in the SPL paper's figure 6.
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Of which class and on which feature map.
 
-    The map is ReLU(sum_k w_k A_k), where w_k is the mean over time and space of the gradient
-    of the class's logit by A_k; divided by its maximum over the clip.
+    Attributes:
+      name: "predicted", "weak" for the clip's own label, or a class of the network.
+      layer: see `grad_cam.with_map`.
+      per_frame_weights: see `grad_cam.weighted_maps`.
+    """
+
+    name: str = "predicted"
+    layer: str | None = None
+    per_frame_weights: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explained:
+    """One clip and what spoke for a class of it. Classes are names, empty where they are not known.
+
+    Attributes:
+      place: where the clip is stored.
+      clip_id: its id.
+      weak: its label; empty for none or several.
+      teacher: the class that `place` has from the teacher.
+      spl_class: what labelling made of it.
+      predicted, predicted_score: the network's class and its softmax score.
+      target, score: the class that is explained and its softmax score.
+      frames: uint8 [T, S, S, 3], RGB, the clip's middle view.
+      maps: float32 [T, S, S] in [0, 1].
+    """
+
+    place: Place
+    clip_id: str
+    weak: str
+    teacher: str
+    spl_class: str
+    predicted: str
+    predicted_score: float
+    target: str
+    score: float
+    frames: np.ndarray
+    maps: np.ndarray
+
+    @property
+    def caption(self) -> list[str]:
+        lines = [self.clip_id, f"weak label: {self.weak or 'none or several'}"]
+        if self.teacher:
+            lines.append(f"teacher: {self.teacher}, {self.place.confidence:.2f}")
+        if self.spl_class:
+            lines.append(f"SPL class: {self.spl_class}")
+        return [
+            *lines,
+            f"predicted: {self.predicted}, {self.predicted_score:.2f}",
+            f"shown is what speaks for: {self.target}, {self.score:.2f}",
+        ]
+
+
+def explained_clips(
+    trained: TrainedModel,
+    dataset: ClipDataset,
+    places: Sequence[Place],
+    target: Target,
+    *,
+    spl_classes: Sequence[str] | None = None,
+    batch_size: int = 8,
+) -> Iterator[Explained]:
+    """Yields the clips in the order of `places`, each with its map.
 
     Args:
-      network: a classifier of `spl_tf.models`, float32.
-      clips: float32 [B, T, H, W, 3], normalized.
-      classes: int [B].
+      trained: in float32.
+      dataset: of clips as the network was trained on; its classes may be others.
+      places: of the clips; what they have of the teacher is passed on.
+      target: what is explained.
+      spl_classes: of the clips, for their captions.
+      batch_size: clips at once.
 
-    Returns:
-      float32 [B, T', H', W'] in [0, 1], of the feature map's size; all zero where nothing
-      speaks for the class.
+    Raises:
+      UserError: no such layer or class, a clip has no weak label to explain, or a record can't be read.
     """
-    feature_map = network.get_layer("pooling").input
-    with_features = keras.Model(network.input, {"map": feature_map, "logits": network.output["logits"]})
-    with tf.GradientTape() as tape:
-        tape.watch(clips)  # Else nothing is recorded where all weights before the map are frozen.
-        outputs = with_features(clips, training=False)
-        score = tf.reduce_sum(tf.gather(outputs["logits"], classes, batch_dims=1))
-    gradients = tape.gradient(score, outputs["map"])
-    weights = tf.reduce_mean(gradients, axis=[1, 2, 3], keepdims=True)
-    maps = tf.nn.relu(tf.reduce_sum(weights * outputs["map"], axis=-1))
-    return tf.math.divide_no_nan(maps, tf.reduce_max(maps, axis=[1, 2, 3], keepdims=True))
+    network = with_map(trained.network, target.layer)
+    class_of_label = _class_of_label(target.name, trained, dataset)
+    shape = (trained.clip_input.num_frames, *2 * (trained.clip_input.crop_size,))
+
+    def forward(clips: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        maps, logits = grad_cam(network, normalize(clips), classes, per_frame_weights=target.per_frame_weights)
+        return maps, tf.nn.softmax(logits)
+
+    # The last batch may be smaller: it is no reason to trace again.
+    signature = [tf.TensorSpec([None, *shape, 3], tf.uint8), tf.TensorSpec([None], tf.int32)]
+    explain = tf.function(forward, input_signature=signature)
+    number = 0
+    for batch in chosen_clips.read_clips(dataset, places, trained.clip_input, batch_size):
+        if target.name == "weak" and (batch["labels"] < 0).any():
+            clip_id = batch["clip_id"][batch["labels"] < 0][0].decode()
+            raise UserError(f"clip {clip_id} of {dataset.folder} has no label or several: name a class with --target")
+        classes = class_of_label[batch["labels"]]
+        maps, scores = (values.numpy() for values in explain(batch["clips"], classes))
+        predicted = scores.argmax(axis=-1)
+        classes = np.where(classes == PREDICTED, predicted, classes)
+        for i, own in enumerate(upsample(maps, shape)):
+            place, label = places[number], batch["labels"][i]
+            yield Explained(
+                place=place,
+                clip_id=batch["clip_id"][i].decode(),
+                weak=dataset.classes[label] if label >= 0 else "",
+                teacher=dataset.classes[place.teacher] if place.teacher >= 0 else "",
+                spl_class=spl_classes[number] if spl_classes else "",
+                predicted=trained.classes[predicted[i]],
+                predicted_score=float(scores[i, predicted[i]]),
+                target=trained.classes[classes[i]],
+                score=float(scores[i, classes[i]]),
+                frames=batch["clips"][i],
+                maps=own,
+            )
+            number += 1
 
 
-def explain_clips(model_dir: files.Path, shards: files.Path, output_dir: files.Path, *, num_clips: int) -> int:
-    """Writes one picture per clip: frames above, the same frames with the map of the predicted class below.
+def overlays(
+    trained: TrainedModel, dataset: ClipDataset, places: Sequence[Place], target: Target = Target(), **options
+) -> list[np.ndarray]:
+    """The captioned strips of a few clips for other callers (TensorBoard, a report): uint8 [height, width, 3], RGB.
+
+    Arguments and errors are those of `explained_clips`.
+    """
+    clips = explained_clips(trained, dataset, places, target, **options)
+    return [overlay.strip(clip.frames, clip.maps, clip.caption) for clip in clips]
+
+
+def explain_clips(
+    model_dir: files.Path,
+    shards: files.Path,
+    output_dir: files.Path,
+    choice: chosen_clips.Choice,
+    target: Target,
+    *,
+    predictions_dir: files.Path | None = None,
+    labels_dir: files.Path | None = None,
+    moving: str | None = None,
+    batch_size: int = 8,
+) -> int:
+    """Writes `<clip id>--<class>.png` for every chosen clip, an animation beside it, and last `clips.csv`.
+
+    Files of the same names are replaced, so a run that was stopped is made anew.
 
     Args:
       model_dir: folder of a finished stage.
-      shards: folder of shards.
-      output_dir: gets `<clip id>--<predicted class>.png` files.
-      num_clips: explained are the first clips of the data set.
+      shards: folder of shards of the clips' size and rate it was trained on, with any classes.
+      output_dir: for the files.
+      choice: which clips.
+      target: what is explained.
+      predictions_dir: what spl_tf.predict wrote for the shards, for the captions.
+      labels_dir: what spl_tf.label wrote for them.
+      moving: "gif" or "mp4" for an animation too.
+      batch_size: clips at once.
 
     Returns:
-      How many pictures were written.
+      How many clips were explained.
 
     Raises:
-      UserError: model and data don't fit together.
+      UserError: model, data, side-cars and options don't fit together, or a record can't be read.
     """
-    trained = load_trained(model_dir)
-    dataset = load_dataset(shards)
-    require_fitting_data(trained, model_dir, dataset)
-    batches = evaluation_clips(
-        dataset,
-        batch_size=1,
-        num_frames=trained.clip_input.num_frames,
-        frame_stride=trained.clip_input.frame_stride,
-        crop_size=trained.clip_input.crop_size,
-    )
-    written = 0
-    with readable(dataset.folder):
-        for batch in tqdm.tqdm(batches.take(num_clips), desc="explain", total=min(num_clips, dataset.num_clips)):
-            clips = normalize(batch["clips"])
-            classes = tf.argmax(trained.network(clips, training=False)["logits"], axis=-1)
-            maps = grad_cam(trained.network, clips, classes)[0].numpy()
-            clip_id = batch["clip_id"].numpy()[0].decode()
-            name = re.sub(r"[^\w.@-]+", "_", f"{clip_id}--{trained.classes[int(classes[0])]}")
-            with files.atomic_path(pathlib.Path(output_dir) / f"{name}.png") as path:
-                cv2.imwrite(str(path), _strip(batch["clips"][0].numpy(), maps))
-            written += 1
-    return written
+    output_dir = pathlib.Path(output_dir)
+    trained, dataset = load_trained(model_dir), load_dataset(shards)
+    require_fitting_clips(trained, model_dir, dataset)
+    with_map(trained.network, target.layer)  # A mistyped name is told before any clip is looked for.
+    _class_of_label(target.name, trained, dataset)
+    predictions = None if predictions_dir is None else open_predictions_of(dataset, predictions_dir)
+    places = chosen_clips.choose(dataset, choice, predictions, labels_dir)
+    if predictions is not None:
+        places = chosen_clips.with_teacher(dataset, places, predictions)
+    spl_classes = None if labels_dir is None else chosen_clips.spl_classes(dataset, places, labels_dir)
+    clips = explained_clips(trained, dataset, places, target, spl_classes=spl_classes, batch_size=batch_size)
+    frame_rate = dataset.fps / trained.clip_input.frame_stride
+    (output_dir / LIST_FILE).unlink(missing_ok=True)  # Until it is back the folder is incomplete.
+    rows, letters = [], set()
+    for clip in tqdm.tqdm(clips, desc="explain", total=len(places), unit="clip", dynamic_ncols=True):
+        rows.append(_row(clip, dataset, _write(clip, output_dir, moving, frame_rate)))
+        letters.update(*clip.caption)
+    with files.atomic_path(output_dir / LIST_FILE) as path, open(path, "w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    _, missing = font_families(letters)
+    if missing:
+        print(f"no installed font has {missing[:20]}: install one, e.g. fonts-noto-cjk")
+    return len(rows)
 
 
-def _strip(frames: np.ndarray, maps: np.ndarray) -> np.ndarray:
-    """BGR picture of a few frames, uint8 [T, H, W, 3] RGB, over the same frames with their maps [T', H', W']."""
-    length, height, width = frames.shape[:3]
-    columns = []
-    for frame in np.unique(np.linspace(0, length - 1, _FRAMES_SHOWN).round().astype(int)):
-        picture = np.ascontiguousarray(frames[frame][..., ::-1])
-        # The map's own time runs as the clip's does, so its frame is found by proportion.
-        own = maps[min(len(maps) - 1, frame * len(maps) // length)]
-        heat = cv2.resize((255 * own).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR)
-        overlay = cv2.addWeighted(picture, 0.5, cv2.applyColorMap(heat, cv2.COLORMAP_JET), 0.5, 0)
-        columns.append(np.concatenate([picture, overlay]))
-    return np.concatenate(columns, axis=1)
+def _class_of_label(target: str, trained: TrainedModel, dataset: ClipDataset) -> np.ndarray:
+    """int32 [N + 1]: the network's class that is explained by the clip's weak label; the last entry is for none."""
+    if target == "weak":
+        where = "--target=weak: the network"
+        classes = [chosen_clips.class_index(name, trained.classes, where) for name in dataset.classes]
+        return np.array([*classes, PREDICTED], np.int32)
+    named = PREDICTED if target == "predicted" else chosen_clips.class_index(target, trained.classes, "the network")
+    return np.full(dataset.num_classes + 1, named, np.int32)
+
+
+def _write(clip: Explained, output_dir: pathlib.Path, moving: str | None, frame_rate: float) -> list[str]:
+    """Writes the clip's pictures; returns the names of the strip and of the animation, empty without one."""
+    name = overlay.file_name(clip.clip_id, clip.target)
+    overlay.write_png(output_dir / f"{name}.png", overlay.strip(clip.frames, clip.maps, clip.caption))
+    if moving is None:
+        return [f"{name}.png", ""]
+    write = {"gif": overlay.write_gif, "mp4": overlay.write_mp4}[moving]
+    write(output_dir / f"{name}.{moving}", overlay.animation(clip.frames, clip.maps, clip.caption), frame_rate)
+    return [f"{name}.png", f"{name}.{moving}"]
+
+
+def _row(clip: Explained, dataset: ClipDataset, names: Sequence[str]) -> dict[str, str | int]:
+    """Of `clips.csv`."""
+    return {
+        "clip_id": clip.clip_id,
+        "weak": clip.weak,
+        "teacher": clip.teacher,
+        "confidence": f"{clip.place.confidence:.4f}" if clip.teacher else "",
+        "spl_class": clip.spl_class,
+        "predicted": clip.predicted,
+        "predicted_score": f"{clip.predicted_score:.4f}",
+        "target": clip.target,
+        "score": f"{clip.score:.4f}",
+        "shard": dataset.shards[clip.place.shard].name,
+        "record": clip.place.row,
+        "strip": names[0],
+        "animation": names[1],
+    }
