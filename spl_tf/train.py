@@ -24,6 +24,8 @@ Pre-training on SPL-B labels, then fine-tuning:
 Stopped at any moment, the same command goes on and ends with the same weights.
 SIGTERM saves first and exits with 143. A folder of another run is refused.
 
+--profile_steps=10:20 records ten steps for TensorBoard's profiler (pip install tensorboard-plugin-profile).
+
 Written into M:
 
   checkpoints/, logs/                   for resuming; for tensorboard --logdir=M
@@ -36,6 +38,7 @@ Written into M:
 from absl import flags
 
 from spl_tf import command
+from spl_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
@@ -43,6 +46,7 @@ flags.DEFINE_enum(
     "stage", None, ["teacher", "pretrain", "finetune"], "Stage whose gin scope is entered.", flag_values=FLAGS
 )
 flags.DEFINE_string("model_dir", None, "Folder of the stage.", flag_values=FLAGS)
+flags.DEFINE_string("profile_steps", None, "Steps to profile, FIRST:LAST.", flag_values=FLAGS)
 flags.mark_flags_as_required(["gin_file", "model_dir"], flag_values=FLAGS)
 
 
@@ -53,9 +57,22 @@ def main() -> None:
     from spl_tf import files
     from spl_tf.training.stage import train_stage
 
+    options = {"profile_steps": _steps(FLAGS.profile_steps)} if FLAGS.profile_steps else {}
     with files.locked(FLAGS.model_dir, "the model"), gin.config_scope(FLAGS.stage):
-        metrics = train_stage(FLAGS.stage or "train", FLAGS.model_dir)
+        metrics = train_stage(FLAGS.stage or "train", FLAGS.model_dir, **options)
     print(f"{FLAGS.model_dir}: finished after {metrics['steps']:,} steps")
+
+
+def _steps(text: str) -> tuple[int, ...]:
+    """The numbers of "10:20".
+
+    Raises:
+      UserError: these are no two numbers.
+    """
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal()):
+        raise UserError(f"--profile_steps={text}: give the first and the last step, e.g. 10:20")
+    return int(first), int(last)
 
 
 if __name__ == "__main__":

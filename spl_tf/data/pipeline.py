@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from spl_tf.data import augmentation, blocks, record_decoding, sampling
@@ -20,17 +21,25 @@ from spl_tf.data.labels_join import join_labels
 from spl_tf.data.order import BlockOrder
 from spl_tf.errors import UserError
 from spl_tf.files import Path
+from spl_tf.labels.assign import read_summary
 
 GIB = 1 << 30
 
 
-def num_training_clips(dataset: ClipDataset, labels_dir: Path | None = None) -> int:
-    """Clips per epoch: those that the label side-cars keep.
+def count_training_clips(dataset: ClipDataset, labels_dir: Path | None = None) -> np.ndarray:
+    """Clips of each class in an epoch: those that the label side-cars keep.
+
+    Returns:
+      int64 [N], for the side-cars' classes, or the data set's own.
 
     Raises:
       UserError: as `training_clips`.
     """
-    return sum(len(shard.rows) for shard in join_labels(dataset, labels_dir))
+    joined = join_labels(dataset, labels_dir)
+    if labels_dir is None:
+        return np.array(list(dataset.clips_per_class.values()), np.int64)
+    num_classes = len(read_summary(labels_dir).class_names)
+    return np.bincount(np.concatenate([shard.labels for shard in joined]), minlength=num_classes)
 
 
 @gin.configurable(

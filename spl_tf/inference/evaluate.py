@@ -76,7 +76,7 @@ def evaluate_model(
     videos = score_videos(
         network, dataset, view, strategy, batch_size=batch_size, num_views=num_views, num_crops=num_crops
     )
-    confusion = _confusion(videos, dataset)
+    confusion = count_confusion(videos, len(dataset.classes))
     metrics = summarize(videos) | _per_class(confusion, videos, dataset, background) | {"clips": dataset.num_clips}
     metrics |= {"shards": str(shards), "model": str(model_dir), "precision": trained.precision}
     metrics |= {name: getattr(view, name) for name in given}
@@ -125,10 +125,10 @@ def summarize(videos: VideoScores) -> dict[str, float]:
     }
 
 
-def _confusion(videos: VideoScores, dataset: ClipDataset) -> np.ndarray:
+def count_confusion(videos: VideoScores, num_classes: int) -> np.ndarray:
     """int64 [N, N], videos by true class and prediction."""
     _, labels, scores = videos.means()
-    return accuracy.confusion_of_predictions(labels, scores.argmax(axis=1), len(dataset.classes))
+    return accuracy.confusion_of_predictions(labels, scores.argmax(axis=1), num_classes)
 
 
 def _per_class(confusion: np.ndarray, videos: VideoScores, dataset: ClipDataset, background: str | None) -> dict:

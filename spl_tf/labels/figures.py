@@ -27,18 +27,26 @@ _LOG_FROM = 100
 
 
 def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) -> None:
-    """Draws the confusion matrix, coloured by the share of each query's clips.
+    """Draws the confusion matrix of weak labels and teacher predictions into a PNG file, as `confusion_figure`."""
+    figure = confusion_figure(confusion, classes, rows="weak label (query)", columns="teacher's prediction")
+    agreement = np.trace(confusion) / max(int(confusion.sum()), 1)
+    title = f"{int(confusion.sum()):,} clips: query and teacher agree on {agreement:.1%}"
+    figure.axes[0].set_title(title, loc="left")
+    _save(figure, path)
+
+
+def confusion_figure(confusion: np.ndarray, classes: Sequence[str], *, rows: str, columns: str) -> Figure:
+    """A confusion matrix, coloured by the share of each row.
 
     Few classes: names, numbers and an even colour scale. Many: ids and a logarithmic scale, which
-    shows a cell of a thousandth of its query's clips as well as the diagonal.
+    shows a cell of a thousandth of its row as well as the diagonal.
 
     Args:
-      confusion: int [N, N], rows weak labels, columns teacher predictions.
+      confusion: int [N, N].
       classes: the N class names.
-      path: a PNG file.
+      rows, columns: what they are.
     """
     num_classes = len(classes)
-    total = int(confusion.sum())
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     legible = num_classes <= _LEGIBLE_CLASSES
     side = float(np.clip(2.4 + 0.62 * num_classes, 4.8, 11))
@@ -48,18 +56,17 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) ->
     image = axes.imshow(np.ma.masked_equal(shares, 0), cmap="GnBu", norm=norm, interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.02)
     bar.ax.yaxis.set_major_formatter(lambda share, position: f"{100 * share:.3g}%")
-    bar.set_label("share of the query's clips (white: none)")
+    bar.set_label("share of the row (white: none)")
     bar.outline.set_visible(False)
-    axes.set_xlabel("teacher's prediction")
-    axes.set_ylabel("weak label (query)")
-    axes.set_title(f"{total:,} clips: query and teacher agree on {np.trace(confusion) / max(total, 1):.1%}", loc="left")
+    axes.set_xlabel(columns)
+    axes.set_ylabel(rows)
     if legible:
         _name_ticks(axes, range(num_classes), classes)
         axes.set_yticks(range(num_classes), [_cut(name) for name in classes], parse_math=False)
         _write_cells(axes, confusion, shares)
     for spine in axes.spines.values():
         spine.set_color("#bbbbbb")
-    _save(figure, path)
+    return figure
 
 
 def _write_cells(axes: Axes, confusion: np.ndarray, shares: np.ndarray) -> None:
@@ -94,15 +101,27 @@ def _short(count: int) -> str:
 
 
 def draw_long_tail(counts: np.ndarray, label_map: LabelMap, path: Path) -> None:
-    """Draws clips per class, sorted: first the in-diagonal classes, then the off-diagonal ones.
+    """Draws clips per class into a PNG file, as `long_tail_figure`.
 
     Args:
       counts: int [number of classes], clips of each class.
       label_map: the strategy that made the classes.
       path: a PNG file.
     """
-    diagonal = np.diag(label_map.table)
-    is_diagonal = np.isin(np.arange(len(counts)), diagonal)
+    is_diagonal = np.isin(np.arange(len(counts)), np.diag(label_map.table))
+    title = f"{label_map.name}: {int(counts.sum()):,} clips in {len(counts):,} classes"
+    _save(long_tail_figure(counts, label_map.class_names, is_diagonal, title), path)
+
+
+def long_tail_figure(counts: np.ndarray, names: Sequence[str], is_diagonal: np.ndarray, title: str) -> Figure:
+    """Clips per class, sorted: first the in-diagonal classes, then the off-diagonal ones.
+
+    Args:
+      counts: int [number of classes], clips of each class.
+      names: of the classes.
+      is_diagonal: bool, likewise.
+      title: above the axes.
+    """
     # By part, then by falling count.
     order = np.lexsort((-counts, ~is_diagonal))
     split = int(is_diagonal.sum())
@@ -122,7 +141,7 @@ def draw_long_tail(counts: np.ndarray, label_map: LabelMap, path: Path) -> None:
         share = heights[first:last].sum() / max(int(counts.sum()), 1)
         handles.append(Patch(color=color, label=f"{last - first:,} {kind} classes, {share:.1%} of the clips"))
     if legible:
-        _name_ticks(axes, np.arange(len(order)) + 0.5, [label_map.class_names[index] for index in order])
+        _name_ticks(axes, np.arange(len(order)) + 0.5, [names[index] for index in order])
     else:
         axes.set_xlabel("classes, by falling number of clips")
     filled = heights[heights > 0]
@@ -137,10 +156,10 @@ def draw_long_tail(counts: np.ndarray, label_map: LabelMap, path: Path) -> None:
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title(f"{label_map.name}: {int(counts.sum()):,} clips in {len(counts):,} classes", loc="left")
+    axes.set_title(title, loc="left")
     if len(handles) > 1:
         figure.legend(handles=handles, frameon=False, loc="outside lower center", ncols=2)
-    _save(figure, path)
+    return figure
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -6,10 +6,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from spl_tf.errors import Terminated, UserError
+from spl_tf.training.board import Board
 from spl_tf.training.checkpoints import Checkpoints
+from spl_tf.training.profiling import Profile
 from spl_tf.training.progress import Progress
 from spl_tf.training.state import TrainingState
 
@@ -52,7 +55,9 @@ def run_loop(
     *,
     checkpoints: Checkpoints,
     progress: Progress,
-    evaluate: Callable[[int], dict[str, float]],
+    board: Board,
+    evaluate: Callable[[int], tuple[dict[str, float], np.ndarray]],
+    profile: Profile,
 ) -> None:
     """Trains from `state.step` to the last step.
 
@@ -63,7 +68,9 @@ def run_loop(
       iterator: batches, its first one belonging to `state.step`.
       checkpoints: where the state is saved.
       progress: where numbers are shown.
-      evaluate: step -> metrics of the validation split.
+      board: where clips are shown.
+      evaluate: step -> metrics and confusion matrix of the validation split.
+      profile: of some steps.
 
     Raises:
       Terminated: SIGTERM came; the state is saved.
@@ -74,14 +81,25 @@ def run_loop(
     with _sigterm_noted() as sigterm:
         while (step := int(state.step.numpy())) < plan.total_steps:
             num_steps = plan.next_loop(step, loops_done)
-            sums = {name: float(value) for name, value in train_steps(iterator, tf.constant(num_steps)).items()}
+            profile.reached(step)
+            num_steps = profile.limit(step, num_steps)
+            trained = train_steps(iterator, tf.constant(num_steps))
+            sums = {name: float(value) for name, value in trained.sums.items()}
             step, loops_done = step + num_steps, loops_done + 1
             _require_finite(state, sums, num_steps, step, checkpoints)
-            means = progress.trained(step, num_steps, sums, float(state.optimizer.learning_rate))
+            of_state = {
+                "learning_rate": float(state.optimizer.learning_rate),
+                "weight_norm": float(trained.weight_norm),
+            }
+            means = progress.trained(step, num_steps, sums, of_state)
+            if board.epoch_begins(step):
+                temperatures = state.data_parameters.temperatures() if state.data_parameters else {}
+                of_kind = {kind: values.numpy() for kind, values in temperatures.items()}
+                board.show_inputs(step, trained.clips.numpy(), trained.labels.numpy(), of_kind)
             state.loss.assign(means["loss"])
             state.accuracy.assign(means["accuracy"])
             if plan.evaluation_due(step):
-                progress.evaluated(step, evaluate(step))
+                progress.evaluated(step, *evaluate(step))
             now = time.monotonic()
             state.seconds.assign_add(now - looped_at)
             looped_at = now

@@ -1,23 +1,22 @@
-"""What a person sees of a run: the progress line and TensorBoard's scalars."""
+"""What a person sees of a run in the terminal: the progress line; its numbers go to TensorBoard too."""
 
 import time
+from collections.abc import Mapping
 
-import tensorflow as tf
+import numpy as np
 import tqdm
 
-from spl_tf import files
+from spl_tf.training.board import Board
 
 
 class Progress:
     """A progress bar with ETA, and the same numbers in TensorBoard, after every few steps."""
 
-    def __init__(
-        self, log_dir: files.Path, name: str, headline: str, first_step: int, total_steps: int, batch_size: int
-    ):
+    def __init__(self, board: Board, name: str, headline: str, first_step: int, total_steps: int, batch_size: int):
         """Starts the clock.
 
         Args:
-          log_dir: TensorBoard's folder.
+          board: of the run, open.
           name: the bar's text.
           headline: what is trained; printed with the expected time once a step was timed.
           first_step: steps done by earlier sessions.
@@ -26,7 +25,7 @@ class Progress:
         """
         self._batch_size = batch_size
         self._headline = headline
-        self._writer = tf.summary.create_file_writer(str(log_dir))
+        self._board = board
         self._bar = tqdm.tqdm(
             desc=name, initial=first_step, total=total_steps, unit="step", dynamic_ncols=True, mininterval=1.0
         )
@@ -39,16 +38,17 @@ class Progress:
     def __exit__(self, *exception) -> None:
         self._print_headline("")
         self._bar.close()
-        self._writer.close()
 
-    def trained(self, step: int, num_steps: int, sums: dict[str, float], learning_rate: float) -> dict[str, float]:
+    def trained(
+        self, step: int, num_steps: int, sums: Mapping[str, float], state: Mapping[str, float]
+    ) -> dict[str, float]:
         """Reports `num_steps` steps that ended at `step`.
 
         Args:
           step: steps done in all.
           num_steps: steps since the last report.
           sums: over these steps, as from `make_train_steps`.
-          learning_rate: of the next step.
+          state: numbers of the last step, such as the learning rate.
 
         Returns:
           Mean "loss" and "accuracy" of these steps.
@@ -60,12 +60,11 @@ class Progress:
             "accuracy": sums["correct"] / max(sums["weight"], 1e-9),
         }
         scalars = {f"train/{name}": value for name, value in means.items()} | {
-            "train/learning_rate": learning_rate,
             "train/gradient_norm": sums["gradient_norm"] / num_steps,
             "throughput/clips_per_second": num_steps * self._batch_size / seconds,
             "throughput/share_waiting_for_data": min(sums["data_seconds"] / seconds, 1.0),
         }
-        self._write(step, scalars)
+        self._board.trained(step, scalars | {f"train/{name}": value for name, value in state.items()})
         self._bar.set_postfix(loss=f"{means['loss']:.3f}", accuracy=f"{means['accuracy']:.1%}", refresh=False)
         self._bar.update(num_steps)
         self._loops += 1
@@ -80,14 +79,8 @@ class Progress:
             self._bar.write(self._headline + time_to_finish)
         self._headline = ""
 
-    def evaluated(self, step: int, metrics: dict[str, float]) -> None:
-        """Reports metrics of the validation split."""
-        self._write(step, {f"validation/{name}": value for name, value in metrics.items()})
+    def evaluated(self, step: int, metrics: Mapping[str, float], confusion: np.ndarray) -> None:
+        """Reports metrics and the confusion matrix of the validation split."""
+        self._board.evaluated(step, metrics, confusion)
         self._bar.write(f"step {step}: " + ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
         self._clock = time.monotonic()  # An evaluation is no training time.
-
-    def _write(self, step: int, scalars: dict[str, float]) -> None:
-        with self._writer.as_default(step=step):
-            for name, value in scalars.items():
-                tf.summary.scalar(name, value)
-        self._writer.flush()

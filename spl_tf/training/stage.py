@@ -2,20 +2,20 @@
 
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 
 import gin
 import keras
+import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.pipeline import num_training_clips, training_clips
-from spl_tf.data.preprocessing import prepare_training
+from spl_tf.data.pipeline import count_training_clips
 from spl_tf.data.reading import readable
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference.evaluate import score_videos, summarize
+from spl_tf.inference.evaluate import count_confusion, score_videos, summarize
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.losses.data_parameters import DataParameters
@@ -23,15 +23,18 @@ from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
+from spl_tf.training.batches import batches_from, prepare
+from spl_tf.training.board import Board
 from spl_tf.training.checkpoints import Checkpoints
-from spl_tf.training.inputs import FINISHED, StageInputs, claim_folder, open_inputs, run_identity
+from spl_tf.training.inputs import FINISHED, claim_folder, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
+from spl_tf.training.profiling import Profile
 from spl_tf.training.progress import Progress
 from spl_tf.training.schedules import warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
-from spl_tf.training.step import Batch, make_train_steps
+from spl_tf.training.step import make_train_steps
 
 
 @gin.configurable(denylist=["stage"])
@@ -66,6 +69,7 @@ def train_stage(
     precise_bn_batches: int = 0,
     steps_per_loop: int = 20,
     checkpoint_seconds: float = 300.0,
+    profile_steps: Sequence[int] | None = None,
 ) -> dict:
     """Trains a stage to its end, from where an earlier call was stopped; returns `metrics.json`.
 
@@ -101,6 +105,7 @@ def train_stage(
         are estimated anew at the end, 200 in Wang et al. 2018; 0 keeps the moving averages.
       steps_per_loop: steps between two looks at the clock and at SIGTERM.
       checkpoint_seconds: time between checkpoints.
+      profile_steps: two numbers of steps, between which a profile for TensorBoard is taken.
 
     Raises:
       UserError: inputs that don't fit together, a folder of another run, a loss that
@@ -140,7 +145,8 @@ def train_stage(
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
-    clips = num_training_clips(inputs.train, inputs.labels_dir)
+    clips_of_class = count_training_clips(inputs.train, inputs.labels_dir)
+    clips = int(clips_of_class.sum())
     steps_per_epoch = clips / batch_size
     total_steps = max(1, math.ceil(epochs * steps_per_epoch))
 
@@ -164,22 +170,28 @@ def train_stage(
     first_step = int(state.step.numpy())
     selection = Selection(model_dir / "checkpoints", best=select == "best")
 
-    def evaluate(step: int) -> dict[str, float]:
+    def evaluate(step: int) -> tuple[dict[str, float], np.ndarray]:
         with averaged_weights(state):
             videos = score_videos(
                 network, inputs.validation, clip_input, strategy, batch_size=batch_size, num_views=evaluation_views
             )
             metrics = summarize(videos)
             selection.offer(step, metrics, network)
-        return metrics
+        return metrics, count_confusion(videos, len(inputs.classes))
 
     headline = (
         f"{stage}: {num_parameters(network):,} parameters, "
         f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
         f"{len(inputs.classes)} classes, {clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
-    progress = Progress(model_dir / "logs", stage, headline, first_step, total_steps, batch_size)
-    with progress, readable(inputs.train.folder):
+    log_dir = model_dir / "logs"
+    with (
+        Board(log_dir, stage, inputs.classes, steps_per_epoch) as board,
+        Progress(board, stage, headline, first_step, total_steps, batch_size) as progress,
+        Profile(log_dir, profile_steps) as profile,
+        readable(inputs.train.folder),
+    ):
+        board.describe(network, clips_of_class, inputs.train.classes, seed=seed)
         run_loop(
             state,
             LoopPlan(
@@ -192,16 +204,18 @@ def train_stage(
                 state,
                 strategy,
                 loss,
-                _prepare,
+                prepare,
                 global_batch_size=batch_size,
                 steps_per_epoch=steps_per_epoch,
                 accumulation=accumulation,
                 clip_norm=clip_norm,
             ),
-            _batches(strategy, inputs, clip_input, batch_size, seed, first_step),
+            batches_from(first_step, strategy, inputs, clip_input, batch_size, seed),
             checkpoints=checkpoints,
             progress=progress,
+            board=board,
             evaluate=evaluate,
+            profile=profile,
         )
     metrics = {
         "stage": stage,
@@ -216,16 +230,11 @@ def train_stage(
     with averaged_weights(state):
         selection.load_into(network)
         if precise_bn_batches:
-            batches = _batches(strategy, inputs, clip_input, batch_size, seed, total_steps)
+            batches = batches_from(total_steps, strategy, inputs, clip_input, batch_size, seed)
             with readable(inputs.train.folder):
-                estimate_statistics(network, strategy, _prepare, batches, precise_bn_batches)
+                estimate_statistics(network, strategy, prepare, batches, precise_bn_batches)
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, metrics)
     return metrics
-
-
-def _prepare(batch: Batch) -> tf.Tensor:
-    """The network's input, made on the device."""
-    return prepare_training(batch["clips"], batch["color"])
 
 
 def _require_positive(**options: float) -> None:
@@ -241,33 +250,3 @@ def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
     if not path.exists():
         files.write_json(path, {"dtype_policy": choose_policy(precision)})
     return files.read_json(path, f"delete {model_dir} and train again")["dtype_policy"]
-
-
-def _batches(
-    strategy: tf.distribute.Strategy,
-    inputs: StageInputs,
-    clip_input: ClipInput,
-    batch_size: int,
-    seed: int,
-    first_step: int,
-) -> Iterator:
-    """The endless batches from `first_step` on, each dealt out to all replicas of all hosts."""
-
-    def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        batches = training_clips(
-            inputs.train,
-            inputs.labels_dir,
-            batch_size=batch_size,
-            seed=seed,
-            start_step=first_step,
-            num_frames=clip_input.num_frames,
-            frame_stride=clip_input.frame_stride,
-            crop_size=clip_input.crop_size,
-            host=context.input_pipeline_id,
-            num_hosts=context.num_input_pipelines,
-        )
-        if context.num_replicas_in_sync == context.num_input_pipelines:
-            return batches
-        return batches.rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
-
-    return iter(strategy.distribute_datasets_from_function(of_host))

@@ -14,6 +14,26 @@ Batch = dict[str, tf.Tensor]
 Loss = Callable[..., tf.Tensor]
 
 
+# Clips of a loop that are shown to a person.
+_SHOWN = 4
+
+
+class Trained(NamedTuple):
+    """What is known after a few steps.
+
+    Attributes:
+      sums: over the steps, "loss", "correct", "weight", "gradient_norm", "finite_steps" and "data_seconds".
+      weight_norm: of all trainable weights after the last step, float32 [].
+      clips: up to four of the last batch as the network saw them, float32 [n, T, H, W, 3].
+      labels: theirs, int32 [n].
+    """
+
+    sums: dict[str, tf.Tensor]
+    weight_norm: tf.Tensor
+    clips: tf.Tensor
+    labels: tf.Tensor
+
+
 class Gradients(NamedTuple):
     """Of the model's variables, and of the batch's rows of the Data Parameters."""
 
@@ -52,8 +72,7 @@ def make_train_steps(
       clip_norm: largest global norm of the summed gradient, None for no limit.
 
     Returns:
-      (iterator, n) -> sums over n steps of "loss", "correct", "weight",
-      "gradient_norm", "finite_steps" and "data_seconds".
+      (iterator, n) -> `Trained` of n steps.
     """
     model, optimizer = state.model, state.optimizer
     # gin keeps its scopes per thread, and MirroredStrategy traces each replica in a thread of its own.
@@ -138,17 +157,31 @@ def make_train_steps(
         state.step.assign_add(1)
 
     @tf.function
-    def train_steps(iterator, num_steps: tf.Tensor) -> dict[str, tf.Tensor]:
+    def train_steps(iterator, num_steps: tf.Tensor) -> Trained:
         names = ("loss", "correct", "weight", "gradient_norm", "finite_steps", "data_seconds")
         totals = {name: tf.constant(0.0) for name in names}
+        shown = _no_rows(iterator.element_spec)
         for _ in tf.range(num_steps):
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[
+                    (shown, {name: tf.TensorShape([None, *rows.shape[1:]]) for name, rows in shown.items()})
+                ]
+            )
             batch, data_seconds = _timed_next(iterator, previous=totals["loss"])
             sums = strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(batch,)), axis=None)
             sums["data_seconds"] = data_seconds
             totals = {name: totals[name] + sums[name] for name in names}
-        return totals
+            shown = {name: strategy.experimental_local_results(rows)[0][:_SHOWN] for name, rows in batch.items()}
+        weights = [tf.cast(weight, tf.float32) for weight in model.trainable_variables]
+        return Trained(totals, tf.linalg.global_norm(weights), prepare(shown), shown["labels"])
 
     return train_steps
+
+
+def _no_rows(element_spec: dict[str, tf.TypeSpec]) -> Batch:
+    """A batch of one replica without rows."""
+    specs = {name: tf.nest.flatten(spec, expand_composites=True)[0] for name, spec in element_spec.items()}
+    return {name: tf.zeros([0, *spec.shape[1:]], spec.dtype) for name, spec in specs.items()}
 
 
 def _with_epoch(loss: Loss) -> Loss:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.pipeline import num_training_clips, training_clips
+from spl_tf.data.pipeline import count_training_clips, training_clips
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
 from spl_tf.labels.sidecars import write_labels
@@ -116,7 +116,7 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         labels[[0, 7, 14, 3]] = -1
         weights = np.linspace(0.1, 1.0, 15, dtype=np.float32)
         folder = self._labels(dataset, labels, weights)
-        self.assertEqual(num_training_clips(dataset, folder), 11)
+        self.assertEqual(count_training_clips(dataset, folder).sum(), 11)
         stream = _stream(dataset, 11, labels_dir=folder)
         for epoch in stream["index"].reshape(4, 11):
             self.assertAllEqual(np.sort(epoch), np.flatnonzero(labels >= 0))

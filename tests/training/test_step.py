@@ -54,8 +54,8 @@ def _train(steps, *, replicas=1, batches=None, weight_decay=0.0, loops=None, mom
         state, strategy, softmax_cross_entropy, lambda batch: batch["clips"], global_batch_size=BATCH, **options
     )
     for num_steps in loops or [steps]:
-        sums = run(iterator, tf.constant(num_steps))
-    return state, {name: float(value) for name, value in sums.items()}
+        trained = run(iterator, tf.constant(num_steps))
+    return state, {name: float(value) for name, value in trained.sums.items()}
 
 
 def _numpy_sgd(steps, *, weight_decay=0.0, clip_norm=None, learning_rate=0.1, momentum=0.9, batches=None):

@@ -44,8 +44,8 @@ def _train(replicas, loss=softmax_cross_entropy, data_parameters=None, float16=F
         )
     data = tf.data.Dataset.from_tensor_slices(_batches()).unbatch().batch(BATCH, drop_remainder=True)
     run = make_train_steps(state, strategy, loss, lambda batch: batch["clips"], global_batch_size=BATCH, **options)
-    sums = run(iter(strategy.experimental_distribute_dataset(data)), tf.constant(STEPS))
-    return state, {name: float(value) for name, value in sums.items()}
+    trained = run(iter(strategy.experimental_distribute_dataset(data)), tf.constant(STEPS))
+    return state, {name: float(value) for name, value in trained.sums.items()}
 
 
 def _by_hand(mode):

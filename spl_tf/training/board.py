@@ -1,0 +1,167 @@
+"""What TensorBoard shows of a stage: numbers, clips as the network saw them, what was configured."""
+
+import ast
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import gin
+import keras
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
+
+from spl_tf import configuration
+from spl_tf.input_range import DEVIATION, MEAN
+from spl_tf.labels import figures
+from spl_tf.metrics.accuracy import accuracy_per_class
+
+_FRAMES_SHOWN = 8
+# More classes than these have a histogram of their accuracies, no curve each.
+_MANY_CLASSES = 20
+
+
+class Board:
+    """The event files of one stage; a resumed run adds to them.
+
+    Args:
+      log_dir: TensorBoard's folder.
+      stage: whose configuration is shown.
+      classes: names of the N classes.
+      steps_per_epoch: clips and temperatures are shown once an epoch.
+    """
+
+    def __init__(self, log_dir: pathlib.Path, stage: str, classes: Sequence[str], steps_per_epoch: float):
+        self._stage = stage
+        self._classes = classes
+        self._steps_per_epoch = steps_per_epoch
+        self._epoch_shown = -1
+        self._writer = tf.summary.create_file_writer(str(log_dir))
+
+    def __enter__(self) -> "Board":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *details) -> None:
+        with self._writer.as_default(step=0):
+            status = api_pb2.STATUS_SUCCESS if kind is None else api_pb2.STATUS_FAILURE
+            _write_proto(hparams_summary.session_end_pb(status))
+        self._writer.close()
+
+    def describe(
+        self,
+        network: keras.Model,
+        counts: np.ndarray,
+        queried: Sequence[str],
+        **options: float | str,
+    ) -> None:
+        """Shows what is trained on what.
+
+        Args:
+          network: the classifier.
+          counts: int [N], training clips of each class.
+          queried: names of the classes that the weak labels know; the others are off the diagonal.
+          **options: hyper-parameters that gin does not know.
+        """
+        lines: list[str] = []
+        network.summary(line_length=110, print_fn=lambda line, **_: lines.append(line))
+        is_diagonal = np.isin(self._classes, queried)
+        with self._writer.as_default(step=0):
+            tf.summary.text("network", _verbatim("\n".join(lines)))
+            tf.summary.histogram("labels/clips_of_a_class", counts)
+            tail = figures.long_tail_figure(counts, self._classes, is_diagonal, f"{int(counts.sum()):,} training clips")
+            tf.summary.image("labels/long_tail", _picture(tail))
+            hparams.hparams(_scalars(configuration.stage_bindings(self._stage)) | options)
+        self._writer.flush()
+
+    def trained(self, step: int, scalars: Mapping[str, float]) -> None:
+        """Shows numbers of the last few steps."""
+        with self._writer.as_default(step=step):
+            for name, value in scalars.items():
+                tf.summary.scalar(name, value)
+            if self._epoch_shown < 0:  # Now that a step was traced, all that configures it is known.
+                tf.summary.text("configuration", gin.markdown(gin.operative_config_str()))
+        self._writer.flush()
+
+    def epoch_begins(self, step: int) -> bool:
+        """Whether this is the first look at an epoch; true once for each."""
+        epoch = math.floor(step / self._steps_per_epoch)
+        is_new = epoch > self._epoch_shown
+        self._epoch_shown = max(epoch, self._epoch_shown)
+        return is_new
+
+    def show_inputs(
+        self, step: int, clips: np.ndarray, labels: np.ndarray, temperatures: Mapping[str, np.ndarray]
+    ) -> None:
+        """Shows clips with all augmentation, and the temperatures of Data Parameters.
+
+        Args:
+          step: steps done.
+          clips: float32 [n, T, H, W, 3], normalized.
+          labels: int [n].
+          temperatures: kind of Data Parameters -> their values.
+        """
+        with self._writer.as_default(step=step):
+            tf.summary.image("input/clips", _strips(clips), max_outputs=len(clips))
+            names = [self._classes[label] for label in labels]
+            tf.summary.text("input/labels", "\n".join(f"{place}. {name}" for place, name in enumerate(names, 1)))
+            for kind, values in temperatures.items():
+                tf.summary.histogram(f"data_parameters/{kind}", values)
+        self._writer.flush()
+
+    def evaluated(self, step: int, metrics: Mapping[str, float], confusion: np.ndarray) -> None:
+        """Shows metrics of the validation split.
+
+        Args:
+          step: steps done.
+          metrics: by name.
+          confusion: int [N, N], videos by true class and prediction.
+        """
+        shares = accuracy_per_class(confusion)
+        figure = figures.confusion_figure(confusion, self._classes, rows="true class", columns="prediction")
+        with self._writer.as_default(step=step):
+            for name, value in metrics.items():
+                tf.summary.scalar(f"validation/{name}", value)
+            tf.summary.image("validation/confusion", _picture(figure))
+            tf.summary.histogram("validation/accuracy_of_a_class", shares[~np.isnan(shares)])
+            if len(self._classes) <= _MANY_CLASSES:
+                for name, share in zip(self._classes, shares, strict=True):
+                    if not np.isnan(share):
+                        tf.summary.scalar(f"validation_accuracy/{name}", share)
+        self._writer.flush()
+
+
+def _strips(clips: np.ndarray) -> np.ndarray:
+    """A few frames of each clip side by side: float32 [n, T, H, W, 3] -> uint8 [n, H, W * up to 8, 3]."""
+    chosen = np.unique(np.linspace(0, clips.shape[1] - 1, _FRAMES_SHOWN).round().astype(int))
+    pixels = np.clip(255.0 * (clips[:, chosen] * DEVIATION + MEAN), 0.0, 255.0).round().astype(np.uint8)
+    return np.concatenate(np.moveaxis(pixels, 1, 0), axis=2)
+
+
+def _picture(figure: Figure) -> np.ndarray:
+    """uint8 [1, H, W, 3]."""
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[np.newaxis, ..., :3]
+
+
+def _verbatim(text: str) -> str:
+    """As Markdown that keeps its columns."""
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def _scalars(bindings: Mapping[str, str]) -> dict[str, float | str | bool]:
+    """Bindings as the HParams tab takes them: numbers as numbers, the rest as text."""
+    found: dict[str, float | str | bool] = {}
+    for name, text in bindings.items():
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            value = text  # A reference such as @resnet3d.
+        found[name] = value if isinstance(value, bool | int | float | str) else text
+    return found
+
+
+def _write_proto(proto) -> None:
+    tf.summary.experimental.write_raw_pb(proto.SerializeToString(), step=0)

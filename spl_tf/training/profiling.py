@@ -1,0 +1,51 @@
+"""TensorFlow's profile of a few steps, for TensorBoard's profiler."""
+
+import pathlib
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from spl_tf.errors import UserError
+
+
+class Profile:
+    """Records the steps after the first number up to the second; on a run resumed in between, from there on.
+
+    A context: what is recorded when it ends, in whatever way, is written.
+    """
+
+    def __init__(self, log_dir: pathlib.Path, steps: Sequence[int] | None):
+        """Records nothing yet.
+
+        Args:
+          log_dir: TensorBoard's folder.
+          steps: two numbers of steps; None for no profile.
+
+        Raises:
+          UserError: these are no such numbers.
+        """
+        if steps is not None and not (len(steps) == 2 and 0 <= steps[0] < steps[1]):
+            raise UserError(f"profile_steps = {steps!r}: give two numbers of steps, the second one larger")
+        self._log_dir = log_dir
+        self._steps = steps or ()
+        self._records = False
+
+    def __enter__(self) -> "Profile":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        if self._records:
+            tf.profiler.experimental.stop()
+
+    def limit(self, step: int, num_steps: int) -> int:
+        """How many of the next steps can be run in one go."""
+        return min([num_steps, *(border - step for border in self._steps if border > step)])
+
+    def reached(self, step: int) -> None:
+        """Starts or stops recording, as is due after `step` steps."""
+        due = bool(self._steps) and self._steps[0] <= step < self._steps[1]
+        if due and not self._records:
+            tf.profiler.experimental.start(str(self._log_dir))
+        if self._records and not due:
+            tf.profiler.experimental.stop()
+        self._records = due

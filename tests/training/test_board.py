@@ -1,0 +1,127 @@
+"""What TensorBoard finds in a stage's logs, read as TensorBoard reads it."""
+
+import pathlib
+
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from spl_tf import configuration
+from spl_tf.data.preprocessing import normalize
+from spl_tf.errors import UserError
+from spl_tf.training.board import Board
+from spl_tf.training.profiling import Profile
+from spl_tf.training.stage import train_stage
+
+EVERYTHING = {"scalars": 0, "images": 0, "tensors": 0, "histograms": 0}
+
+
+def _events(folder):
+    found = EventAccumulator(str(folder), size_guidance=EVERYTHING)
+    found.Reload()
+    return found
+
+
+def _text(events, tag):
+    (event,) = events.Tensors(tag)
+    return b"\n".join(event.tensor_proto.string_val).decode()
+
+
+def _pictures(events, tag):
+    """Step -> RGB pictures."""
+    return {
+        event.step: [tf.io.decode_png(content).numpy() for content in event.tensor_proto.string_val[2:]]
+        for event in events.Tensors(tag)
+    }
+
+
+def _steps(events, tag):
+    return [event.step for event in events.Tensors(tag)]
+
+
+def _value(events, tag, step):
+    (event,) = [event for event in events.Tensors(tag) if event.step == step]
+    return float(tf.make_ndarray(event.tensor_proto))
+
+
+class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards, tiny_bindings):
+        self.shards, self.bindings = color_shards, tiny_bindings
+
+    def test_a_stage_shows_numbers_pictures_texts_and_hyper_parameters(self):
+        """Four epochs of three steps, with a validation after every second one and a profile of two steps."""
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        data_parameters = ("train_stage.data_parameters = @DataParameters", "DataParameters.mode = 'joint'")
+        configuration.parse([], [*self.bindings, *data_parameters, "train_stage.evaluate_epochs = 2"])
+        shards = {"train_shards": self.shards / "target", "validation_shards": self.shards / "test"}
+        with gin.config_scope("teacher"):
+            train_stage("teacher", folder, **shards, profile_steps=(4, 6))
+        events = _events(folder / "logs")
+
+        loops = _steps(events, "train/loss")
+        self.assertEqual(loops[-1], 12)
+        for name in ("accuracy", "learning_rate", "gradient_norm", "weight_norm"):
+            self.assertEqual(_steps(events, f"train/{name}"), loops)
+        self.assertEqual(_steps(events, "throughput/clips_per_second"), loops)
+        network = keras.models.load_model(folder / "model.keras")
+        squares = [np.sum(np.square(weight.numpy())) for weight in network.trainable_weights]
+        self.assertAllClose(_value(events, "train/weight_norm", 12), np.sqrt(sum(squares)), 1e-4)
+
+        inputs = _pictures(events, "input/clips")
+        self.assertGreaterEqual(len(inputs), 2)
+        for strips in inputs.values():
+            self.assertEqual([strip.shape for strip in strips], [(28, 4 * 28, 3)] * 4)
+        self.assertRegex(
+            events.Tensors("input/labels")[0].tensor_proto.string_val[0].decode(), "1. (red|green|blue)\n2. "
+        )
+        for kind in ("class", "instance"):
+            self.assertEqual(_steps(events, f"data_parameters/{kind}"), sorted(inputs))
+
+        self.assertEqual(_steps(events, "validation/top_1"), [6, 12])
+        self.assertLen(_pictures(events, "validation/confusion")[12], 1)
+        shares = [_value(events, f"validation_accuracy/{name}", 12) for name in ("red", "green", "blue")]
+        self.assertAllClose(np.mean(shares), _value(events, "validation/top_1", 12))  # As many videos of each.
+
+        self.assertLen(_pictures(events, "labels/long_tail")[0], 1)
+        self.assertIn("res2_block1_conv1", _text(events, "network"))
+        self.assertIn("train_stage.evaluate_epochs = 2", _text(events, "configuration"))
+        plugin = plugin_data_pb2.HParamsPluginData.FromString
+        started = plugin(events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content)
+        self.assertEqual(started.session_start_info.hparams["train_stage.batch_size"].number_value, 4)
+        self.assertEqual(started.session_start_info.hparams["train_stage.backbone"].string_value, "@resnet3d")
+        ended = plugin(events.SummaryMetadata("_hparams_/session_end_info").plugin_data.content)
+        self.assertEqual(ended.session_end_info.status, 1)  # Success.
+        self.assertNotEmpty(list((folder / "logs").rglob("*.xplane.pb")))
+
+    def test_a_run_that_broke_is_a_failure(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        with self.assertRaises(UserError), Board(folder, "teacher", ("a", "b"), 3.0):
+            raise UserError("broke")
+        found = _events(folder).SummaryMetadata("_hparams_/session_end_info").plugin_data.content
+        self.assertEqual(plugin_data_pb2.HParamsPluginData.FromString(found).session_end_info.status, 2)
+
+    def test_clips_are_shown_as_they_were_and_once_an_epoch(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        clips = np.random.default_rng(0).integers(0, 256, (2, 16, 6, 6, 3), np.uint8)
+        with Board(folder, "teacher", ("a", "b"), 2.5) as board:
+            self.assertEqual([step for step in range(1, 9) if board.epoch_begins(step)], [1, 3, 5, 8])
+            board.show_inputs(3, normalize(clips).numpy(), np.array([1, 0]), {})
+        strips = _pictures(_events(folder), "input/clips")[3]
+        shown = [0, 2, 4, 6, 9, 11, 13, 15]  # Of 16 frames, evenly.
+        self.assertAllEqual(strips, [np.concatenate(list(clip[shown]), axis=1) for clip in clips])
+        self.assertEqual(_text(_events(folder), "input/labels"), "1. b\n2. a")
+
+    @parameterized.parameters(((5, 5),), ((-1, 2),), ((3,),))
+    def test_a_profile_needs_two_steps(self, steps):
+        with self.assertRaisesRegex(UserError, "profile_steps = .*give two numbers of steps"):
+            Profile(pathlib.Path("logs"), steps)
+
+
+if __name__ == "__main__":
+    tf.test.main()
