@@ -21,6 +21,7 @@ Written into --output_dir:
   seed0/teacher/ ...   a folder per stage, see spl_tf.train, spl_tf.predict, spl_tf.label
   seed0/spl_b/ ...     labels, pretrain, finetune, test of one strategy
   results.csv          one row per strategy and seed of this call; printed as a table at the end
+  report.html          everything that was found, as one page that needs no network
 """
 
 from absl import flags

@@ -13,6 +13,7 @@ from spl_tf.experiment.table import Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.strategies import require_strategy
+from spl_tf.report.page import write_report
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
 # Their labels don't ask the teacher, so a better one changes nothing.
@@ -38,7 +39,8 @@ def recipe(
     """Runs the method and prints its table; what is done already is not done again.
 
     Args:
-      output_dir: everything is written below it; `results.csv` holds one row per run.
+      output_dir: everything is written below it; `results.csv` holds one row per run,
+        `report.html` shows all that was found.
       videos: makes or finds the lists of videos.
       strategies: of `spl_tf.labels.strategies`, or "none" for no pre-training.
       seeds: each one has a teacher of its own, shared by the strategies.
@@ -101,6 +103,7 @@ def recipe(
                 student = folder
     write_results(output_dir / "results.csv", results, complete=True)
     print(f"\n{format_table(results)}\n\n{lists.note}\nruns: {output_dir / 'results.csv'}")
+    print(f"report: {write_report(output_dir, results)}")
     return results
 
 

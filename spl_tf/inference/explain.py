@@ -165,6 +165,8 @@ def explain_clips(
 ) -> int:
     """Writes `<clip id>--<class>.png` for every chosen clip, an animation beside it, and last `clips.csv`.
 
+    TensorBoard shows the same pictures of `logs/`.
+
     Files of the same names are replaced, so a run that was stopped is made anew.
 
     Args:
@@ -198,9 +200,14 @@ def explain_clips(
     frame_rate = dataset.fps / trained.clip_input.frame_stride
     (output_dir / LIST_FILE).unlink(missing_ok=True)  # Until it is back the folder is incomplete.
     rows, letters = [], set()
-    for clip in tqdm.tqdm(clips, desc="explain", total=len(places), unit="clip", dynamic_ncols=True):
-        rows.append(_row(clip, dataset, _write(clip, output_dir, moving, frame_rate)))
-        letters.update(*clip.caption)
+    board = tf.summary.create_file_writer(str(output_dir / "logs"))
+    with board.as_default(step=0):
+        for clip in tqdm.tqdm(clips, desc="explain", total=len(places), unit="clip", dynamic_ncols=True):
+            strip = overlay.strip(clip.frames, clip.maps, clip.caption)
+            tf.summary.image(f"{clip.clip_id}, {clip.target}", strip[np.newaxis])
+            rows.append(_row(clip, dataset, _write(clip, strip, output_dir, moving, frame_rate)))
+            letters.update(*clip.caption)
+    board.close()
     with files.atomic_path(output_dir / LIST_FILE) as path, open(path, "w", encoding="utf-8", newline="") as opened:
         writer = csv.DictWriter(opened, rows[0])
         writer.writeheader()
@@ -221,10 +228,12 @@ def _class_of_label(target: str, trained: TrainedModel, dataset: ClipDataset) ->
     return np.full(dataset.num_classes + 1, named, np.int32)
 
 
-def _write(clip: Explained, output_dir: pathlib.Path, moving: str | None, frame_rate: float) -> list[str]:
+def _write(
+    clip: Explained, strip: np.ndarray, output_dir: pathlib.Path, moving: str | None, frame_rate: float
+) -> list[str]:
     """Writes the clip's pictures; returns the names of the strip and of the animation, empty without one."""
     name = overlay.file_name(clip.clip_id, clip.target)
-    overlay.write_png(output_dir / f"{name}.png", overlay.strip(clip.frames, clip.maps, clip.caption))
+    overlay.write_png(output_dir / f"{name}.png", strip)
     if moving is None:
         return [f"{name}.png", ""]
     write = {"gif": overlay.write_gif, "mp4": overlay.write_mp4}[moving]

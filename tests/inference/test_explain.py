@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from spl_tf import explain
 from spl_tf.command import execute
@@ -133,7 +134,13 @@ class ExplainTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertEqual((gif.n_frames, gif.size), (4, (448, height - 112)))
                 self.assertEqual(gif.info["duration"], 200)  # 10 frames per second, every second one.
         names = {name for row in table for name in (row["strip"], row["animation"])}
-        self.assertEqual({path.name for path in self.folder.iterdir()}, names | {"clips.csv", ".lock"})
+        self.assertEqual({path.name for path in self.folder.iterdir()}, names | {"clips.csv", "logs", ".lock"})
+        shown = EventAccumulator(str(self.folder / "logs"), size_guidance={"tensors": 0})
+        shown.Reload()
+        for row in table:
+            (event,) = shown.Tensors(f"{row['clip_id']}, {row['target']}")
+            picture = tf.io.decode_png(event.tensor_proto.string_val[2])
+            self.assertAllEqual(picture, cv2.imread(str(self.folder / row["strip"]))[..., ::-1])
 
     @parameterized.parameters("--clips=nowhere", "--layer=res9", "--target=rad", "--predictions_dir=nowhere")
     def test_mistakes_exit_with_2_and_leave_no_picture(self, argument):

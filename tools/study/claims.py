@@ -2,9 +2,9 @@
 
 import dataclasses
 
+from spl_tf.report.intervals import Difference
 from tools.study.arms import FEWER_SEEDS, PAPER
 from tools.study.collected import Collected, Outcomes
-from tools.study.intervals import Difference
 
 
 @dataclasses.dataclass(frozen=True)

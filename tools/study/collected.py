@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from spl_tf.errors import UserError
+from spl_tf.report.intervals import Difference, paired_difference
 from tools.study import manifests
 from tools.study.arms import MAIN, Arm
-from tools.study.intervals import Difference, paired_difference
 from tools.study.results import Row
 
 

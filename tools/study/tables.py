@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spl_tf.report.intervals import Difference
 from tools.study.arms import FEWER_SEEDS, PAPER, STRATEGIES
 from tools.study.claims import CLAIMS, outcomes, verdict
 from tools.study.collected import Collected, Outcomes
-from tools.study.intervals import Difference
 from tools.study.label_classes import label_classes
 from tools.study.truth import mutual_information, purity
 
