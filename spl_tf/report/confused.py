@@ -1,9 +1,7 @@
 """The fullest cells off the diagonal, each with strips of a few of its clips: why query and teacher disagree."""
 
-import base64
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -12,11 +10,11 @@ from spl_tf.inspection.pairs import read_pairs
 from spl_tf.inspection.strips import Strip, read_strips
 from spl_tf.report.cells import Matrix, off_diagonal
 from spl_tf.report.markup import Html, Section, element, section
+from spl_tf.report.pictures import figure
 
 _CELLS = 8
 _CLIPS = 3
 _FRAMES = 3
-_JPEG_QUALITY = 75
 
 
 def confused_section(matrix: Matrix) -> Section:
@@ -62,14 +60,5 @@ def _cell(matrix: Matrix, cell: tuple[int, int], strips: Sequence[tuple[Place, S
 
 
 def _figure(place: Place, strip: Strip, query: str, seen: str) -> Html:
-    height, width = strip.picture.shape[:2]
-    picture = np.ascontiguousarray(strip.picture[..., ::-1])
-    content = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
-    image = element(
-        "img",
-        src=f"data:image/jpeg;base64,{base64.b64encode(content).decode()}",
-        alt=f"Frames of a clip found by {query}, in which the teacher sees {seen}",
-        width=width,
-        height=height,
-    )
-    return element("figure", image, element("figcaption", f"{strip.clip_id}, confidence {place.confidence:.2f}"))
+    alt = f"Frames of a clip found by {query}, in which the teacher sees {seen}"
+    return figure(strip.picture, alt, f"{strip.clip_id}, confidence {place.confidence:.2f}")

@@ -18,6 +18,7 @@ from spl_tf.experiment.table import Result
 from spl_tf.report.cells import read_matrix
 from spl_tf.report.collect import Recipe
 from spl_tf.report.confused import confused_section
+from spl_tf.report.explained import explained_section, network_to_explain
 from spl_tf.report.labels import coverage_section, fates_section, tail_section
 from spl_tf.report.markup import Html, Section, element, joined, section, table
 from spl_tf.report.matrix import matrix_section
@@ -89,6 +90,8 @@ def _web_sections(recipe: Recipe) -> list[Section]:
         parts = [matrix_section(matrix), fates_section(recipe, matrix), coverage_section(recipe, matrix)]
         if matrix.largest_errors(1):
             parts += _shown("confused", "Most confused cells", lambda: [confused_section(matrix)])
+            if of := network_to_explain(matrix):
+                parts += _shown("explained", "Where the network looks", lambda: [explained_section(recipe, matrix, of)])
         return parts
 
     return [*_shown("matrix", title, of_matrix), *_shown("tail", "Long tail", lambda: [tail_section(recipe)])]

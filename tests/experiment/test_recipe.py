@@ -153,6 +153,16 @@ class RecipeTest(tf.test.TestCase):
             self.assertEqual("labels" in identity, folder.name == "pretrain", folder)
             self.assertEqual(self._json(folder, "metrics.json")["clips"], 72 if folder.name == "pretrain" else 12)
 
+    def test_the_report_shows_where_the_network_looks_in_clips_of_cells_off_the_diagonal(self):
+        report = (self.runs.folder / "report.html").read_text("utf-8")
+        self.assertNotIn("Not shown", report)
+        section = report[report.index('<section id="explained"') :]
+        section = section[: section.index("</section>")]
+        self.assertIn("pre-trained with spl_b", section)
+        confusion = np.load(self.seed0 / "spl_b" / "labels" / "confusion.npy")
+        cells = np.count_nonzero(confusion - np.diag(np.diag(confusion)))
+        self.assertEqual(section.count("<img"), min(6, cells))
+
     def test_results_csv_and_the_table_show_every_run(self):
         with open(self.runs.folder / "results.csv", newline="", encoding="utf-8") as opened:
             rows = list(csv.DictReader(opened))

@@ -1,0 +1,50 @@
+"""Where a pre-trained network looks in clips about which query and teacher disagree: the paper's figure 6."""
+
+import numpy as np
+
+from spl_tf.inference.chosen_clips import spl_classes
+from spl_tf.inference.explain import overlays
+from spl_tf.inference.trained_model import load_trained
+from spl_tf.inspection.draw import cell_groups, draw_by_cell
+from spl_tf.inspection.pairs import read_pairs
+from spl_tf.report.cells import CellFates, Matrix, off_diagonal
+from spl_tf.report.collect import Recipe
+from spl_tf.report.markup import Section, element, section
+from spl_tf.report.pictures import figure
+
+_CELLS = 6
+# Of these the first that was run: classes that know of the disagreement before those that don't.
+_PREFERRED = ("spl_b", "spl", "spl_m", "spl_d", "weak")
+
+
+def network_to_explain(matrix: Matrix) -> CellFates | None:
+    """The strategy whose network is shown."""
+    of_strategy = {fates.strategy: fates for fates in matrix.fates}
+    return next((of_strategy[name] for name in _PREFERRED if name in of_strategy), None)
+
+
+def explained_section(recipe: Recipe, matrix: Matrix, of: CellFates) -> Section:
+    """One clip of each of the fullest cells off the diagonal, drawn at random, the same ones every time.
+
+    Raises:
+      UserError: the network, the shards or the labels are missing or damaged.
+    """
+    folder = recipe.seed_folder(matrix.seed) / of.strategy
+    trained = load_trained(folder / "pretrain")
+    dataset = matrix.dataset
+    cells = matrix.largest_errors(_CELLS)
+    groups = cell_groups(off_diagonal(matrix.confusion), _CELLS)
+    drawn = draw_by_cell(read_pairs(dataset, matrix.predictions), groups, len(cells), 1, np.random.default_rng(0))
+    places = [drawn[groups[cell]][0] for cell in cells]
+    strips = overlays(trained, dataset, places, spl_classes=spl_classes(dataset, places, folder / "labels"))
+    figures = []
+    for (weak, teacher), strip in zip(cells, strips, strict=True):
+        query, seen = dataset.classes[weak], dataset.classes[teacher]
+        alt = f"Frames of a clip found by {query}, in which the teacher sees {seen}, and where the network looks"
+        figures.append(figure(strip, alt, f"{query} queried, {seen} seen"))
+    text = (
+        f"Grad-CAM of the network pre-trained with {of.name}, for the class it predicts: red spoke for it most. "
+        "spl_tf.explain shows other clips, classes and layers."
+    )
+    title = "Where the network looks"
+    return section("explained", title, element("p", text), element("div", *figures, class_="explained"))
