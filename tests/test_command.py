@@ -99,6 +99,8 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
             Dying()
             time.sleep(30)
 
+        # A shell starts what it runs in the background with SIGINT ignored.
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         self.assertEqual(_call(main)[0], code)
 
     def test_what_else_goes_wrong_in_a_destructor_is_reported_as_ever(self):
