@@ -18,6 +18,7 @@ def oldest(session: nox.Session) -> None:
 @nox.session
 def parity(session: nox.Session) -> None:
     """Logits against tf-models-official's ResNet3D-50, weights copied and converted: tools/parity/RESULTS.md."""
+    session.install("--upgrade", "pip")  # That of Python 3.11 (23.2) gives up on these requirements.
     session.install("tf-models-official==2.20.0", "--editable", ".[modelgarden]")
     session.run("python", "-m", "tools.parity.model_garden", "--results=tools/parity/RESULTS.md")
     session.run("python", "-m", "tools.parity.converted", "--framework=tensorflow", "--results=results/converted.csv")
