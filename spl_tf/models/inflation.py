@@ -1,7 +1,7 @@
 """From networks over images to networks over clips: kernels get a temporal extent (Carreira and Zisserman 2017).
 
 Whatever the weights come from, they are brought into one form first, the weights of
-`resnet3d` with all temporal kernels 1, by variable path. `inflate` takes them from there.
+`resnet2d`, by variable path. `inflate` takes them from there.
 """
 
 import re
@@ -33,7 +33,7 @@ def inflate(backbone: keras.Model, image_weights: Mapping[str, np.ndarray], kern
     included; one that the image network does not have scales by about one half.
 
     Args:
-      backbone: of `resnet3d`.
+      backbone: of `resnet3d`, or of `resnet2d`, which takes the weights as they are.
       image_weights: by variable path, convolutions [1, kh, kw, Cin, Cout].
       kernels: "averaged" divides each kernel evenly over its frames (Wang et al.
         2018 and their code); "centred" puts it into the middle one, the others are 0.
@@ -62,8 +62,8 @@ def inflate(backbone: keras.Model, image_weights: Mapping[str, np.ndarray], kern
     if any(problems.values()):
         found = "; ".join(f"{len(paths)} {kind}: {', '.join(paths[:3])}" for kind, paths in problems.items() if paths)
         raise UserError(
-            f"the 2-D weights do not fit the network ({found}): give resnet3d the depth, the width and, other than "
-            "in time, the kernels of the network they come from"
+            f"the 2-D weights do not fit the network ({found}): give {backbone.name} the depth, the width and, other "
+            "than in time, the kernels of the network they come from"
         )
     for path, variable in variables.items():
         if path in image_weights:
@@ -105,9 +105,10 @@ def from_applications(weights: Mapping[str, np.ndarray], bn_epsilon: float = 1e-
       mean      the difference of the two subtracted means, summed over the first
                 convolution, goes into the normalization that follows
 
-    Exact with two options of `resnet3d`: `stride_in="1x1"`, where the original has
-    its strides, and `border_color=CAFFE_MEAN`, the colour its zeros around an image
-    stand for. Without the latter the stem differs in its outermost pixels.
+    Exact with two options: `stride_in="1x1"` of `resnet3d` or `form="v1"` of
+    `resnet2d`, where the original has its strides, and `border_color=CAFFE_MEAN`, the
+    colour its zeros around an image stand for. Without the latter the stem differs
+    in its outermost pixels.
 
     Args:
       weights: by layer and variable, e.g. "conv2_block1_1_conv/kernel" [kh, kw, Cin, Cout].
@@ -120,7 +121,7 @@ def from_applications(weights: Mapping[str, np.ndarray], bn_epsilon: float = 1e-
     if any("preact" in layer or layer == "post_bn" for layer in layers):
         raise UserError(
             "these are weights of a ResNet V2, which normalizes before its convolutions and has no ReLU after its "
-            "sums: resnet3d has no such form, take ResNet50 or ResNet101"
+            "sums: no network here has that form, take ResNet50 or ResNet101"
         )
     matches = [match for match in map(_APPLICATIONS_LAYER.fullmatch, layers) if match]
     if not matches:

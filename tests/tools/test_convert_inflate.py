@@ -18,7 +18,9 @@ from absl.testing import parameterized
 
 from spl_tf import command, configuration
 from spl_tf.errors import UserError
-from spl_tf.models.inflation import from_applications, inflate_kernel
+from spl_tf.inference.trained_model import load_trained
+from spl_tf.models.inflation import CAFFE_MEAN, from_applications, inflate_kernel
+from spl_tf.models.resnet2d import resnet2d
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights, read_backbone_weights, save_backbone_weights
 from spl_tf.training.stage import train_stage
@@ -26,6 +28,7 @@ from tools.convert import inflate
 from tools.convert.applications import read_weights
 
 _NARROW = "resnet3d.width_multiplier = 0.125"
+_OVER_IMAGES = "--gin_param=train_stage.backbone = @resnet2d"
 _IMAGES = ("resnet3d.temporal_kernels = [[1], [1], [1], [1]]", "resnet3d.stem_kernel = (1, 7, 7)")
 
 
@@ -117,6 +120,23 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 0)
         self.assertIn(message, out)
 
+    @parameterized.parameters(
+        ("v1", "its features are those of the 2-D network"), ("v1.5", "not yet those of the 2-D network: it has form =")
+    )
+    def test_a_network_over_images_takes_the_weights_as_they_are(self, form, message):
+        image_weights = _random_image_weights()
+        _write_old(self.folder / "resnet50.h5", image_weights)
+        options = ("width_multiplier = 0.125", f"form = '{form}'", f"border_color = {CAFFE_MEAN}")
+        bindings = (f"--gin_param=resnet2d.{option}" for option in options)
+        code, out, _ = self.execute(self.folder / "resnet50.h5", _OVER_IMAGES, *bindings)
+        self.assertEqual(code, 0)
+        self.assertIn(message, out)
+        self.assertNotIn("over time", out)
+        images, expected = resnet2d(), from_applications(image_weights)
+        self.assertLen(load_backbone_weights(images, self.output).matched, len(expected))
+        for variable in images.weights:
+            self.assertAllClose(variable, expected[variable.path], 1e-6, 1e-6, variable.path)
+
     def test_weights_of_a_network_over_clips_are_refused(self):
         save_backbone_weights(resnet3d(10, width_multiplier=0.125), self.folder / "clips.h5")
         code, _, error = self.execute(
@@ -130,10 +150,11 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
         ("v2.h5", [], "v2.h5: these are weights of a ResNet V2"),
         ("few.h5", [], r"few.h5: the 2-D weights do not fit the network \(.*missing: res2_block1_conv1/kernel"),
         ("few.h5", ["--gin_param=resnet3d.depth = 18"], "set resnet3d.depth = 50 or 101"),
+        ("few.h5", [_OVER_IMAGES, "--gin_param=resnet2d.depth = 10"], "set resnet2d.depth = 50 or 101"),
         (
             "few.h5",
             ["--gin_param=train_stage.backbone = @s3d"],
-            "train_stage.backbone = @s3d: only networks of resnet3d",
+            "train_stage.backbone = @s3d: only networks of resnet3d and resnet2d",
         ),
         ("few.h5", ["--from=spl_tf"], "few.h5 has backbone format None, not 1"),
     )
@@ -223,10 +244,10 @@ class WarmStartTest(tf.test.TestCase):
             train_stage("teacher", self.folder / name, train_shards=self.shards / "target", **arguments)
         return read_backbone_weights(self.folder / name / "backbone.weights.h5")
 
-    def _inflate(self, *bindings):
+    def _inflate(self, *bindings, kernels="averaged"):
         output = self.folder / "inflated.weights.h5"
         argv = ["inflate", "--from=spl_tf", f"--weights={self.folder / 'images' / 'backbone.weights.h5'}"]
-        argv += [f"--output={output}", *(f"--gin_param={binding}" for binding in bindings)]
+        argv += [f"--output={output}", f"--kernels={kernels}", *(f"--gin_param={binding}" for binding in bindings)]
         self.assertEqual(command.execute(inflate.main, inflate.FLAGS, inflate.__doc__, argv), 0)
         return output
 
@@ -259,6 +280,19 @@ class WarmStartTest(tf.test.TestCase):
                 values = inflate_kernel(values, variable.shape[0], "averaged")
             self.assertAllClose(variable, values, 1e-6, 1e-7, variable.path)
         self.assertEqual(clips.get_layer("res3_block1_conv1").kernel_size[0], 3)
+
+    def test_a_resnet2d_trained_on_images_computes_the_same_on_clips_once_inflated(self):
+        options = ("train_stage.backbone = @resnet2d", "resnet2d.depth = 10", "resnet2d.width_multiplier = 0.125")
+        self._train("images", *options, "train_stage.num_frames = 1", "train_stage.precision = 'float32'")
+        stored = load_trained(self.folder / "images")
+        self.assertEqual(stored.clip_input.num_frames, 1)
+        inflated = self._inflate("resnet3d.depth = 10", _NARROW, "resnet3d.gating = 'none'", kernels="centred")
+        clips = resnet3d()  # As the bindings say.
+        load_backbone_weights(clips, inflated)
+        picture = np.random.default_rng(0).normal(size=(1, 1, 32, 32, 3)).astype(np.float32)
+        maps, expected = clips(np.repeat(picture, 3, axis=1)), stored.network(picture)["features"]
+        for frame in range(3):
+            self.assertAllClose(tf.reduce_mean(maps[:, frame], (1, 2)), expected, atol=1e-5 * np.abs(expected).max())
 
 
 if __name__ == "__main__":

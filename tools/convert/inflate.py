@@ -1,4 +1,4 @@
-"""Inflates a network over images into the weights a video network starts from.
+"""Weights of a network over images as the start of a network over clips (inflated) or over images.
 
   python -m tools.convert.inflate --weights=imagenet --output=inflated.weights.h5 --gin_file=ucf6.gin
       --gin_param="resnet3d.depth = 50" --gin_param="resnet3d.stride_in = '1x1'"
@@ -14,17 +14,25 @@ Then train with the same options of resnet3d and
   a file       .weights.h5, .h5 or .keras of such a network, with or without its classifier, also as a
                part of a larger model; layers are found by name
 
-With --from=spl_tf, backbone.weights.h5 of a stage of spl_tf.train whose network looked at single images:
+With --from=spl_tf, backbone.weights.h5 of a stage of spl_tf.train whose network looked at single images,
+train_stage.num_frames = 1:
 
-  resnet3d.temporal_kernels = [[1], [1], [1], [1]], resnet3d.stem_kernel = (1, 7, 7), train_stage.num_frames = 1
+  resnet2d, or resnet3d.temporal_kernels = [[1], [1], [1], [1]] and resnet3d.stem_kernel = (1, 7, 7)
 
-The video network is resnet3d with the given gin files and bindings; --stage enters a stage's scope as in
-spl_tf.train. Every kernel gets its temporal extent: --kernels=averaged spreads it evenly over its frames,
+The network written is train_stage.backbone of the given gin files and bindings, resnet3d or resnet2d; --stage
+enters a stage's scope as in spl_tf.train. A network over images takes the weights as they are:
+
+  python -m tools.convert.inflate --weights=imagenet --output=resnet50.weights.h5
+      --gin_param="train_stage.backbone = @resnet2d" --gin_param="resnet2d.form = 'v1'"
+      --gin_param="resnet2d.border_color = (123.68, 116.779, 103.939)"
+
+In resnet3d every kernel gets its temporal extent: --kernels=averaged spreads it evenly over its frames,
 --kernels=centred puts it into the middle one. On a clip of equal frames the video network then computes
 what the network over images computes on one of them. Three things to know, more in the README beside:
 
   resnet3d.stride_in     keras.applications halves the size in the 1x1 convolutions, the paper's network in
-                         the 3x3 ones. The file is the same for both; only with '1x1' the features are.
+                         the 3x3 ones. The file is the same for both; only with '1x1' the features are
+                         (resnet2d.form = 'v1').
   resnet3d.border_color  as above, the features are exact at the borders of the pictures too.
   gates                  an image network has none: their initial values, drawn with --seed, are written
                          with the rest, so that the file fits without train_stage.allow_unmatched.
@@ -56,16 +64,15 @@ def main() -> None:
     import keras
 
     from spl_tf import configuration
-    from spl_tf.models.inflation import from_applications, inflate
-    from spl_tf.models.resnet3d import resnet3d
+    from spl_tf.models.inflation import from_applications, inflate, temporal_radius
     from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
 
     bound = configuration.stage_bindings(FLAGS.stage or "").get("train_stage.backbone", "@resnet3d")
-    if bound != "@resnet3d":
-        raise UserError(f"train_stage.backbone = {bound}: only networks of resnet3d can be inflated")
+    if bound not in ("@resnet3d", "@resnet2d"):
+        raise UserError(f"train_stage.backbone = {bound}: only networks of resnet3d and resnet2d take such weights")
     keras.utils.set_random_seed(FLAGS.seed)
     with gin.config_scope(FLAGS.stage):
-        backbone = resnet3d()
+        backbone = gin.get_configurable(bound.removeprefix("@"))()
     source = FLAGS.weights
     weights = read_backbone_weights(source) if FLAGS["from"].value == "spl_tf" else _of_keras(source, backbone)
     try:
@@ -75,14 +82,15 @@ def main() -> None:
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
     save_backbone_weights(backbone, FLAGS.output)
-    print(f"{FLAGS.output}: {len(weights)} variables of {source}, {FLAGS.kernels} over time")
+    over_time = f", {FLAGS.kernels} over time" if temporal_radius(backbone) else ""
+    print(f"{FLAGS.output}: {len(weights)} variables of {source}{over_time}")
     if kept:
         print(f"what a 2-D network does not have starts anew (gates, non-local blocks): {len(kept)} variables")
     print(_features(backbone, FLAGS.kernels, of_keras=FLAGS["from"].value == "keras"))
 
 
 def _features(backbone: "keras.Model", kernels: str, of_keras: bool) -> str:  # noqa: F821
-    """What the network computes on equal frames."""
+    """What the network computes on images or equal frames."""
     from spl_tf.models.gating import SelfGating
     from spl_tf.models.inflation import temporal_radius
 
@@ -91,9 +99,11 @@ def _features(backbone: "keras.Model", kernels: str, of_keras: bool) -> str:  # 
     if any(isinstance(layer, SelfGating) for layer in backbone.layers):
         others.append("has gates")
     if of_keras and "res3_block1_conv1" not in strided:
-        others.append("has stride_in = '3x3'")
+        others.append("has form = 'v1.5'" if backbone.name == "resnet2d" else "has stride_in = '3x3'")
     if others:
         return f"its features are not yet those of the 2-D network: it {' and '.join(others)}"
+    if not temporal_radius(backbone):
+        return "its features are those of the 2-D network (README: border_color)"
     frames = "all frames"
     if kernels == "averaged":
         shortens = any(backbone.get_layer(name).strides[0] > 1 for name in strided)
@@ -108,7 +118,7 @@ def _of_keras(source: str, backbone: "keras.Model") -> "dict[str, np.ndarray]": 
 
     layers = {layer.name for layer in backbone.layers}
     if "res2_block1_conv3" not in layers:
-        raise UserError("ResNet50 and ResNet101 have bottleneck blocks: set resnet3d.depth = 50 or 101")
+        raise UserError(f"ResNet50 and ResNet101 have bottleneck blocks: set {backbone.name}.depth = 50 or 101")
     if source == "imagenet":
         return download_imagenet(101 if "res4_block23_conv1" in layers else 50)
     return read_weights(pathlib.Path(source))
