@@ -19,10 +19,10 @@ from spl_tf import files
 from spl_tf.data.fingerprint_files import make_fingerprints
 from spl_tf.data.fingerprints import Interval
 from spl_tf.data.held_out import HeldOutFile
+from spl_tf.data.images import is_image
 from spl_tf.data.lookalikes import VIEWS, find_lookalikes
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.near_duplicates import DISTANCE_LIMIT, distance
-from spl_tf.data.video import is_image
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,150 @@
+"""Makes the manifests of Clothing1M, or of any data set in its layout, for spl_tf.recipe and spl_tf.shard.
+
+  python -m tools.clothing1m.manifest --data=Clothing1M --output_dir=data/clothing1m
+
+--data holds Clothing1M's own text files, at its root or in annotations/:
+
+  category_names_eng.txt    the classes, one a line; a label is a position in it. Any number of classes.
+  clean_label_kv.txt        lines "<key> <label>"; a key is an image's path from --data on, and may have
+  noisy_label_kv.txt        blanks in it
+  clean_train_key_list.txt  which keys belong to which set, one a line
+  clean_val_key_list.txt
+  clean_test_key_list.txt
+  noisy_train_key_list.txt
+
+Written into --output_dir, where spl_tf.recipe's video_folder looks for them:
+
+  classes.txt       the classes
+  target_train.csv  clean training images: video_id (the key), path, label
+  validation.csv    clean validation images, likewise
+  test.csv          clean test images, likewise
+  web.csv           noisy training images: video_id, path, query (the class its noisy label names)
+  both_labels.csv   clean training images that have a noisy label too: video_id, path, label, query;
+                    only where there are any
+  rejected.csv      every other line of the key lists: key, list, reason
+
+Reasons: key leaves the folder, unusable file name, repeated key, also in ... (a key in several clean
+lists stays in test, else in validation), held out (a noisy key that is in clean validation or test),
+no label, contradictory labels, label is no class id, label out of range, no suffix of an image, missing
+image, not a file, empty file. None of them stops the run.
+
+Images are not opened: spl_tf.shard rejects the damaged ones when it decodes them, and goes on where it was
+stopped. --verify decodes every image already here, on all cores; a run that was stopped begins anew.
+"""
+
+import collections
+import os
+import pathlib
+from collections.abc import Iterable
+
+from absl import flags
+
+from spl_tf import command, files
+from spl_tf.data.manifest import text
+from spl_tf.errors import UserError
+from tools.clothing1m import checks, image_files, layout
+from tools.collect import tables
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("data", None, "Folder in Clothing1M's layout.", flag_values=FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for the manifests.", flag_values=FLAGS)
+flags.DEFINE_boolean("verify", False, "Decode every image.", flag_values=FLAGS)
+flags.DEFINE_integer("workers", None, "Processes of --verify; one per core when not given.", flag_values=FLAGS)
+
+_BOTH = "both_labels.csv"
+_REJECTED = "rejected.csv"
+# File -> its list and its column of class names.
+_MANIFESTS = {
+    "target_train.csv": (layout.CLEAN_TRAIN, "label"),
+    "validation.csv": (layout.CLEAN_VALIDATION, "label"),
+    "test.csv": (layout.CLEAN_TEST, "label"),
+    "web.csv": (layout.NOISY_TRAIN, "query"),
+}
+
+
+def main() -> None:
+    absent = [f"--{name}" for name in ("data", "output_dir") if not FLAGS[name].value]
+    if absent:
+        raise UserError(f"{' '.join(absent)} missing, see --help")
+    workers = (os.cpu_count() or 1) if FLAGS.workers is None else FLAGS.workers
+    if workers < 1:
+        raise UserError(f"--workers={workers}: give 1 or more")
+    known = layout.read_layout(pathlib.Path(FLAGS.data))
+    # Without links on the way, `..` in a relative path leads where it says.
+    folder = os.path.realpath(FLAGS.data)
+    images = image_files.ImageFiles(folder)
+    selection = checks.select(known, images)
+    _require_images(selection, images)
+    if FLAGS.verify:
+        selection = _verified(selection, images, workers)
+    print(write(pathlib.Path(FLAGS.output_dir), folder, known, selection))
+
+
+def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection: checks.Selection) -> str:
+    """Writes the classes, the manifests and the rejected lines; returns a summary.
+
+    Args:
+      output_dir: created when missing.
+      folder: of the data set.
+      known: its text files.
+      selection: what is usable.
+
+    Raises:
+      UserError: the way from `output_dir` to `folder` cannot be written into a manifest.
+    """
+    way = os.path.relpath(folder, os.path.realpath(output_dir))
+    if way != text(way):
+        raise UserError(f"the path {text(way)!r} cannot stand in a manifest: rename the folder of --data")
+    names = known.classes
+
+    def start(key: str) -> tuple[str, str]:
+        return key, f"{way}/{key}"
+
+    summary = [f"{output_dir}: {len(names)} classes"]
+    files.write_text(output_dir / "classes.txt", "".join(f"{name}\n" for name in names))
+    for file_name, (list_name, column) in _MANIFESTS.items():
+        rows = [(*start(key), names[label]) for key, label in selection.images[list_name].items()]
+        tables.write(output_dir / file_name, ("video_id", "path", column), rows)
+        reasons = [row.reason for row in selection.rejected if row.list_name == list_name]
+        summary.append(f"  {file_name}: {len(rows):,} of {len(known.keys[list_name]):,} keys{_counted(reasons)}")
+    both = selection.both_labels(known.noisy_labels)
+    if both:
+        rows = [(*start(key), names[clean], names[noisy]) for key, (clean, noisy) in both.items()]
+        tables.write(output_dir / _BOTH, ("video_id", "path", "label", "query"), rows)
+        summary.append(f"  {_BOTH}: {len(both):,} images with a clean and a noisy label")
+    else:
+        (output_dir / _BOTH).unlink(missing_ok=True)
+    lines = [(text(row.key), row.list_name, row.reason) for row in selection.rejected]
+    tables.write(output_dir / _REJECTED, ("key", "list", "reason"), lines)
+    if lines:
+        summary.append(f"{len(lines):,} keys gave no row: see {_REJECTED}")
+    summary += [f"{count:,} labels of {name} have no list" for name, count in selection.unlisted.items() if count]
+    return "\n".join(summary)
+
+
+def _counted(reasons: Iterable[str]) -> str:
+    kinds = collections.Counter(reason.partition(" (")[0] for reason in reasons)
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
+    return f" ({listed})" if listed else ""
+
+
+def _require_images(selection: checks.Selection, images: image_files.ImageFiles) -> None:
+    """Text files without images are a mistake of another kind than some missing ones."""
+    if any(selection.images.values()):
+        return
+    missing = [row.key for row in selection.rejected if row.reason == image_files.MISSING]
+    first = f", e.g. {text(images.path(missing[0]))}" if missing else ""
+    raise UserError(
+        f"none of the {len(selection.rejected):,} keys has a usable image and label{first}: --data must be the folder "
+        "that the keys start from"
+    )
+
+
+def _verified(selection: checks.Selection, images: image_files.ImageFiles, workers: int) -> checks.Selection:
+    keys = list(dict.fromkeys(key for chosen in selection.images.values() for key in chosen))
+    reasons = image_files.damaged([images.path(key) for key in keys], workers)
+    return selection.without({key: reason for key, reason in zip(keys, reasons, strict=True) if reason})
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)
