@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import pickle
 from collections.abc import Iterator
 
@@ -9,13 +10,12 @@ import cv2
 
 from spl_tf.data.clip import Clip
 from spl_tf.data.frame_times import MAX_PAUSE_US
+from spl_tf.data.images import is_image, read_image
 from spl_tf.data.manifest import Video
 from spl_tf.data.video import (
     UnreadableError,
     VideoReader,
     encode_frame,
-    is_image,
-    read_image,
     scaled_size,
 )
 from spl_tf.data.windows import frames_per_clip, target_times_us, window_start_us
@@ -111,6 +111,10 @@ def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFo
     size = scaled_size(reader.height, reader.width, clip_format.short_side)
     num_frames = None if clip_format.clip_seconds == 0 else frames_per_clip(clip_format.clip_seconds, clip_format.fps)
     targets = _all_targets(video, windows, clip_format, num_frames)
+    first_target = next(targets, None)
+    if first_target is not None:
+        reader.start_before(first_target)
+        targets = itertools.chain([first_target], targets)
     made, times, frames, num_bytes = 0, [], [], 0
     for time_us, jpeg in _frames_at(reader, targets, size, clip_format.jpeg_quality):
         times.append(time_us)
@@ -170,7 +174,7 @@ def _frames_at(
 
 
 def _image_clip(video: Video, clip_format: ClipFormat) -> Clip:
-    image = read_image(video.path)
+    image = read_image(video.path, clip_format.short_side)
     size = scaled_size(*image.shape[:2], clip_format.short_side)
     clip = _clip(video, clip_format, size, [0], [encode_frame(image, *size, clip_format.jpeg_quality)], 0)
     clip.frame_rate = 0.0
@@ -202,8 +206,8 @@ def _clip(
 
 
 def _end_us(video: Video) -> float:
-    """End of the video's interval, microseconds; may be infinite."""
-    return video.end_seconds * 1e6
+    """End of the video's interval, microseconds, rounded like its start; may be infinite."""
+    return video.end_seconds if math.isinf(video.end_seconds) else round(video.end_seconds * 1e6)
 
 
 def _failure(error: Exception) -> Failure:

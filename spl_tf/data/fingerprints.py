@@ -71,6 +71,7 @@ def _sample(interval: Interval, end_us: float) -> tuple[list[np.ndarray], float]
     if end_us <= start_us:
         return frames, end_us
     reader = VideoReader(interval.path)
+    reader.start_before(round(start_us))
     frame, time_us = None, 0
     for time_us in reader:
         if frame is not None:

@@ -1,10 +1,11 @@
 """Frames of a video file with their times, one after the other.
 
-OpenCV's seek is inexact with B-frames and variable frame rates, so a file is read
-from its first frame on, and times come from the container's timestamps. Rotation
+OpenCV's seek is inexact with B-frames and variable frame rates, so times come from
+the container's timestamps, also after a jump (see `spl_tf.data.seeking`). Rotation
 flags are honoured by OpenCV itself.
 """
 
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -12,12 +13,12 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
+from spl_tf.data import seeking
 from spl_tf.data.frame_times import frame_times
 
 MAX_PIXELS = 100_000_000
 MAX_JPEG_SIDE = 65_500
 _USUAL_FPS = 25.0
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
 class UnreadableError(Exception):
@@ -43,10 +44,9 @@ class VideoReader:
 
     def __init__(self, path: str):
         _require_readable(path)
-        # One decoder thread: there is a worker per core, and damaged streams then decode alike everywhere.
-        self._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        if not self._capture.isOpened():
-            raise UnreadableError("cannot be opened as a video")
+        self._path = path
+        self._landing: tuple[float, float] | None = None
+        self._open()
         self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         _require_usable_size(self.height, self.width)
@@ -54,9 +54,35 @@ class VideoReader:
         fps = fps if math.isfinite(fps) and 0.01 <= fps <= 1000 else _USUAL_FPS
         self.period_us = round(1e6 / fps)
 
+    def _open(self) -> None:
+        # One decoder thread: there is a worker per core, and damaged streams then decode alike everywhere.
+        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        if not self._capture.isOpened():
+            raise UnreadableError("cannot be opened as a video")
+
+    def start_before(self, time_us: int) -> None:
+        """Lets the iteration begin at or before a moment instead of at the first frame, where that is far away.
+
+        To be called before the first frame is read. Frames and times stay the same, to the microsecond that two
+        roundings may differ by.
+
+        Args:
+          time_us: microseconds from the first frame.
+        """
+        if not seeking.can_jump(self._path, time_us):
+            return
+        self._landing = seeking.jump_before(self._capture, time_us)
+        if self._landing is None:
+            self._capture.release()
+            self._open()
+
     def __iter__(self) -> Iterator[int]:
         """Yields each frame's time in microseconds from the first frame, strictly increasing (see `frame_times`)."""
-        return frame_times(self._stamps(), self.period_us)
+        if self._landing is None:
+            return frame_times(self._stamps(), self.period_us)
+        first, landed = self._landing
+        times = frame_times(itertools.chain([landed], self._stamps()), self.period_us)
+        return (round(landed - first) + time_us for time_us in times)
 
     def _stamps(self) -> Iterator[float]:
         while self._capture.grab():
@@ -78,24 +104,6 @@ class VideoReader:
 
     def close(self) -> None:
         self._capture.release()
-
-
-def is_image(path: str) -> bool:
-    return path.lower().endswith(_IMAGE_SUFFIXES)
-
-
-def read_image(path: str) -> np.ndarray:
-    """Reads an image, uint8 [H, W, 3] BGR, turned as its EXIF orientation says.
-
-    Raises:
-      UnreadableError: it cannot be decoded.
-    """
-    _require_readable(path)
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise UnreadableError("cannot be decoded as an image")
-    _require_usable_size(*image.shape[:2])
-    return image
 
 
 def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:

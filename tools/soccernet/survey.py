@@ -1,0 +1,109 @@
+"""Looks through the games: annotations, videos and their lengths become clips, the rest becomes problems."""
+
+import math
+import os
+import pathlib
+from collections.abc import Iterable, Sequence
+
+import tqdm
+
+from spl_tf.data.cutting import probe_duration
+from spl_tf.data.manifest import Video, text
+from spl_tf.data.workers import Failure, run_in_workers
+from tools.soccernet import annotations, games
+from tools.soccernet.clips import Clip, Half, Survey, around, background_clips
+
+_SECONDS_PER_VIDEO = 120.0
+
+
+def survey(
+    root: pathlib.Path,
+    wanted: Sequence[str],
+    *,
+    labels: str | None,
+    resolution: str,
+    clip_ms: int,
+    distance_ms: int,
+    background: int | None,
+    seed: int,
+) -> Survey:
+    """Finds the clips of the wanted games.
+
+    Args:
+      root: SoccerNet's folder.
+      wanted: games, as paths below it.
+      labels: "v1", "v2", or None for the later version of each game.
+      resolution: preferred video of a half, of `games.RESOLUTIONS`.
+      clip_ms: length of a clip, milliseconds.
+      distance_ms: from Background to whatever is annotated, milliseconds.
+      background: number of its clips; None for the rounded mean of the other classes.
+      seed: of the draw of Background.
+    """
+    annotated: dict[str, annotations.GameEvents] = {}
+    videos: dict[tuple[str, int], str] = {}
+    problems: list[annotations.Problem] = []
+    for game in tqdm.tqdm(wanted, desc="reading annotations", unit="game"):
+        folder = root / game
+        if not folder.is_dir():
+            problems.append(annotations.Problem("game not in the folder", game))
+        elif str(folder).strip() != text(folder):  # No manifest can hold a name that is not UTF-8.
+            problems.append(annotations.Problem("unusable file name", game))
+        else:
+            events, faults = annotations.read_game(folder, game, labels)
+            problems += faults
+            if events is not None:
+                annotated[game] = events
+                found, faults = games.find_videos(folder, game, resolution)
+                problems += faults
+                videos |= {(game, half): path for half, path in found.items()}
+    halves, faults = _probe(videos)
+    problems += faults
+    clips, faults = _event_clips(halves, annotated, clip_ms)
+    problems += faults
+    count = round(len(clips) / (len(annotations.CLASSES) - 1)) if background is None else background
+    moments = {
+        half: [time_ms for number, time_ms in annotated[half.game].moments if number == half.number]
+        for half in halves.values()
+        if annotated[half.game].is_complete
+    }
+    clips += background_clips(moments, clip_ms, distance_ms, count, seed)
+    clips.sort(key=lambda clip: (clip.half.game, clip.half.number, clip.start_ms, clip.class_name))
+    return Survey(clips, problems, count)
+
+
+def _probe(videos: dict[tuple[str, int], str]) -> tuple[dict[tuple[str, int], Half], list[annotations.Problem]]:
+    """The halves with their lengths, and those whose video cannot be opened."""
+    jobs = [Video(path, path, path, (0,), ("",), 0.0, math.inf, ()) for path in videos.values()]
+    probes = run_in_workers(probe_duration, jobs, num_workers=os.cpu_count() or 1, seconds_per_job=_SECONDS_PER_VIDEO)
+    halves, problems = {}, []
+    for (key, path), probe in zip(
+        videos.items(), tqdm.tqdm(probes, total=len(jobs), desc="probing", unit="video"), strict=True
+    ):
+        if isinstance(probe, Failure):
+            reason = f"video not readable ({probe.kind} {probe.detail}".rstrip() + ")"
+            problems.append(annotations.Problem(reason, *key, source=os.path.basename(path)))
+        else:
+            halves[key] = Half(*key, path, probe // 1000)
+    return halves, problems
+
+
+def _event_clips(
+    halves: dict[tuple[str, int], Half], annotated: dict[str, annotations.GameEvents], clip_ms: int
+) -> tuple[list[Clip], list[annotations.Problem]]:
+    clips, problems = [], []
+    for game, event in _events(annotated):
+        half = halves.get((game, event.half))
+        if half is None:
+            reason = "event of a half without video"
+        elif event.time_ms > half.length_ms:
+            reason = f"event outside of the video (which ends at {half.length_ms / 1000:.3f} s)"
+        else:
+            times = around(event.time_ms, clip_ms, half.length_ms)
+            clips.append(Clip(half, *times, event.class_name, event.time_ms, event.label))
+            continue
+        problems.append(annotations.problem_of(event, reason, game))
+    return clips, problems
+
+
+def _events(annotated: dict[str, annotations.GameEvents]) -> Iterable[tuple[str, annotations.Event]]:
+    return ((game, event) for game, found in annotated.items() for event in found.events)
