@@ -5,6 +5,7 @@ looks every clip up in it. No more than a batch of rows is in memory, whatever t
 """
 
 import dataclasses
+import functools
 import os
 import pathlib
 from collections.abc import Iterator
@@ -16,19 +17,14 @@ from absl import logging
 from tqdm import tqdm
 
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, atomic_path, locked, read_json, write_json
-from spl_tf.labels import figures, sidecars
-from spl_tf.labels.agreement import query_agreement
-from spl_tf.labels.confusion import clips_per_class, count_pairs, noise_ratio, samples_cover_ratio
-from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, lists_predictions, open_predictions
+from spl_tf.files import read_json
+from spl_tf.labels import sidecars
+from spl_tf.labels.confusion import count_pairs
+from spl_tf.labels.label_folder import CONFUSION, FORMAT_VERSION, SUMMARY, stale_labels, write_folder
+from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, open_predictions
 from spl_tf.labels.strategies import DISCARDED, STRATEGIES, TAKING_NUM_LABELS, LabelMap, require_strategy
 
 Path = str | os.PathLike
-
-FORMAT_VERSION = 1
-
-_SUMMARY = "summary.json"
-_CONFUSION = "confusion.npy"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,11 +82,7 @@ def assign_labels(
     if not 0 <= min_confidence <= 1:
         raise UserError(f"min_confidence is {min_confidence}, a probability: choose a number from 0 to 1")
     predictions = open_predictions(predictions_dir)
-    if output_dir.exists() and not output_dir.is_dir():
-        raise UserError(f"{output_dir} is a file: choose a folder for the labels")
-    if lists_predictions(output_dir):
-        raise UserError(f"{output_dir} holds predictions, which labels would overwrite: choose another output folder")
-    stale = _stale_files(output_dir, predictions)
+    stale_labels(output_dir, predictions)  # Refuses a wrong folder before the counting.
 
     confusion, usable = _count(predictions, min_confidence)
     label_map = STRATEGIES[strategy](usable, predictions.classes, num_labels)
@@ -100,52 +92,9 @@ def assign_labels(
         if min_confidence:
             logging.warning("min_confidence is ignored: %s does not use the teacher's predictions", strategy)
         usable, min_confidence = confusion, 0.0
-
-    with locked(output_dir, "the labels"):
-        # From here on the folder is incomplete until its summary is back.
-        (output_dir / _SUMMARY).unlink(missing_ok=True)
-        for path in stale:
-            path.unlink(missing_ok=True)
-        kept_of_shard = _write_labels(predictions, label_map, min_confidence, output_dir)
-        with atomic_path(output_dir / _CONFUSION) as temporary:
-            np.save(temporary, confusion)
-        figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
-        figures.draw_long_tail(clips_per_class(usable, label_map), label_map, output_dir / "long_tail.png")
-        summary = _describe(predictions, label_map, confusion, usable, kept_of_shard)
-        summary |= {"strategy": strategy, "min_confidence": min_confidence}
-        write_json(output_dir / _SUMMARY, summary)
-    return summary
-
-
-def _describe(
-    predictions: Predictions,
-    label_map: LabelMap,
-    confusion: np.ndarray,
-    usable: np.ndarray,
-    kept_of_shard: dict[str, int],
-) -> dict[str, Any]:
-    """What `summary.json` says of the labels; `usable` counts the clips above the confidence threshold."""
-    queries = query_agreement(confusion, predictions.classes)
-    kept = sum(kept_of_shard.values())
-    return {
-        "format_version": FORMAT_VERSION,
-        "class_names": list(label_map.class_names),
-        "num_classes": label_map.num_classes,
-        "counts": clips_per_class(usable, label_map).tolist(),
-        "clips": predictions.num_clips,
-        "kept": kept,
-        "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
-        "discarded": predictions.num_clips - kept,
-        "noise_ratio": noise_ratio(confusion),
-        "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
-        "source_classes": list(predictions.classes),
-        "query_agreement": [row.as_json() for row in queries],
-        "flagged_queries": [row.name for row in queries if row.flagged],
-        "shards": {
-            name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
-            for name, shard in predictions.shards.items()
-        },
-    }
+    write_sidecars = functools.partial(_write_labels, predictions, label_map, min_confidence, output_dir)
+    notes = {"strategy": strategy, "min_confidence": min_confidence}
+    return write_folder(output_dir, predictions, label_map, confusion, usable, write_sidecars, **notes)
 
 
 def read_summary(folder: Path) -> Summary:
@@ -154,7 +103,7 @@ def read_summary(folder: Path) -> Summary:
     Raises:
       UserError: the folder holds no finished labels, or the summary is not ours or damaged.
     """
-    path = pathlib.Path(folder) / _SUMMARY
+    path = pathlib.Path(folder) / SUMMARY
     content = read_json(path, "run spl_tf.label")
     try:
         version = content["format_version"]
@@ -175,8 +124,8 @@ def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """
     folder = pathlib.Path(folder)
     read_summary(folder)
-    classes = tuple(read_json(folder / _SUMMARY, "run spl_tf.label")["source_classes"])
-    path = folder / _CONFUSION
+    classes = tuple(read_json(folder / SUMMARY, "run spl_tf.label")["source_classes"])
+    path = folder / CONFUSION
     try:
         confusion = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError) as error:
@@ -184,25 +133,6 @@ def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
     if confusion.shape != (len(classes), len(classes)):
         raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
     return classes, confusion
-
-
-def _stale_files(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
-    """Label side-cars of an earlier run that this one will not overwrite.
-
-    Raises:
-      UserError: a Parquet file in the folder is no label side-car, so not ours to remove,
-        or a prediction that would be overwritten.
-    """
-    stale = []
-    for path in sorted(output_dir.glob("*.parquet")):
-        if path.stem in predictions.shards:
-            if sidecars.holds_predictions(path):
-                raise UserError(f"{path} is a prediction, which labels would overwrite: choose another output folder")
-            continue
-        if not path.match(TEMPORARY):
-            sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
-        stale.append(path)
-    return stale
 
 
 def _batches(

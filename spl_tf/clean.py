@@ -1,0 +1,68 @@
+"""Looks for wrong labels of web clips with the help of a clean set, and writes labels without them.
+
+  python -m spl_tf.clean --model_dir=M --shards=WEB --clean_shards=TARGET --method=cleannet_soft --output_dir=L
+
+M is the folder of a teacher that spl_tf.train trained on the clean set. The clips keep the label of their
+query. What the methods do, which the paper compares Sub-Pseudo Labels with (table 6):
+
+  cleannet_soft        CleanNet (Lee et al. 2018) compares the teacher's features of a clip with those of its
+                       class; their cosine is the clip's weight, and a clip with none above 0 is discarded
+  cleannet_hard        the same, a clip counts fully from a cosine of 0.1 on, else it is discarded
+  confident_learning   clips that cleanlab takes for mislabelled by the teacher's scores are discarded; needs
+                       pip install 'spl_tf[cleaning]' and no --clean_shards
+
+CleanNet trains for 60,000 steps as its authors do. For some thousand clips a tenth will do:
+
+  python -m spl_tf.clean ... --gin_param="cleannet.steps = 6000"
+
+Options are gin bindings, e.g. --gin_param="hard_weights.threshold = 0.2" or "clip_features.batch_size = 64".
+
+Written into L, as by spl_tf.label, so that spl_tf.train takes it as --labels_dir: <shard>.parquet, confusion.npy,
+confusion.png, long_tail.png and summary.json. Beside them features/, what the teacher says of every clip: 4 GB for a
+million clips with 2,048 features. It may be deleted; --features_dir puts it elsewhere, for several methods to share.
+
+The same command goes on where it was stopped: the teacher runs over no finished shard again, CleanNet trains anew.
+"""
+
+from absl import flags
+
+from spl_tf import command
+
+FLAGS = flags.FlagValues()
+command.define_gin_flags(FLAGS)
+flags.DEFINE_string("model_dir", None, "Folder of the teacher.", flag_values=FLAGS)
+flags.DEFINE_string("shards", None, "Folder of the web shards.", flag_values=FLAGS)
+flags.DEFINE_string("clean_shards", None, "Folder of the clean shards; for CleanNet.", flag_values=FLAGS)
+flags.DEFINE_string("method", None, "cleannet_soft, cleannet_hard or confident_learning.", flag_values=FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "features_dir", None, "Folder for the features; output_dir/features when not given.", flag_values=FLAGS
+)
+flags.DEFINE_integer("seed", 0, "Of CleanNet's weights, references and batches.", lower_bound=0, flag_values=FLAGS)
+flags.mark_flags_as_required(["model_dir", "shards", "method", "output_dir"], flag_values=FLAGS)
+
+
+def main() -> None:
+    command.parse_gin(FLAGS)
+    import pathlib
+
+    import numpy as np
+
+    from spl_tf.cleaning.clean_labels import clean_labels
+    from spl_tf.labels.report import report
+
+    summary = clean_labels(
+        FLAGS.model_dir,
+        FLAGS.shards,
+        FLAGS.clean_shards,
+        FLAGS.method,
+        FLAGS.output_dir,
+        seed=FLAGS.seed,
+        features_dir=FLAGS.features_dir,
+    )
+    print(report(summary, np.load(pathlib.Path(FLAGS.output_dir) / "confusion.npy")))
+    print(f"\nLabels and figures are in {FLAGS.output_dir}")
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)

@@ -1,0 +1,148 @@
+"""Label side-cars for a web set whose wrong labels were looked for: weighted by CleanNet, or left out."""
+
+import difflib
+import pathlib
+from typing import Any
+
+import gin
+import numpy as np
+
+from spl_tf import files
+from spl_tf.cleaning.cleannet_training import cleannet
+from spl_tf.cleaning.clip_features import ClipFeatures, clip_features
+from spl_tf.cleaning.confident_learning import find_mistakes, require_cleanlab
+from spl_tf.cleaning.verified_pairs import make_pairs, web_labels_of
+from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.errors import UserError
+from spl_tf.labels import sidecars
+from spl_tf.labels.classes import require_same_classes
+from spl_tf.labels.confusion import count_pairs
+from spl_tf.labels.label_folder import stale_labels, write_folder
+from spl_tf.labels.predictions import Predictions
+from spl_tf.labels.strategies import DISCARDED, weak_label
+
+CONFIDENT_LEARNING = "confident_learning"
+METHODS = ("cleannet_soft", "cleannet_hard", CONFIDENT_LEARNING)
+
+
+@gin.configurable
+def hard_weights(cosine: np.ndarray, *, threshold: float = 0.1) -> np.ndarray:
+    """1 where clip and class resemble each other enough, else 0: float32 [n]. 0.1 is the margin of the loss."""
+    return (cosine >= threshold).astype(np.float32)
+
+
+def soft_weights(cosine: np.ndarray) -> np.ndarray:
+    """max(0, cos): float32 [n]."""
+    return np.maximum(cosine, 0).astype(np.float32)
+
+
+def clean_labels(
+    model_dir: files.Path,
+    web: files.Path,
+    clean: files.Path | None,
+    method: str,
+    folder: files.Path,
+    seed: int = 0,
+    features_dir: files.Path | None = None,
+) -> dict[str, Any]:
+    """Writes the labels of a web set with a weight for each; those with the weight 0 are discarded.
+
+    Args:
+      model_dir: folder of a finished stage, the teacher, whose features and scores are used.
+      web: folder of the web shards.
+      clean: folder of the clean shards, which CleanNet needs and confident learning does not: it asks the
+        teacher, and what that learned from was the clean set.
+      method: one of METHODS.
+      folder: for the labels, as `assign_labels` writes them, with `features` in it.
+      seed: of CleanNet.
+      features_dir: for the features instead, to share them between methods.
+
+    Returns:
+      The content of `summary.json`: that of `assign_labels` with the strategy `method`; the samples cover
+      ratio is the share of the clips that are kept, and "cleaning" says what was learned from.
+
+    Raises:
+      UserError: an unknown method, teacher and data don't fit together, clips without exactly one label, no clip
+        is kept, cleanlab is missing, or the folder holds anything but labels of these shards.
+    """
+    require_method(method)
+    if method == CONFIDENT_LEARNING:
+        require_cleanlab()
+    elif clean is None:
+        raise UserError(f"{method} needs a clean set: give --clean_shards")
+    folder = pathlib.Path(folder)
+    features_dir = pathlib.Path(features_dir or folder / "features")
+    web_set = _load_labelled(web)
+    headers = {
+        shard.name: sidecars.Header(shard.records, shard.fingerprint, shard.ids_digest) for shard in web_set.shards
+    }
+    target = Predictions(folder, web_set.classes, headers)
+    # All that can be wrong is found before the teacher runs over the web set.
+    stale_labels(folder, target)
+    if method != CONFIDENT_LEARNING:
+        clean_set = _load_labelled(clean)
+        require_same_classes(web_set.classes, web_set.folder, clean_set.classes, clean_set.folder)
+        clean_clips = clip_features(model_dir, clean, features_dir / "clean")
+    web_clips = clip_features(model_dir, web, features_dir / "web")
+    weak, teacher = web_clips.labels, web_clips.predictions()
+    confusion = count_pairs(weak, teacher, web_set.num_classes)
+    if method == CONFIDENT_LEARNING:
+        weights = (~find_mistakes(weak, web_clips.scores())).astype(np.float32)
+        notes = {}
+    else:
+        cosine, notes = _similarity(web_clips, clean_clips, confusion, seed)
+        weights = soft_weights(cosine) if method == "cleannet_soft" else hard_weights(cosine)
+    kept = weights > 0
+    if not kept.any():
+        raise UserError(f"{method} finds no right label in {web}: there is nothing to train on, use another method")
+    labels = np.where(kept, weak, np.int32(DISCARDED))
+
+    def write_sidecars() -> dict[str, int]:
+        kept_of_shard = dict.fromkeys(target.shards, 0)
+        filled = [shard for shard in web_set.shards if shard.records]
+        ids_of = dict(zip((shard.name for shard in filled), web_clips.clip_ids(), strict=True))
+        for shard in web_set.shards:
+            rows = slice(shard.start, shard.start + shard.records)
+            sidecars.write_labels(
+                folder / f"{shard.name}.parquet",
+                clip_ids=ids_of.get(shard.name, []),
+                labels=labels[rows],
+                weights=weights[rows],
+                shard_fingerprint=shard.fingerprint,
+            )
+            kept_of_shard[shard.name] = int(np.count_nonzero(kept[rows]))
+        return kept_of_shard
+
+    usable = count_pairs(weak[kept], teacher[kept], web_set.num_classes)
+    notes |= {"seed": seed, "mean_weight": float(weights.mean())}
+    label_map = weak_label(confusion, web_set.classes)
+    summary = {"strategy": method, "min_confidence": 0.0, "cleaning": notes}
+    return write_folder(folder, target, label_map, confusion, usable, write_sidecars, **summary)
+
+
+def require_method(name: str) -> None:
+    """Raises UserError, with the nearest name, when there is no method of that name."""
+    if name not in METHODS:
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), METHODS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UserError(f"there is no method {name!r}: {hint}The methods are {', '.join(METHODS)}")
+
+
+def _similarity(
+    web: ClipFeatures, clean: ClipFeatures, confusion: np.ndarray, seed: int
+) -> tuple[np.ndarray, dict[str, int]]:
+    """CleanNet's cosine of every web clip, and how many pairs of which kind it learned from."""
+    pairs = make_pairs(clean.labels, web_labels_of(clean, web), confusion, np.random.default_rng(seed))
+    right = int(np.count_nonzero(pairs.right))
+    notes = {"right_pairs": right, "wrong_pairs": len(pairs.right) - right, "both_labelled": pairs.both_labelled}
+    return cleannet(web, clean, pairs, num_classes=len(confusion), seed=seed), notes
+
+
+def _load_labelled(folder: files.Path) -> ClipDataset:
+    """A data set whose clips have one label each; `dataset.json` tells without reading them."""
+    dataset = load_dataset(folder)
+    if dataset.multi_label:
+        raise UserError(f"{dataset.folder} has several labels per clip: only one can be cleaned")
+    if missing := dataset.num_clips - sum(dataset.clips_per_class.values()):
+        raise UserError(f"{dataset.folder} has {missing:,} clips without a label: give every video one in the manifest")
+    return dataset

@@ -1,0 +1,116 @@
+"""A folder of labels as it is written: side-cars, confusion matrix, figures, and the summary that completes it."""
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from spl_tf.errors import UserError
+from spl_tf.files import TEMPORARY, atomic_path, locked, write_json
+from spl_tf.labels import figures, sidecars
+from spl_tf.labels.agreement import query_agreement
+from spl_tf.labels.confusion import clips_per_class, noise_ratio, samples_cover_ratio
+from spl_tf.labels.predictions import Predictions, lists_predictions
+from spl_tf.labels.strategies import LabelMap
+
+FORMAT_VERSION = 1
+
+SUMMARY = "summary.json"
+CONFUSION = "confusion.npy"
+
+
+def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
+    """Label side-cars of an earlier run that labels of these shards will not overwrite.
+
+    Raises:
+      UserError: the folder is a file or holds predictions, or a Parquet file in it is no label
+        side-car, so not ours to remove, or a prediction that would be overwritten.
+    """
+    if output_dir.exists() and not output_dir.is_dir():
+        raise UserError(f"{output_dir} is a file: choose a folder for the labels")
+    if lists_predictions(output_dir):
+        raise UserError(f"{output_dir} holds predictions, which labels would overwrite: choose another output folder")
+    stale = []
+    for path in sorted(output_dir.glob("*.parquet")):
+        if path.stem in predictions.shards:
+            if sidecars.holds_predictions(path):
+                raise UserError(f"{path} is a prediction, which labels would overwrite: choose another output folder")
+            continue
+        if not path.match(TEMPORARY):
+            sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
+        stale.append(path)
+    return stale
+
+
+def write_folder(
+    output_dir: pathlib.Path,
+    predictions: Predictions,
+    label_map: LabelMap,
+    confusion: np.ndarray,
+    usable: np.ndarray,
+    write_sidecars: Callable[[], dict[str, int]],
+    **notes: Any,
+) -> dict[str, Any]:
+    """Writes a folder of labels: side-cars, matrix, figures, and the summary last.
+
+    Args:
+      output_dir: for the labels.
+      predictions: classes and shards; nothing else of it is read.
+      label_map: classes of the labels, and the class of every cell.
+      confusion: int64 [N, N], all clips.
+      usable: int64 [N, N], the clips that `label_map` was applied to.
+      write_sidecars: writes the side-car of every shard and returns its kept clips.
+      notes: further entries of the summary.
+
+    Returns:
+      The content of `summary.json`.
+
+    Raises:
+      UserError: as `stale_labels`, or another run is writing to the folder.
+    """
+    stale = stale_labels(output_dir, predictions)
+    with locked(output_dir, "the labels"):
+        # From here on the folder is incomplete until its summary is back.
+        (output_dir / SUMMARY).unlink(missing_ok=True)
+        for path in stale:
+            path.unlink(missing_ok=True)
+        kept_of_shard = write_sidecars()
+        with atomic_path(output_dir / CONFUSION) as temporary:
+            np.save(temporary, confusion)
+        figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
+        figures.draw_long_tail(clips_per_class(usable, label_map), label_map, output_dir / "long_tail.png")
+        summary = _describe(predictions, label_map, confusion, usable, kept_of_shard) | notes
+        write_json(output_dir / SUMMARY, summary)
+    return summary
+
+
+def _describe(
+    predictions: Predictions,
+    label_map: LabelMap,
+    confusion: np.ndarray,
+    usable: np.ndarray,
+    kept_of_shard: dict[str, int],
+) -> dict[str, Any]:
+    """What `summary.json` says of the labels; `usable` counts the clips above the confidence threshold."""
+    queries = query_agreement(confusion, predictions.classes)
+    kept = sum(kept_of_shard.values())
+    return {
+        "format_version": FORMAT_VERSION,
+        "class_names": list(label_map.class_names),
+        "num_classes": label_map.num_classes,
+        "counts": clips_per_class(usable, label_map).tolist(),
+        "clips": predictions.num_clips,
+        "kept": kept,
+        "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
+        "discarded": predictions.num_clips - kept,
+        "noise_ratio": noise_ratio(confusion),
+        "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
+        "source_classes": list(predictions.classes),
+        "query_agreement": [row.as_json() for row in queries],
+        "flagged_queries": [row.name for row in queries if row.flagged],
+        "shards": {
+            name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
+            for name, shard in predictions.shards.items()
+        },
+    }

@@ -1,0 +1,98 @@
+"""The command: from shards and a teacher to labels that training takes, and what it says of mistakes."""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf import clean, command
+from spl_tf.data.dataset import load_dataset
+from spl_tf.data.labels_join import join_labels
+from spl_tf.inference.trained_model import ClipInput, save_trained
+from spl_tf.training.inputs import open_inputs
+
+SMALL = ("cleannet.steps = 30", "cleannet.num_references = 4", "clip_features.precision = 'float32'")
+
+
+class CleanTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_shards, tmp_path):
+        self.shards, self.labels, self.teacher = color_shards, tmp_path / "L", tmp_path / "teacher"
+
+    def _save_teacher(self, classes=("red", "green", "blue")):
+        """Scores by the mean colour; never trained."""
+        clips = keras.Input((4, 28, 28, 3))
+        features = keras.layers.GlobalAveragePooling3D()(clips)
+        logits = keras.layers.Dense(len(classes), kernel_initializer="identity")(features)
+        network = keras.Model(clips, {"features": features, "logits": logits})
+        save_trained(self.teacher, network, classes, ClipInput(4, 2, 28, short_side=32, fps=10.0))
+
+    def _run(self, *arguments):
+        """Exit code, standard output, standard error."""
+        out, err = io.StringIO(), io.StringIO()
+        paths = [f"--model_dir={self.teacher}", f"--shards={self.shards / 'web'}", f"--output_dir={self.labels}"]
+        options = [f"--gin_param={binding}" for binding in SMALL]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = command.execute(clean.main, clean.FLAGS, clean.__doc__, ["clean", *paths, *options, *arguments])
+        return code, out.getvalue(), err.getvalue()
+
+    def test_the_command_writes_labels_that_training_takes_and_prints_what_became_of_the_clips(self):
+        self._save_teacher()
+        code, out, err = self._run("--method=cleannet_soft", f"--clean_shards={self.shards / 'target'}", "--seed=4")
+        self.assertEqual(code, 0, err)
+        summary = json.loads((self.labels / "summary.json").read_text())
+        lines = [" ".join(line.split()) for line in out.splitlines()]
+        self.assertIn("cleannet_soft: 3 classes", lines)
+        self.assertIn("clips 72", lines)
+        self.assertIn(f"kept {summary['kept']} {summary['kept'] / 72:.1%}", lines)
+        self.assertEqual(summary["cleaning"]["seed"], 4)
+        written = {f"{shard.name}.parquet" for shard in load_dataset(self.shards / "web").shards}
+        written |= {"confusion.npy", "confusion.png", "long_tail.png", "summary.json", "features", ".lock"}
+        self.assertEqual({path.name for path in self.labels.iterdir()}, written)
+        inputs = open_inputs(self.shards / "web", self.labels, validation_shards=None, init_weights=None)
+        self.assertEqual(inputs.classes, ("red", "green", "blue"))
+        weights = np.concatenate([shard.weights for shard in join_labels(inputs.train, inputs.labels_dir)])
+        self.assertLen(weights, summary["kept"])
+        self.assertAllInRange(weights, 1e-9, 1.00001)
+
+    @parameterized.parameters(
+        (["--method=cleannet_sofd"], "there is no method 'cleannet_sofd': did you mean cleannet_soft?"),
+        (["--method=cleannet_soft"], "cleannet_soft needs a clean set: give --clean_shards"),
+        (["--method=cleannet_soft", "--clean_shards=nowhere"], "nowhere/dataset.json does not exist"),
+        (["--method=cleannet_soft", "--clean_shards=c", "--shards=no"], "no/dataset.json does not exist"),
+        (["--method=cleannet_soft", "--seed=many"], "seed"),
+        (["--method=cleannet_soft", "--seed=-1"], "seed"),
+        (["--clean_shards=c"], "--method"),
+    )
+    def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
+        code, out, err = self._run(*arguments)
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn(message, err)
+        self.assertEqual(err.count("\n"), 1)
+        self.assertFalse(self.labels.exists())
+
+    def test_a_teacher_of_other_classes_is_refused(self):
+        self._save_teacher(classes=("red", "blue"))
+        code, _, err = self._run("--method=cleannet_soft", f"--clean_shards={self.shards / 'target'}")
+        self.assertEqual((code, err.count("\n")), (2, 1))
+        self.assertIn(str(self.teacher), err)
+
+    def test_help_is_the_manual_and_needs_no_library(self):
+        code = "import sys; sys.argv = ['clean', '--help']\n"
+        code += "import runpy\ntry:\n  runpy.run_module('spl_tf.clean', run_name='__main__')\n"
+        code += "finally:\n  print(sorted({'numpy', 'pyarrow', 'matplotlib', 'tensorflow'} & set(sys.modules)))"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        self.assertIn(clean.__doc__.strip(), found.stdout)
+        self.assertIn("--features_dir", found.stdout)
+        self.assertEqual(found.stdout.splitlines()[-1], "[]")
+
+
+if __name__ == "__main__":
+    tf.test.main()
