@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-smoke: $(VENV)/installed
+smoke: $(VENV)/installed-test
 	$(BIN)/python -m tools.smoke.recipes --output_dir=$(SMOKE_DIR)
 
 lint: $(VENV)/installed-test

@@ -7,8 +7,18 @@ from collections.abc import Callable, Sequence
 import gin
 
 from spl_tf import configuration, files
+from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
 from spl_tf.errors import UserError
-from spl_tf.experiment.stages import NO_PRETRAINING, CleanShards, WebLabels, make_shards, predict, run_strategy, train
+from spl_tf.experiment.stages import (
+    CORRECTIONS,
+    NO_PRETRAINING,
+    CleanShards,
+    WebLabels,
+    make_shards,
+    predict,
+    run_strategy,
+    train,
+)
 from spl_tf.experiment.table import Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.classes import read_classes
@@ -35,6 +45,7 @@ def recipe(
     num_labels: int | None = None,
     min_confidence: float = 0.0,
     init_weights: files.Path | None = None,
+    transition: Callable[..., pathlib.Path] | None = None,
 ) -> list[Result]:
     """Runs the method and prints its table; what is done already is not done again.
 
@@ -42,7 +53,7 @@ def recipe(
       output_dir: everything is written below it; `results.csv` holds one row per run,
         `report.html` shows all that was found.
       videos: makes or finds the lists of videos.
-      strategies: of `spl_tf.labels.strategies`, or "none" for no pre-training.
+      strategies: of `spl_tf.labels.strategies` or `spl_tf.cleaning`, or "none" for no pre-training.
       seeds: each one has a teacher of its own, shared by the strategies.
       rounds: from the second on, the fine-tuned student of the round before is the
         teacher of its strategy, and everything after the teacher is done again.
@@ -56,12 +67,15 @@ def recipe(
       min_confidence: teacher confidence below which a clip is not used.
       init_weights: `backbone.weights.h5` that teacher, pre-training, and fine-tuning without
         pre-training begin with, e.g. inflated from images; None for random weights.
+      transition: `estimated_transition` or `counted_transition`, which make the matrix
+        for `forward_correction` or `backward_correction` as the loss of the pre-training.
 
     Raises:
       UserError: an unknown strategy, a binding the recipe sets itself, or what any
         of the stages raises.
     """
     _check(strategies, seeds, rounds, init_weights)
+    _check_transition(strategies, transition)
     output_dir = pathlib.Path(output_dir)
     lists = videos(output_dir / "videos")
     _check_labels(len(read_classes(lists.classes)), num_labels, min_confidence)
@@ -81,7 +95,7 @@ def recipe(
             clips_per_class=web_clips_per_class,
             exclude=[path for path in (lists.test, lists.validation) if path],
         )
-    run = functools.partial(run_strategy, clean=clean, init_weights=init_weights)
+    run = functools.partial(run_strategy, clean=clean, init_weights=init_weights, transition=transition)
     labels_of = functools.partial(WebLabels, web, num_labels=num_labels, min_confidence=min_confidence)
     results = []
     for seed in seeds:
@@ -90,14 +104,16 @@ def recipe(
         if pretrains:
             inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
             train("teacher", of_seed / "teacher", seed, **inputs, init_weights=init_weights)
-            labels = labels_of(predict(of_seed / "teacher", web, of_seed / "predictions"))
+            teacher = of_seed / "teacher"
+            labels = labels_of(predict(teacher, web, of_seed / "predictions"), teacher=teacher)
         for strategy in strategies:
             student = of_seed / strategy
             results.append(_report(run(strategy, seed, student, web=labels)))
             write_results(output_dir / "results.csv", results, complete=False)
             for round_number in range(2, 1 if strategy in WITHOUT_TEACHER else rounds + 1):
                 folder = of_seed / f"{strategy}_round{round_number}"
-                of_student = labels_of(predict(student / "finetune", web, folder / "predictions"))
+                teacher = student / "finetune"
+                of_student = labels_of(predict(teacher, web, folder / "predictions"), teacher=teacher)
                 results.append(_report(run(strategy, seed, folder, web=of_student, round_number=round_number)))
                 write_results(output_dir / "results.csv", results, complete=False)
                 student = folder
@@ -115,7 +131,7 @@ def _report(result: Result) -> Result:
 def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int, init_weights: files.Path | None) -> None:
     """Refuses what would otherwise be found out hours later."""
     for strategy in strategies:
-        if strategy != NO_PRETRAINING:
+        if strategy not in (NO_PRETRAINING, *CLEANING_METHODS):
             require_strategy(strategy)
     if isinstance(seeds, int) or not seeds:
         raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
@@ -133,6 +149,21 @@ def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int, init_we
         for name in _SET_BY_RECIPE:
             if f"train_stage.{name}" in configuration.stage_bindings(stage):
                 raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
+
+
+def _check_transition(strategies: Sequence[str], transition: Callable[..., pathlib.Path] | None) -> None:
+    given = transition is not None
+    wanted = any(configuration.stage_bindings("pretrain").get("train_stage.loss") == f"@{loss}" for loss in CORRECTIONS)
+    if given and not wanted:
+        raise UserError(
+            "recipe.transition is for a loss that uses it: bind pretrain/train_stage.loss to @forward_correction or "
+            "@backward_correction"
+        )
+    if given and (others := [name for name in strategies if name not in (NO_PRETRAINING, "weak")]):
+        raise UserError(
+            f"recipe.transition is about the labels of strategy 'weak', not {others[0]!r}: leave that out of "
+            "recipe.strategies"
+        )
 
 
 def _check_labels(num_classes: int, num_labels: int | None, min_confidence: float) -> None:

@@ -4,12 +4,14 @@ import contextlib
 import dataclasses
 import gc
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import gin
 import keras
 
 from spl_tf import configuration, files
+from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
+from spl_tf.cleaning.clean_labels import clean_labels
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.shards import summary, write_shards
 from spl_tf.experiment.steps import Json, run_step
@@ -22,6 +24,10 @@ from spl_tf.training.inputs import digest, open_inputs, run_identity
 from spl_tf.training.stage import train_stage
 
 NO_PRETRAINING = "none"
+# What the table needs of the labels' summary, and bindings that cleaning depends on.
+_OF_SUMMARY = ("num_classes", "kept", "noise_ratio", "samples_cover_ratio")
+_OF_CLEANING = ("cleannet.", "hard_weights.", "clip_features.")
+CORRECTIONS = ("forward_correction", "backward_correction")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +48,14 @@ class WebLabels:
       predictions: side-cars of a teacher over it.
       num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
+      teacher: folder of that teacher, whose features cleaning needs.
     """
 
     shards: pathlib.Path
     predictions: pathlib.Path
     num_labels: int | None = None
     min_confidence: float = 0.0
+    teacher: pathlib.Path | None = None
 
 
 def make_shards(
@@ -119,30 +127,40 @@ def run_strategy(
     web: WebLabels | None,
     round_number: int = 1,
     init_weights: files.Path | None = None,
+    transition: Callable[..., pathlib.Path] | None = None,
 ) -> Result:
     """Labels, pre-training, fine-tuning and test of one strategy; the row of the table.
 
     Args:
-      strategy: of `spl_tf.labels.strategies`, or "none".
-      seed: of pre-training and fine-tuning.
+      strategy: of `spl_tf.labels.strategies` or `spl_tf.cleaning`, or "none".
+      seed: of cleaning, pre-training and fine-tuning.
       folder: gets `labels`, `pretrain`, `finetune` and `test`.
       clean: target and test set.
       web: what to pre-train on; None for "none".
       round_number: 1 when the predictions are the teacher's, one more for every student since.
       init_weights: backbone to begin with, e.g. inflated from images; None for random weights.
+      transition: makes the matrix of a correction loss, see `transitions`; None where the loss needs none.
     """
     labels = pretrained = None
     inputs = {"train_shards": clean.target, "validation_shards": clean.validation, "init_weights": init_weights}
     if strategy != NO_PRETRAINING:
-        labels = _label(folder / "labels", web, strategy)
-        pretrained = train(
-            "pretrain",
-            folder / "pretrain",
-            seed,
-            train_shards=web.shards,
-            labels_dir=folder / "labels",
-            init_weights=init_weights,
-        )
+        if strategy in CLEANING_METHODS:
+            labels = _clean(folder / "labels", web, clean.target, strategy, seed)
+        else:
+            labels = _label(folder / "labels", web, strategy)
+        bindings = []
+        if transition is not None:
+            matrix = transition(web.shards, folder / "labels", folder / "transition", seed, init_weights)
+            bindings = [f"{loss}.transition = {str(matrix)!r}" for loss in CORRECTIONS]
+        with configuration.overridden(bindings):
+            pretrained = train(
+                "pretrain",
+                folder / "pretrain",
+                seed,
+                train_shards=web.shards,
+                labels_dir=folder / "labels",
+                init_weights=init_weights,
+            )
         inputs["init_weights"] = folder / "pretrain" / "backbone.weights.h5"
     tuned = train("finetune", folder / "finetune", seed, **inputs)
     tested = _test(folder / "finetune", clean.test, folder / "test")
@@ -174,7 +192,28 @@ def _label(folder: pathlib.Path, web: WebLabels, strategy: str) -> Json:
 
     def action() -> Json:
         summary = assign_labels(web.predictions, strategy, folder, num_labels=num_labels, min_confidence=min_confidence)
-        return {name: summary[name] for name in ("num_classes", "kept", "noise_ratio", "samples_cover_ratio")}
+        return {name: summary[name] for name in _OF_SUMMARY}
+
+    return run_step(folder, identity, action, outputs=["summary.json"])
+
+
+def _clean(folder: pathlib.Path, web: WebLabels, clean: pathlib.Path, method: str, seed: int) -> Json:
+    """Weak labels weighted or left out by a method of `spl_tf.cleaning`; all methods share the teacher's features."""
+    bindings = configuration.stage_bindings("pretrain")
+    identity = {name: value for name, value in bindings.items() if name.startswith(_OF_CLEANING)}
+    identity |= {
+        "method": method,
+        "seed": str(seed),
+        "model": files.sha256(web.teacher / "folded.keras"),
+        "web": digest(load_dataset(web.shards)),
+        "clean": digest(load_dataset(clean)),
+    }
+
+    def action() -> Json:
+        features = web.predictions.with_name("features")
+        with gin.config_scope("pretrain"), networks_forgotten():
+            summary = clean_labels(web.teacher, web.shards, clean, method, folder, seed, features)
+        return {name: summary[name] for name in _OF_SUMMARY}
 
     return run_step(folder, identity, action, outputs=["summary.json"])
 

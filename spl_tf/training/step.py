@@ -76,7 +76,7 @@ def make_train_steps(
     """
     model, optimizer = state.model, state.optimizer
     # gin keeps its scopes per thread, and MirroredStrategy traces each replica in a thread of its own.
-    scope = gin.current_scope_str() or None
+    scope = gin.current_scope()  # As a list it replaces the thread's own.
     optimizer._all_reduce_sum_gradients = lambda gradients: gradients  # Summed below, before clipping.
     share = 1.0 / (strategy.num_replicas_in_sync * accumulation)
     temperatures = state.data_parameters

@@ -59,7 +59,7 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(found["fine-tuning"], 8 * 77_000)
 
     @parameterized.parameters(
-        ("papers/spl/table1_spl_b.gin", "recipe.web_clips_per_class=None", "web_clips_per_class is not set"),
+        ("papers/spl/table1_spl_b.gin", "recipe.web_clips_per_class=None", "number of web clips is not known"),
         ("demo.gin", "recipe.seeds=[0]", "--classes missing: the gin files have no macro CLASSES either"),
     )
     def test_an_unknown_number_of_clips_is_one_line(self, name, binding, message):

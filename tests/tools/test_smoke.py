@@ -20,6 +20,7 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ({}, SmokeSet(4, None, "web.csv")),
         ({"recipe.num_labels": "400", "video_folder.web": "'web_147k.csv'"}, SmokeSet(20, None, "web_147k.csv")),
+        ({"train_stage.num_frames": "1"}, SmokeSet(4, None, "web.csv", images=True)),
         ({"recipe.num_labels": "4500"}, SmokeSet(68, None, "web.csv")),  # 67 * 67 = 4489
         ({"evaluate_model.background": "'Background'", "video_folder.web": "None"}, SmokeSet(4, "Background", None)),
     )

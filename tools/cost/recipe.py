@@ -4,7 +4,8 @@
 
 FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
 Hours = FLOPs / (--gpu_tflops x --utilization). How many classes, target and test videos there are, a recipe of
-gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS; for others give the flags.
+gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS, and in WEB_CLIPS how many web clips where it
+sets no quota; for others give the flags.
 """
 
 import ast
@@ -21,6 +22,7 @@ for _name, _help in (
     ("classes", "Classes of the target set."),
     ("target_videos", "Videos of the target set."),
     ("test_videos", "Videos of the test set."),
+    ("web_clips", "Clips of the web set, for a recipe without a quota."),
 ):
     flags.DEFINE_integer(_name, None, f"{_help} As the gin file says by default.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_float("gpu_tflops", 312.0, "Peak rate of a GPU; an A100's in bfloat16.", flag_values=FLAGS)
@@ -44,7 +46,7 @@ class Part:
 
 def main() -> None:
     command.parse_gin(FLAGS)
-    parts = recipe_parts(*(_size(name) for name in ("classes", "target_videos", "test_videos")))
+    parts = recipe_parts(*(_size(name) for name in ("classes", "target_videos", "test_videos")), _size("web_clips", 0))
     width = max(len(part.name) for part in parts)
     hours = [part.hours(FLAGS.gpu_tflops, FLAGS.utilization) for part in parts]
     for part, time in zip(parts, hours, strict=True):
@@ -55,8 +57,8 @@ def main() -> None:
     print(f"{'all':<{width}}  {sum(hours):,.1f} GPU hours at {FLAGS.utilization:.0%} of {FLAGS.gpu_tflops:g} TFLOPS")
 
 
-def _size(name: str) -> int:
-    """Of the data: a flag, or the recipe's macro of that name."""
+def _size(name: str, *default: int) -> int:
+    """Of the data: a flag, or the recipe's macro of that name, or a default."""
     import gin
 
     from spl_tf.errors import UserError
@@ -66,20 +68,24 @@ def _size(name: str) -> int:
     try:
         return gin.query_parameter(f"%{name.upper()}")
     except ValueError as error:
+        if default:
+            return default[0]
         raise UserError(f"--{name} missing: the gin files have no macro {name.upper()} either") from error
 
 
-def recipe_parts(num_classes: int, target_videos: int, test_videos: int) -> list[Part]:
+def recipe_parts(num_classes: int, target_videos: int, test_videos: int, web_clips: int = 0) -> list[Part]:
     """What the parsed recipe does, for all its strategies, seeds and rounds; the strategies' discards are not known.
 
     Args:
       num_classes: N.
       target_videos: clips of an epoch of teacher and fine-tuning.
       test_videos: of a test.
+      web_clips: of the web set where the recipe sets no quota; 0 for not known.
 
     Raises:
       UserError: the recipe says nothing of the number of web clips.
     """
+    from spl_tf import configuration
     from spl_tf.errors import UserError
     from spl_tf.experiment.recipe import WITHOUT_TEACHER
     from spl_tf.experiment.stages import NO_PRETRAINING
@@ -89,9 +95,13 @@ def recipe_parts(num_classes: int, target_videos: int, test_videos: int) -> list
     second_rounds = _value("recipe.rounds", "", 1) - 1
     students = [name for name in strategies if name not in WITHOUT_TEACHER] * second_rounds
     pretrained = [name for name in strategies if name != NO_PRETRAINING] + students
+    if configuration.stage_bindings("").get("recipe.transition") == "@estimated_transition":
+        pretrained *= 2  # A network of cross-entropy before each.
     quota = _value("recipe.web_clips_per_class", "", None)
-    if pretrained and quota is None:
-        raise UserError("recipe.web_clips_per_class is not set, so the number of web clips is not known: give it")
+    if quota is not None:
+        web_clips = quota * num_classes
+    if pretrained and not web_clips:
+        raise UserError("the number of web clips is not known: set recipe.web_clips_per_class or --web_clips")
     trained, tested = _gigamacs()
     steps = {
         stage: _BACKWARD_AND_FORWARD * _value("train_stage.epochs", stage)
@@ -99,7 +109,7 @@ def recipe_parts(num_classes: int, target_videos: int, test_videos: int) -> list
     }
     parts = []
     if pretrained:
-        web_clips = quota * num_classes * seeds
+        web_clips *= seeds
         parts += [
             Part("teacher", trained, target_videos * seeds, steps["teacher"]),
             Part("prediction", trained, web_clips * (1 + len(students)), 1),

@@ -1,4 +1,4 @@
-"""A folder of tiny videos that a recipe of the paper can run on: noise that moves, nothing to learn."""
+"""A folder of tiny videos or images that a recipe of the paper can run on: noise, nothing to learn."""
 
 import ast
 import dataclasses
@@ -17,6 +17,9 @@ _HEIGHT, _WIDTH = 36, 48
 _TARGET_FRAMES, _WEB_FRAMES = 10, 20
 _WEB_VIDEOS = 2  # Of a class.
 _LEAST_CLASSES = 4
+# Table 6 only.
+_VALIDATION = "validation.csv"
+BOTH_LABELS = "both_labels.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +30,18 @@ class SmokeSet:
       num_classes: enough for its number of labels, which N classes give up to N * N of.
       background: a class that some metrics leave out, or None.
       web: name of the list of web videos, or None.
+      images: whether there are images in place of videos.
     """
 
     num_classes: int
     background: str | None
     web: str | None
+    images: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.num_classes}classes" + ("_background" if self.background else "")
+        kinds = {"_background": self.background, "_images": self.images}
+        return f"{self.num_classes}classes" + "".join(kind for kind, wanted in kinds.items() if wanted)
 
 
 def wanted_set(bindings: Mapping[str, str]) -> SmokeSet:
@@ -46,15 +52,20 @@ def wanted_set(bindings: Mapping[str, str]) -> SmokeSet:
 
     num_labels = value("recipe.num_labels", None) or 0
     num_classes = max(_LEAST_CLASSES, math.ceil(math.sqrt(num_labels)))
-    return SmokeSet(num_classes, value("evaluate_model.background", None), value("video_folder.web", "web.csv"))
+    images = value("train_stage.num_frames", None) == 1
+    return SmokeSet(num_classes, value("evaluate_model.background", None), value("video_folder.web", "web.csv"), images)
 
 
 def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
-    """Writes classes.txt, target_train.csv, test.csv and the web list, with their videos; what is there stays."""
+    """Writes classes.txt and the lists with their videos; what is there stays."""
     names = [f"action {number}" for number in range(wanted.num_classes)]
     if wanted.background:
         names[-1] = wanted.background
     lists = {"target_train.csv": ("label", 1, _TARGET_FRAMES), "test.csv": ("label", 1, _TARGET_FRAMES)}
+    if wanted.images:
+        lists[_VALIDATION] = ("label", 1, 1)
+        pairs = "".join(f"{name},{name}\n" for name in names)
+        files.write_text(folder / BOTH_LABELS, f"label,query\n{pairs}")
     if wanted.web:
         lists[wanted.web] = ("query", _WEB_VIDEOS, _WEB_FRAMES)
     for list_name, (column, count, num_frames) in lists.items():
@@ -63,9 +74,15 @@ def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
         rows = [f"path,{column}"]
         for label, name in enumerate(names):
             for number in range(count):
-                path = f"videos/{column}_{list_name.removesuffix('.csv')}_{label}_{number}.mp4"
+                path = f"videos/{column}_{list_name.removesuffix('.csv')}_{label}_{number}"
+                path += ".png" if wanted.images else ".mp4"
                 seed = [len(list_name), *list_name.encode(), label, number]
-                write_video(folder / path, _moving_noise(np.random.default_rng(seed), num_frames), _FRAME_RATE)
+                frames = _moving_noise(np.random.default_rng(seed), num_frames)
+                if wanted.images:
+                    with files.atomic_path(folder / path) as temporary:
+                        cv2.imwrite(str(temporary), frames[0])
+                else:
+                    write_video(folder / path, frames, _FRAME_RATE)
                 rows.append(f"{path},{name}")
         files.write_text(folder / list_name, "\n".join(rows) + "\n")
     files.write_text(folder / "classes.txt", "\n".join(names) + "\n")

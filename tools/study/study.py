@@ -26,11 +26,9 @@ from spl_tf.experiment.stages import (
 )
 from spl_tf.experiment.steps import Json, run_step
 from spl_tf.experiment.table import Result
+from spl_tf.experiment.transitions import save_counts, save_estimate
 from spl_tf.inference.probe import probe_backbone
-from spl_tf.inference.shard_scores import score_shards
 from spl_tf.labels import predictions as prediction_files
-from spl_tf.labels.assign import read_confusion
-from spl_tf.labels.transition import count_transition, estimate_transition
 from spl_tf.models.inflation import inflate
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
@@ -132,21 +130,10 @@ class Study:
     def _transition(self, arm: Arm, how: str) -> pathlib.Path:
         """The matrix of Forward correction as a file."""
         learned = self._run_main("weak", arm.seed)
-        path = self.folder(arm) / "transition" / "T.npy"
-        identity = {"how": how, "model": files.sha256(learned / "pretrain" / "folded.keras")}
-
-        def action() -> Json:
-            if how == "counted":
-                matrix = count_transition(read_confusion(learned / "labels")[1].T)
-            else:
-                with networks_forgotten():
-                    matrix = estimate_transition(score_shards(learned / "pretrain", self._sets.web)[1])
-            with files.atomic_path(path) as temporary, open(temporary, "wb") as opened:
-                np.save(opened, matrix)
-            return {"right": float(np.diagonal(matrix).mean())}
-
-        run_step(path.parent, identity, action, outputs=[path.name])
-        return path
+        folder = self.folder(arm) / "transition"
+        if how == "counted":
+            return save_counts(learned / "labels", folder)
+        return save_estimate(learned / "pretrain", self._sets.web, folder)
 
     def _inflated(self, seed: int) -> pathlib.Path:
         """Weights of a network trained on single web frames with their weak labels, inflated."""

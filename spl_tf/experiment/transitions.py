@@ -1,0 +1,136 @@
+"""How the matrix of Forward and Backward correction comes to be in a recipe: `recipe.transition`."""
+
+import csv
+import hashlib
+import pathlib
+from collections.abc import Callable
+
+import gin
+import numpy as np
+
+from spl_tf import configuration, files
+from spl_tf.errors import UserError
+from spl_tf.experiment.stages import networks_forgotten, train
+from spl_tf.experiment.steps import Json, run_step
+from spl_tf.inference.shard_scores import score_shards
+from spl_tf.labels.assign import read_confusion
+from spl_tf.labels.confusion import count_pairs
+from spl_tf.labels.transition import count_transition, estimate_transition
+
+_COLUMNS = ("label", "query")
+
+
+@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights"])
+def estimated_transition(
+    web: pathlib.Path,
+    labels: pathlib.Path,
+    folder: pathlib.Path,
+    seed: int,
+    init_weights: files.Path | None,
+    *,
+    percentile: float | None = None,
+) -> pathlib.Path:
+    """Estimated as Patrini et al. 2017 do: a network is trained on the noisy labels first, with cross-entropy.
+
+    Args:
+      web: shards of the web set.
+      labels: side-cars of its weak labels.
+      folder: gets the network and the matrix.
+      seed: of the network, which is trained as the stage "pretrain".
+      init_weights: backbone it begins with; None for random weights.
+      percentile: as of `estimate_transition`.
+
+    Returns:
+      The matrix, a .npy file named after its content.
+    """
+    network = folder / "network"
+    with configuration.overridden(["pretrain/train_stage.loss = @softmax_cross_entropy"]):
+        train("pretrain", network, seed, train_shards=web, labels_dir=labels, init_weights=init_weights)
+    return save_estimate(network, web, folder / "matrix", percentile)
+
+
+@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights"])
+def counted_transition(
+    web: pathlib.Path,
+    labels: pathlib.Path,
+    folder: pathlib.Path,
+    seed: int,
+    init_weights: files.Path | None,
+    *,
+    both_labels: files.Path | None = None,
+) -> pathlib.Path:
+    """Counted: on what carries a clean and a noisy label, or else with the teacher's class as the clean one.
+
+    Args:
+      web, seed, init_weights: unused.
+      labels: side-cars of weak labels, with the classes and the teacher's matrix.
+      folder: gets the matrix.
+      both_labels: CSV file with the columns "label", the clean class, and "query", the
+        noisy one; None takes the teacher's class for the clean one.
+
+    Returns:
+      The matrix, a .npy file named after its content.
+
+    Raises:
+      UserError: `both_labels` is missing, or has other columns or classes, or lacks a class.
+    """
+    del web, seed, init_weights
+    if both_labels is None:
+        return save_counts(labels, folder / "matrix")
+    path = pathlib.Path(both_labels)
+    classes, _ = read_confusion(labels)
+
+    def count() -> np.ndarray:
+        return count_transition(count_pairs(*_read_both(path, classes), len(classes)))
+
+    if not path.is_file():
+        raise UserError(f"counted_transition.both_labels: {path} does not exist; None counts the teacher's classes")
+    return _save(folder / "matrix", {"both labels": files.sha256(path), "classes": ", ".join(classes)}, count)
+
+
+def save_estimate(
+    network: pathlib.Path, web: pathlib.Path, folder: pathlib.Path, percentile: float | None = None
+) -> pathlib.Path:
+    """`estimate_transition` from a network that learned the weak labels of `web`."""
+
+    def estimate() -> np.ndarray:
+        with networks_forgotten():
+            return estimate_transition(score_shards(network, web)[1], percentile)
+
+    identity = {"model": files.sha256(network / "folded.keras"), "percentile": str(percentile)}
+    return _save(folder, identity, estimate)
+
+
+def save_counts(labels: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
+    """`count_transition` of labels whose clean class is the teacher's."""
+    identity = {"confusion": files.sha256(labels / "confusion.npy")}
+    return _save(folder, identity, lambda: count_transition(read_confusion(labels)[1].T))
+
+
+def _save(folder: pathlib.Path, identity: dict[str, str], make: Callable[[], np.ndarray]) -> pathlib.Path:
+    """A changed matrix has another name, so that what was trained with it is trained anew."""
+
+    def action() -> Json:
+        matrix = make()
+        name = f"{hashlib.sha256(matrix.tobytes()).hexdigest()[:12]}.npy"
+        with files.atomic_path(folder / name) as temporary, open(temporary, "wb") as opened:
+            np.save(opened, matrix)
+        return {"file": name, "right": float(np.diagonal(matrix).mean())}
+
+    return folder / run_step(folder, identity, action, outputs=[])["file"]
+
+
+def _read_both(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Class ids of the clean and of the noisy labels, int64 [n] each."""
+    ids = {name: number for number, name in enumerate(classes)}
+    pairs = []
+    with open(path, newline="", encoding="utf-8-sig") as opened:
+        for number, row in enumerate(csv.DictReader(opened), 2):
+            names = [row.get(column) for column in _COLUMNS]
+            if unknown := [name for name in names if name not in ids]:
+                raise UserError(
+                    f"line {number} of {path}: {unknown[0]!r} is no class; the columns label and query hold class names"
+                )
+            pairs.append([ids[name] for name in names])
+    clean, noisy = np.array(pairs, np.int64).reshape(-1, 2).T
+    return clean, noisy
