@@ -15,7 +15,7 @@ from PIL import Image
 
 from spl_tf.data.video_writing import write_video
 from spl_tf.files import atomic_path
-from spl_tf.inspection.fonts import font_families
+from spl_tf.fonts import font_families
 
 FRAMES_SHOWN = 8
 """Most frames of a strip."""
