@@ -140,17 +140,6 @@ def explained_clips(
             number += 1
 
 
-def overlays(
-    trained: TrainedModel, dataset: ClipDataset, places: Sequence[Place], target: Target = Target(), **options
-) -> list[np.ndarray]:
-    """The captioned strips of a few clips for other callers (TensorBoard, a report): uint8 [height, width, 3], RGB.
-
-    Arguments and errors are those of `explained_clips`.
-    """
-    clips = explained_clips(trained, dataset, places, target, **options)
-    return [overlay.strip(clip.frames, clip.maps, clip.caption) for clip in clips]
-
-
 def explain_clips(
     model_dir: files.Path,
     shards: files.Path,
