@@ -27,11 +27,15 @@ class SmokeSet:
       num_classes: enough for its number of labels, which N classes give up to N * N of.
       background: a class that some metrics leave out, or None.
       web: name of the list of web videos, or None.
+      target: name of the list of target videos.
+      test: name of the list of test videos.
     """
 
     num_classes: int
     background: str | None
     web: str | None
+    target: str = "target_train.csv"
+    test: str = "test.csv"
 
     @property
     def name(self) -> str:
@@ -46,15 +50,17 @@ def wanted_set(bindings: Mapping[str, str]) -> SmokeSet:
 
     num_labels = value("recipe.num_labels", None) or 0
     num_classes = max(_LEAST_CLASSES, math.ceil(math.sqrt(num_labels)))
-    return SmokeSet(num_classes, value("evaluate_model.background", None), value("video_folder.web", "web.csv"))
+    lists = {name: value(f"video_folder.{name}", getattr(SmokeSet, name)) for name in ("target", "test")}
+    background, web = value("evaluate_model.background", None), value("video_folder.web", "web.csv")
+    return SmokeSet(num_classes, background, web, **lists)
 
 
 def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
-    """Writes classes.txt, target_train.csv, test.csv and the web list, with their videos; what is there stays."""
+    """Writes classes.txt and the lists, with their videos; what is there stays."""
     names = [f"action {number}" for number in range(wanted.num_classes)]
     if wanted.background:
         names[-1] = wanted.background
-    lists = {"target_train.csv": ("label", 1, _TARGET_FRAMES), "test.csv": ("label", 1, _TARGET_FRAMES)}
+    lists = dict.fromkeys((wanted.target, wanted.test), ("label", 1, _TARGET_FRAMES))
     if wanted.web:
         lists[wanted.web] = ("query", _WEB_VIDEOS, _WEB_FRAMES)
     for list_name, (column, count, num_frames) in lists.items():
