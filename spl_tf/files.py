@@ -124,8 +124,10 @@ def read_json(path: Path, way_out: str) -> Any:
     try:
         with open(path, encoding="utf-8") as opened:
             return json.load(opened)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path} does not exist: {way_out}") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} is a folder: {way_out}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged ({error}): {way_out}") from error
 

@@ -24,6 +24,9 @@ Pre-training on SPL-B labels, then fine-tuning:
 Stopped at any moment, the same command goes on and ends with the same weights.
 SIGTERM saves first and exits with 143. A folder of another run is refused.
 
+TensorBoard shows a few clips as the network saw them after the first step and every epoch; in more than ten
+epochs, every second one, or third, and so on.
+
 --profile_steps=10:20 records ten steps for TensorBoard's profiler (pip install tensorboard-plugin-profile).
 
 Written into M:
@@ -57,7 +60,7 @@ def main() -> None:
     from spl_tf import files
     from spl_tf.training.stage import train_stage
 
-    options = {"profile_steps": _steps(FLAGS.profile_steps)} if FLAGS.profile_steps else {}
+    options = {"profile_steps": _steps(FLAGS.profile_steps)} if FLAGS.profile_steps is not None else {}
     with files.locked(FLAGS.model_dir, "the model"), gin.config_scope(FLAGS.stage):
         metrics = train_stage(FLAGS.stage or "train", FLAGS.model_dir, **options)
     print(f"{FLAGS.model_dir}: finished after {metrics['steps']:,} steps")

@@ -60,7 +60,10 @@ class Model:
 
     def __init__(self, base_path: str | os.PathLike, name: str):
         self.name = name
-        self.version = max(int(path.name) for path in pathlib.Path(base_path).iterdir() if path.name.isdigit())
+        versions = [int(path.name) for path in pathlib.Path(base_path).iterdir() if path.name.isdecimal()]
+        if not versions:
+            raise ValueError(f"{base_path} has no versions: name the --output_dir of spl_tf.export")
+        self.version = max(versions)
         folder = pathlib.Path(base_path) / str(self.version)
         content = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
         self.definitions = dict(content.meta_graphs[0].signature_def)
@@ -272,9 +275,12 @@ def _main() -> None:
     parser.add_argument("--grpc_port", type=int, default=8500)
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with serving(**vars(arguments)) as addresses, contextlib.suppress(KeyboardInterrupt):
-        print(f"serving {arguments.name}: {addresses.rest} {addresses.grpc}, process {os.getpid()}", flush=True)
-        signal.pause()
+    try:
+        with serving(**vars(arguments)) as addresses, contextlib.suppress(KeyboardInterrupt):
+            print(f"serving {arguments.name}: {addresses.rest} {addresses.grpc}, process {os.getpid()}", flush=True)
+            signal.pause()
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

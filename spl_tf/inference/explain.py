@@ -13,11 +13,11 @@ from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.data.preprocessing import normalize
 from spl_tf.errors import UserError
+from spl_tf.fonts import font_families
 from spl_tf.inference import chosen_clips, overlay
 from spl_tf.inference.grad_cam import PREDICTED, grad_cam, upsample, with_map
 from spl_tf.inference.trained_model import TrainedModel, load_trained, require_fitting_clips
 from spl_tf.inspection.draw import Place
-from spl_tf.inspection.fonts import font_families
 from spl_tf.inspection.pairs import open_predictions_of
 
 LIST_FILE = "clips.csv"
@@ -138,17 +138,6 @@ def explained_clips(
                 maps=own,
             )
             number += 1
-
-
-def overlays(
-    trained: TrainedModel, dataset: ClipDataset, places: Sequence[Place], target: Target = Target(), **options
-) -> list[np.ndarray]:
-    """The captioned strips of a few clips for other callers (TensorBoard, a report): uint8 [height, width, 3], RGB.
-
-    Arguments and errors are those of `explained_clips`.
-    """
-    clips = explained_clips(trained, dataset, places, target, **options)
-    return [overlay.strip(clip.frames, clip.maps, clip.caption) for clip in clips]
 
 
 def explain_clips(

@@ -48,7 +48,10 @@ def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: st
             shutil.copy(model_dir / "model.json", extra)
             warmup.write_warmup(extra / warmup.FILE_NAME, output_dir.resolve().name, trained.clip_input)
             version = output_dir / str(_next_version(output_dir))
+            for path in (*unfinished.rglob("*"), unfinished):
+                _sync(path)
             os.rename(unfinished, version)
+            _sync(output_dir)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)  # On a full disk a part of it would stay.
     return version
@@ -68,5 +71,14 @@ def _write_saved_model(folder: pathlib.Path, trained: TrainedModel, model_dir: p
         archive.write_out(str(folder), verbose=False)
 
 
+def _sync(path: pathlib.Path) -> None:
+    """A file or folder outlasts a power cut from here on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _next_version(output_dir: pathlib.Path) -> int:
-    return 1 + max((int(path.name) for path in output_dir.iterdir() if path.name.isdigit()), default=0)
+    return 1 + max((int(path.name) for path in output_dir.iterdir() if path.name.isdecimal()), default=0)

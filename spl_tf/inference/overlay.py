@@ -15,7 +15,7 @@ from PIL import Image
 
 from spl_tf.data.video_writing import write_video
 from spl_tf.files import atomic_path
-from spl_tf.inspection.fonts import font_families
+from spl_tf.fonts import font_families
 
 FRAMES_SHOWN = 8
 """Most frames of a strip."""
@@ -87,7 +87,9 @@ def write_png(path: pathlib.Path, picture: np.ndarray) -> None:
 def write_gif(path: pathlib.Path, pictures: np.ndarray, frame_rate: float) -> None:
     """Writes RGB pictures, uint8 [T, H, W, 3], as a GIF that starts again at its end; 256 colours a picture."""
     first, *others = map(Image.fromarray, pictures)
-    milliseconds = max(_SHORTEST_MS, round(1000 / frame_rate))
+    # A GIF counts in hundredths of a second, so frames differ for the clip to last as long as it should.
+    ends = np.rint(100 / frame_rate * np.arange(len(pictures) + 1)).astype(int)
+    milliseconds = [max(_SHORTEST_MS, 10 * hundredths) for hundredths in np.diff(ends).tolist()]
     with atomic_path(path) as temporary:
         first.save(temporary, format="GIF", save_all=True, append_images=others, duration=milliseconds, loop=0)
 

@@ -86,7 +86,7 @@ def draw_page(
       label: the line under a strip.
       path: a PNG file.
       num_frames: of a strip at most.
-      families: fonts, see `spl_tf.inspection.fonts`.
+      families: fonts, see `spl_tf.fonts`.
     """
     across = _strips_across(num_frames)
     width = 2 * _MARGIN + across * (num_frames * BOX_WIDTH + _GAP) - _GAP

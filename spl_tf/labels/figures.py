@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from spl_tf.files import atomic_path
+from spl_tf.fonts import font_families
 from spl_tf.labels.strategies import LabelMap
 
 Path = str | os.PathLike
@@ -20,6 +21,8 @@ _AGREE, _OTHER, _INK = "#2a5d9f", "#e08a3c", "#333333"
 
 # Up to this many classes, each is named.
 _LEGIBLE_CLASSES = 20
+# For a character that no installed font has: matplotlib would draw the like, and warn at every drawing.
+_NO_GLYPH = "□"
 # The logarithmic scale starts here: smaller shares look alike.
 _LEAST_SHARE = 1e-3
 # A logarithmic count axis from this ratio of the largest class to the smallest.
@@ -62,7 +65,8 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], *, rows: str
     axes.set_ylabel(rows)
     if legible:
         _name_ticks(axes, range(num_classes), classes)
-        axes.set_yticks(range(num_classes), [_cut(name) for name in classes], parse_math=False)
+        names, families = _in_fonts(classes)
+        axes.set_yticks(range(num_classes), names, fontfamily=families, parse_math=False)
         _write_cells(axes, confusion, shares)
     for spine in axes.spines.values():
         spine.set_color("#bbbbbb")
@@ -82,14 +86,20 @@ def _write_cells(axes: Axes, confusion: np.ndarray, shares: np.ndarray) -> None:
 
 def _name_ticks(axes: Axes, positions: Sequence[float], names: Sequence[str]) -> None:
     """Slanted class names below the axes, without tick marks."""
-    cut = [_cut(name) for name in names]
-    axes.set_xticks(positions, cut, rotation=40, ha="right", rotation_mode="anchor", parse_math=False)
+    texts, families = _in_fonts(names)
+    style = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "parse_math": False}
+    axes.set_xticks(positions, texts, fontfamily=families, **style)
     axes.tick_params(axis="x", length=0)
 
 
-def _cut(name: str) -> str:
-    """A name of at most 32 characters: longer ones would leave no room for the picture."""
-    return name if len(name) <= 32 else f"{name[:31]}…"
+def _in_fonts(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The names as installed fonts can show them, and those fonts' families.
+
+    Names have at most 32 characters: longer ones would leave no room for the picture.
+    """
+    cut = [name if len(name) <= 32 else f"{name[:31]}…" for name in names]
+    families, missing = font_families(cut)
+    return [name.translate(dict.fromkeys(map(ord, missing), _NO_GLYPH)) for name in cut], families
 
 
 def _short(count: int) -> str:

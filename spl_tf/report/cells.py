@@ -18,13 +18,21 @@ KEPT, MERGED, DISCARDED = "kept", "merged", "discarded"
 
 @dataclasses.dataclass(frozen=True)
 class Fate:
-    """What became of a cell: KEPT, MERGED or DISCARDED, and the name of its class; no name where it has none."""
+    """What became of a cell.
+
+    Attributes:
+      kind: KEPT, MERGED or DISCARDED.
+      name: of its class; empty where it has none.
+      unsure: clips of a cell with a class that were discarded, as the teacher's confidence was too low.
+    """
 
     kind: str
     name: str = ""
+    unsure: int = 0
 
     def __str__(self) -> str:
-        return {KEPT: f"kept as class {self.name}", MERGED: f"merged into {self.name}"}.get(self.kind, self.kind)
+        text = {KEPT: f"kept as class {self.name}", MERGED: f"merged into {self.name}"}.get(self.kind, self.kind)
+        return f"{text}; {clips(self.unsure)} of low confidence discarded" if self.unsure else text
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,6 +43,7 @@ class CellFates:
       name: of the run: strategy and round.
       strategy: without the round.
       class_names: of its label space.
+      clips: int64 [N, N], by query and prediction.
       labels: int32 [N, N], class of the cell's clips; -1 where none is kept.
       kept: int64 [N, N], clips that have a label.
     """
@@ -42,6 +51,7 @@ class CellFates:
     name: str
     strategy: str
     class_names: tuple[str, ...]
+    clips: np.ndarray
     labels: np.ndarray
     kept: np.ndarray
 
@@ -62,7 +72,8 @@ class CellFates:
         if label < 0:
             return Fate(DISCARDED)
         merged = self.strategy == "spl_m" and weak != teacher and label == weak
-        return Fate(MERGED if merged else KEPT, self.class_names[label])
+        unsure = int(self.clips[weak, teacher] - self.kept[weak, teacher])
+        return Fate(MERGED if merged else KEPT, self.class_names[label], unsure)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,6 +110,11 @@ class Matrix:
         return [cell for cell in cells if counts[cell]]
 
 
+def clips(count: int) -> str:
+    """ "1 clip", "1,234 clips"."""
+    return f"{count:,} clip{'' if count == 1 else 's'}"
+
+
 def off_diagonal(confusion: np.ndarray) -> np.ndarray:
     """The matrix with an empty diagonal."""
     return np.where(np.eye(len(confusion), dtype=bool), 0, confusion)
@@ -116,10 +132,11 @@ def read_matrix(recipe: Recipe) -> Matrix:
     confusion = count_confusion(dataset, predictions)
     # Later rounds are labelled by other predictions.
     first_round = [labels for labels in read_labels_of(recipe, seed) if labels.name == labels.strategy]
-    return Matrix(seed, dataset, predictions, confusion, [_fates(dataset, predictions, of) for of in first_round])
+    fates = [_fates(dataset, predictions, of, confusion) for of in first_round]
+    return Matrix(seed, dataset, predictions, confusion, fates)
 
 
-def _fates(dataset: ClipDataset, predictions: Predictions, labels: Labels) -> CellFates:
+def _fates(dataset: ClipDataset, predictions: Predictions, labels: Labels, confusion: np.ndarray) -> CellFates:
     num_classes = dataset.num_classes
     class_names = read_summary(labels.folder).class_names
     label_of_cell = np.full((num_classes, num_classes), -1, np.int32)
@@ -133,7 +150,7 @@ def _fates(dataset: ClipDataset, predictions: Predictions, labels: Labels) -> Ce
         weak, teacher = batch.weak[has_label], batch.teacher[has_label]
         label_of_cell[weak, teacher] = label[has_label]
         kept += count_pairs(weak, teacher, num_classes)
-    return CellFates(labels.name, labels.strategy, class_names, label_of_cell, kept)
+    return CellFates(labels.name, labels.strategy, class_names, confusion, label_of_cell, kept)
 
 
 def _labels_of_shard(dataset: ClipDataset, position: int, folder: pathlib.Path, num_labels: int) -> np.ndarray:

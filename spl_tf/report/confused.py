@@ -8,7 +8,7 @@ from tqdm import tqdm
 from spl_tf.inspection.draw import Place, cell_groups, draw_by_cell
 from spl_tf.inspection.pairs import read_pairs
 from spl_tf.inspection.strips import Strip, read_strips
-from spl_tf.report.cells import Matrix, off_diagonal
+from spl_tf.report.cells import Matrix, clips, off_diagonal
 from spl_tf.report.markup import Html, Section, element, section
 from spl_tf.report.pictures import figure
 
@@ -43,7 +43,7 @@ def _read(matrix: Matrix, places: Sequence[Place]) -> dict[Place, Strip | None]:
 def _cell(matrix: Matrix, cell: tuple[int, int], strips: Sequence[tuple[Place, Strip | None]]) -> Html:
     weak, teacher = cell
     query, seen = matrix.classes[weak], matrix.classes[teacher]
-    count = f"{matrix.confusion[cell]:,} clips, {matrix.share_of_row(weak, teacher):.1%} of the query"
+    count = f"{clips(int(matrix.confusion[cell]))}, {matrix.share_of_row(weak, teacher):.1%} of the query"
     fates = [element("li", element("b", of.name), f": {of.fate(weak, teacher)}") for of in matrix.fates]
     shown = [_figure(place, strip, query, seen) for place, strip in strips if strip]
     if len(shown) < len(strips):

@@ -3,16 +3,18 @@
 import numpy as np
 
 from spl_tf.inference.chosen_clips import spl_classes
-from spl_tf.inference.explain import overlays
+from spl_tf.inference.explain import Explained, Target, explained_clips
+from spl_tf.inference.overlay import overlay
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.inspection.draw import cell_groups, draw_by_cell
 from spl_tf.inspection.pairs import read_pairs
 from spl_tf.report.cells import CellFates, Matrix, off_diagonal
 from spl_tf.report.collect import Recipe
-from spl_tf.report.markup import Section, element, section
+from spl_tf.report.markup import Html, Section, element, joined, section
 from spl_tf.report.pictures import figure
 
 _CELLS = 6
+_FRAMES = 4
 # Of these the first that was run: classes that know of the disagreement before those that don't.
 _PREFERRED = ("spl_b", "spl", "spl_m", "spl_d", "weak")
 
@@ -36,15 +38,32 @@ def explained_section(recipe: Recipe, matrix: Matrix, of: CellFates) -> Section:
     groups = cell_groups(off_diagonal(matrix.confusion), _CELLS)
     drawn = draw_by_cell(read_pairs(dataset, matrix.predictions), groups, len(cells), 1, np.random.default_rng(0))
     places = [drawn[groups[cell]][0] for cell in cells]
-    strips = overlays(trained, dataset, places, spl_classes=spl_classes(dataset, places, folder / "labels"))
-    figures = []
-    for (weak, teacher), strip in zip(cells, strips, strict=True):
-        query, seen = dataset.classes[weak], dataset.classes[teacher]
-        alt = f"Frames of a clip found by {query}, in which the teacher sees {seen}, and where the network looks"
-        figures.append(figure(strip, alt, f"{query} queried, {seen} seen"))
+    known = spl_classes(dataset, places, folder / "labels")
+    figures = [_figure(clip) for clip in explained_clips(trained, dataset, places, Target(), spl_classes=known)]
     text = (
         f"Grad-CAM of the network pre-trained with {of.name}, for the class it predicts: red spoke for it most. "
+        f"Above {_FRAMES} frames of the clip, below the same with the map. "
         "spl_tf.explain shows other clips, classes and layers."
     )
     title = "Where the network looks"
     return section("explained", title, element("p", text), element("div", *figures, class_="explained"))
+
+
+def _figure(clip: Explained) -> Html:
+    shown = np.unique(np.linspace(0, len(clip.frames) - 1, _FRAMES).round().astype(int))
+    rows = clip.frames[shown], overlay(clip.frames[shown], clip.maps[shown])
+    picture = np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+    alt = (
+        f"Frames of a clip found by {clip.weak}, in which the teacher sees {clip.teacher}, and under them where the "
+        f"network looks for {clip.target}"
+    )
+    facts = {
+        "weak label": clip.weak,
+        "teacher": f"{clip.teacher}, {clip.place.confidence:.2f}",
+        "SPL class": clip.spl_class,
+        "predicted": f"{clip.predicted}, {clip.predicted_score:.2f}",
+        "clip": clip.clip_id,
+    }
+    lines = [element("li", f"{name}: {value}") for name, value in facts.items()]
+    heading = element("b", f"{clip.weak} queried, {clip.teacher} seen")
+    return figure(picture, alt, joined(heading, element("ul", *lines, class_="fates")))

@@ -90,7 +90,9 @@ def coverage_section(recipe: Recipe, matrix: Matrix) -> Section:
     )
     sizes = [factor * num_classes for factor in (1, 2, 4, 8, 16, 32, 64)]
     shown = [size for size in sizes if size < num_classes + len(curve) - 1] + [num_classes + len(curve) - 1]
-    rows = [[f"{size:,}", f"{size / num_classes:g}", f"{100 * curve[size - num_classes]:.1f}"] for size in shown]
+    rows = [
+        [f"{size:,}", f"{round(size / num_classes, 2):g}", f"{100 * curve[size - num_classes]:.1f}"] for size in shown
+    ]
     columns = {"cells": "Cells", "ratio": "Cells / classes", "scr": "SCR (%)"}
     caption = f"Share of the web clips in the fullest cells, seed {matrix.seed}; the last row holds every clip"
     text = (

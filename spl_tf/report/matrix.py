@@ -13,19 +13,22 @@ import numpy as np
 
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import noise_ratio
-from spl_tf.report.cells import CellFates, Matrix
+from spl_tf.report.cells import CellFates, Matrix, clips
 from spl_tf.report.markup import Html, Section, element, scrolling, section, table
 
 GRID_CLASSES = 60
 # Beyond, the numbers of all cells would make the page too large: only the picture and the largest cells are shown.
-_READ_OUT_CLASSES = 300
+_READ_OUT_CLASSES = 500
 _NUMBERED_CLASSES = 12
 _LARGEST = 20
 _FLAGGED = 12
 
 # Shares of the heat's colour, light and dark, from which black letters give way to white, or white ones to black.
 _DEEP, _MIDDLE = 0.745, 0.55
-_HEAT_BGR = (209, 127, 47)
+# A picture's heat can't follow the page's scheme: it is one that shows on both. Black letters suit it on light pages
+# always, on dark ones from this share.
+_PICTURE_HEAT = (47, 127, 209)
+_PICTURE_MIDDLE = 0.93
 
 
 def matrix_section(matrix: Matrix) -> Section:
@@ -35,11 +38,9 @@ def matrix_section(matrix: Matrix) -> Section:
         f"{int(matrix.confusion.sum()):,} web clips by query (rows) and by what the teacher of seed {matrix.seed} sees "
         f"in them (columns): they agree on {agreement:.1%}. Colours show the share of the query's clips."
     )
-    if num_classes <= GRID_CLASSES:
-        picture = scrolling(_grid(matrix), "Matrix of queries and predictions")
-    else:
-        picture = _overview(matrix)
-    content = [element("p", text), *_flagged(matrix), _scale()]
+    is_grid = num_classes <= GRID_CLASSES
+    picture = scrolling(_grid(matrix), "Matrix of queries and predictions") if is_grid else _overview(matrix)
+    content = [element("p", text), *_flagged(matrix), _scale(is_grid)]
     if num_classes <= _READ_OUT_CLASSES:
         hint = "Point at a cell, or move to the matrix with Tab and in it with the arrow keys."
         readout = element(
@@ -47,7 +48,8 @@ def matrix_section(matrix: Matrix) -> Section:
         )
         content += [element("div", picture, readout, class_="matrix"), _data(matrix)]
     else:
-        content.append(element("div", picture, class_="matrix"))
+        text = f"Above {_READ_OUT_CLASSES} classes cells can't be pointed at; the largest are listed below."
+        content += [element("p", text, class_="note"), element("div", picture, class_="matrix")]
     return section("matrix", "Queries and predictions", *content, _largest(matrix))
 
 
@@ -70,12 +72,15 @@ def _shares(matrix: Matrix) -> np.ndarray:
     return matrix.confusion / np.maximum(matrix.confusion.sum(axis=1, keepdims=True), 1)
 
 
-def _scale() -> Html:
-    steps = [
-        element("li", _percent(share), style=f"--heat-share:{_heat(share):.2f}", class_=_letters(_heat(share)))
-        for share in (0.01, 0.05, 0.1, 0.25, 0.5, 1.0)
-    ]
-    return element("ul", *steps, class_="scale", aria_label="Colours of the shares")
+def _scale(is_grid: bool) -> Html:
+    """The key: of the page's colours for the grid, of the picture's for the overview."""
+    steps = []
+    for share in (0.01, 0.05, 0.1, 0.25, 0.5, 1.0):
+        heat = float(_heat(share))
+        letters = _letters(heat) if is_grid else "middle" if heat > _PICTURE_MIDDLE else None
+        steps.append(element("li", _percent(share), style=f"--heat-share:{heat:.2f}", class_=letters))
+    style = None if is_grid else "--heat: {} {} {}".format(*_PICTURE_HEAT)
+    return element("ul", *steps, class_="scale", aria_label="Colours of the shares", style=style)
 
 
 def _percent(share: float) -> str:
@@ -106,7 +111,7 @@ def _grid(matrix: Matrix) -> Html:
                     data_cell=f"{weak},{teacher}",
                     class_=_letters(heat),
                     style=f"--heat-share:{heat:.2f}" if count else None,
-                    aria_label=f"{query} queried, {seen} seen: {count:,} clips, {share:.1%} of the query",
+                    aria_label=f"{query} queried, {seen} seen: {clips(count)}, {share:.1%} of the query",
                 )
             )
         rows.append(element("tr", *cells, role="row"))
@@ -117,10 +122,10 @@ def _grid(matrix: Matrix) -> Html:
 
 
 def _overview(matrix: Matrix) -> Html:
-    """One pixel a cell. The colour is all the heat's and its strength is its opacity: it suits light and dark pages."""
+    """One pixel a cell. The heat is the colour and its strength the opacity: it suits light and dark pages."""
     size = len(matrix.classes)
     pixels = np.empty((size, size, 4), np.uint8)
-    pixels[..., :3] = _HEAT_BGR
+    pixels[..., :3] = _PICTURE_HEAT[::-1]
     pixels[..., 3] = np.rint(255 * _heat(_shares(matrix)))
     content = cv2.imencode(".png", pixels)[1].tobytes()
     address = f"data:image/png;base64,{base64.b64encode(content).decode()}"
@@ -163,10 +168,10 @@ def _largest(matrix: Matrix) -> Html:
 
 
 def _data(matrix: Matrix) -> Html:
-    """All cells for the script, as base64 of little-endian numbers in the order of the rows."""
+    """All cells for the script, as base64 of little-endian numbers of 1, 2 or 4 bytes in the order of the rows."""
     content = {
         "classes": matrix.classes,
-        "counts": _packed(matrix.confusion, "<u4"),
+        "counts": _packed(matrix.confusion),
         "strategies": [_fates_data(fates, matrix.classes, matrix.confusion) for fates in matrix.fates],
     }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -176,7 +181,7 @@ def _data(matrix: Matrix) -> Html:
 def _fates_data(fates: CellFates, classes: Sequence[str], confusion: np.ndarray) -> dict[str, object]:
     """`codes` are positions in `fates`, pairs of kind and name; the name null is that of the cell, query|prediction."""
     known: dict[tuple[str, str | None], int] = {}
-    codes = np.zeros(confusion.shape)
+    codes = np.zeros(confusion.shape, np.int64)
     for weak, teacher in np.argwhere(confusion).tolist():
         fate = fates.fate(weak, teacher)
         own = weak != teacher and fate.name == f"{classes[weak]}|{classes[teacher]}"
@@ -185,10 +190,11 @@ def _fates_data(fates: CellFates, classes: Sequence[str], confusion: np.ndarray)
     return {
         "name": fates.name,
         "fates": list(known),
-        "codes": _packed(codes, "<u2"),
-        "kept": _packed(fates.kept, "<u4") if partly.any() else None,
+        "codes": _packed(codes),
+        "kept": _packed(fates.kept) if partly.any() else None,
     }
 
 
-def _packed(numbers: np.ndarray, kind: str) -> str:
+def _packed(numbers: np.ndarray) -> str:
+    kind = np.min_scalar_type(int(numbers.max())).newbyteorder("<")
     return base64.b64encode(numbers.astype(kind).tobytes()).decode()

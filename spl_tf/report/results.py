@@ -86,7 +86,7 @@ def _cells(recipe: Recipe, name: str, differences: dict[str, Difference], refere
         "top-5": mean_of_percent([run.top_5 for run in runs]),
         "map": mean_of_percent([run.mean_average_precision for run in runs if run.mean_average_precision is not None]),
         "scr": mean_of_percent([run.samples_cover_ratio for run in runs if run.samples_cover_ratio is not None]),
-        "classes": f"{statistics.mean(run.classes for run in runs):,g}" if pretrained else _NOTHING,
+        "classes": f"{round(statistics.mean(run.classes for run in runs), 1):,g}" if pretrained else _NOTHING,
         "clips": f"{statistics.mean(run.clips for run in runs):,.0f}" if pretrained else _NOTHING,
         "minutes": f"{statistics.mean(run.seconds for run in runs) / 60:.1f}",
     }

@@ -7,15 +7,22 @@
   if (!source || !readout) return;
 
   const data = JSON.parse(source.textContent);
-  const unpacked = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
   const size = data.classes.length;
-  const counts = new Uint32Array(unpacked(data.counts));
+  // One number a cell, of 1, 2 or 4 bytes.
+  const unpacked = (text) => {
+    const letters = atob(text);
+    const bytes = new Uint8Array(letters.length);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
+    const kind = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array }[bytes.length / size ** 2];
+    return new kind(bytes.buffer);
+  };
+  const counts = unpacked(data.counts);
   const rows = data.classes.map((_, row) => counts.subarray(row * size, (row + 1) * size).reduce((a, b) => a + b, 0));
   const strategies = data.strategies.map((of) => ({
     name: of.name,
     fates: of.fates,
-    codes: new Uint16Array(unpacked(of.codes)),
-    kept: of.kept && new Uint32Array(unpacked(of.kept)),
+    codes: unpacked(of.codes),
+    kept: of.kept && unpacked(of.kept),
   }));
 
   const element = (tag, text, name) => {
@@ -25,6 +32,8 @@
     return made;
   };
 
+  const clips = (count) => `${count.toLocaleString("en")} clip${count === 1 ? "" : "s"}`;
+
   // What a strategy made of a cell's clips.
   const fate = (of, row, column) => {
     const cell = row * size + column;
@@ -33,14 +42,14 @@
     if (kind === "discarded") return "discarded";
     const text = kind === "merged" ? `merged into ${name}` : `kept as class ${name}`;
     const left = of.kept ? counts[cell] - of.kept[cell] : 0;
-    return left ? `${text}; ${left.toLocaleString("en")} clips of low confidence discarded` : text;
+    return left ? `${text}; ${clips(left)} of low confidence discarded` : text;
   };
 
   const show = (row, column) => {
     const count = counts[row * size + column];
     const share = rows[row] ? (100 * count) / rows[row] : 0;
     const heading = element("p", `${data.classes[row]} queried, ${data.classes[column]} seen`, "cell-name");
-    const numbers = element("p", `${count.toLocaleString("en")} clips, ${share.toFixed(1)} % of the query`, "cell-count");
+    const numbers = element("p", `${clips(count)}, ${share.toFixed(1)} % of the query`, "cell-count");
     const parts = [heading, numbers];
     if (count) {
       const list = document.createElement("ul");
@@ -100,7 +109,7 @@
       const cell = event.target.closest("[data-cell]");
       if (cell) show(...placeOf(cell));
     });
-    grid.addEventListener("click", (event) => event.target.closest("[data-cell]")?.focus());
+    grid.addEventListener("click", (event) => event.target.closest("[data-cell]")?.focus({ preventScroll: true }));
     grid.addEventListener("pointerleave", () => { if (focused) show(...placeOf(current)); });
   }
 
@@ -124,12 +133,20 @@
     };
     overview.addEventListener("pointermove", point);
     overview.addEventListener("pointerdown", point);
-    overview.addEventListener("focus", () => go(...place));
+    // By keyboard the cell has to come into sight; a smooth way there would lag behind a key held down.
+    const goInSight = (row, column) => {
+      go(row, column);
+      cross.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
+    };
+    overview.addEventListener("focus", () => {
+      if (overview.matches(":focus-visible")) goInSight(...place);
+      else go(...place);
+    });
     overview.addEventListener("keydown", (event) => {
       const to = moved(event, ...place);
       if (!to) return;
       event.preventDefault();
-      go(...to);
+      goInSight(...to);
     });
   }
 })();

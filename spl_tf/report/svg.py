@@ -50,12 +50,16 @@ class Axis:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self) -> list[float]:
-        if not self.log:
-            ticks = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high)
-        else:
+        if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             multiples = (1, 2, 5) if len(decades) <= 3 else (1,)
-            ticks = [multiple * 10.0**decade for decade in decades for multiple in multiples]
+            ticks = self._inside([multiple * 10.0**decade for decade in decades for multiple in multiples])
+            if len(ticks) > 1:
+                return ticks
+        # Also where a logarithmic axis is too short for 1, 2 and 5: on that, even steps look nearly even.
+        return self._inside(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(self.low, self.high))
+
+    def _inside(self, ticks: Sequence[float]) -> list[float]:
         slack = 1e-9 * (self.high - self.low)
         return [float(tick) for tick in ticks if self.low - slack <= tick <= self.high + slack]
 

@@ -7,6 +7,7 @@ import statistics
 from tqdm import tqdm
 
 from spl_tf import files
+from spl_tf.errors import UserError
 from spl_tf.report.collect import AGAIN, Recipe, read_seconds
 from spl_tf.report.curves import Curve, read_curves
 from spl_tf.report.markup import Html, Section, element, section, table
@@ -47,7 +48,7 @@ def training_section(recipe: Recipe) -> Section:
         for seed, of_seed in folders.items():
             trained = []
             for stage, name, folder in of_seed:
-                metrics = files.read_json(folder / "metrics.json", AGAIN)
+                metrics = _read_metrics(folder / "metrics.json")
                 trained.append(_Trained(stage, name, read_curves(folder / "logs"), metrics))
                 bar.update()
             charts = element("div", *_charts(recipe, seed, trained), class_="charts")
@@ -69,6 +70,13 @@ def _stage_folders(recipe: Recipe, seed: int) -> list[tuple[str, str, pathlib.Pa
     for stage in ("pretrain", "finetune"):
         found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.of_seed(seed)]
     return [entry for entry in found if (entry[2] / "metrics.json").exists()]
+
+
+def _read_metrics(path: pathlib.Path) -> dict:
+    metrics = files.read_json(path, AGAIN)
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("train", {}), dict):
+        raise UserError(f"{path} is not what training writes: {AGAIN}")
+    return metrics
 
 
 def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:

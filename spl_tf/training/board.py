@@ -1,7 +1,6 @@
 """What TensorBoard shows of a stage: numbers, clips as the network saw them, what was configured."""
 
 import ast
-import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +14,7 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from spl_tf import configuration
+from spl_tf.errors import UserError
 from spl_tf.input_range import DEVIATION, MEAN
 from spl_tf.labels import figures
 from spl_tf.metrics.accuracy import accuracy_per_class
@@ -31,23 +31,23 @@ class Board:
       log_dir: TensorBoard's folder.
       stage: whose configuration is shown.
       classes: names of the N classes.
-      steps_per_epoch: clips and temperatures are shown once an epoch.
     """
 
-    def __init__(self, log_dir: pathlib.Path, stage: str, classes: Sequence[str], steps_per_epoch: float):
+    def __init__(self, log_dir: pathlib.Path, stage: str, classes: Sequence[str]):
         self._stage = stage
         self._classes = classes
-        self._steps_per_epoch = steps_per_epoch
-        self._epoch_shown = -1
+        self._is_configuration_shown = False
         self._writer = tf.summary.create_file_writer(str(log_dir))
 
     def __enter__(self) -> "Board":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *details) -> None:
-        with self._writer.as_default(step=0):
+        # TensorBoard keeps the first end it finds, and a run goes on after a signal, or what the user can mend.
+        if kind is None or (issubclass(kind, Exception) and not issubclass(kind, UserError | OSError)):
             status = api_pb2.STATUS_SUCCESS if kind is None else api_pb2.STATUS_FAILURE
-            _write_proto(hparams_summary.session_end_pb(status))
+            with self._writer.as_default(step=0):
+                _write_proto(hparams_summary.session_end_pb(status))
         self._writer.close()
 
     def describe(
@@ -73,7 +73,8 @@ class Board:
             tf.summary.histogram("labels/clips_of_a_class", counts)
             tail = figures.long_tail_figure(counts, self._classes, is_diagonal, f"{int(counts.sum()):,} training clips")
             tf.summary.image("labels/long_tail", _picture(tail))
-            hparams.hparams(_scalars(configuration.stage_bindings(self._stage)) | options)
+            # Without a name of its own a trial has that of its run; named by its values, those of equal values are one.
+            hparams.hparams(_scalars(configuration.stage_bindings(self._stage)) | options, trial_id="")
         self._writer.flush()
 
     def trained(self, step: int, scalars: Mapping[str, float]) -> None:
@@ -81,16 +82,10 @@ class Board:
         with self._writer.as_default(step=step):
             for name, value in scalars.items():
                 tf.summary.scalar(name, value)
-            if self._epoch_shown < 0:  # Now that a step was traced, all that configures it is known.
+            if not self._is_configuration_shown:  # Now that a step was traced, all that configures it is known.
                 tf.summary.text("configuration", gin.markdown(gin.operative_config_str()))
+                self._is_configuration_shown = True
         self._writer.flush()
-
-    def epoch_begins(self, step: int) -> bool:
-        """Whether this is the first look at an epoch; true once for each."""
-        epoch = math.floor(step / self._steps_per_epoch)
-        is_new = epoch > self._epoch_shown
-        self._epoch_shown = max(epoch, self._epoch_shown)
-        return is_new
 
     def show_inputs(
         self, step: int, clips: np.ndarray, labels: np.ndarray, temperatures: Mapping[str, np.ndarray]

@@ -25,6 +25,7 @@ _AROUND_A_RUN = (
     "train_stage.init_weights",
     "train_stage.steps_per_loop",
     "train_stage.checkpoint_seconds",
+    "train_stage.profile_steps",
 )
 
 
@@ -92,6 +93,18 @@ def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
     if inputs.init_weights is not None:
         identity["initial weights"] = files.sha256(inputs.init_weights)
     return identity
+
+
+def hyper_parameters(stage: str, seed: int, inputs: StageInputs) -> dict[str, str | int]:
+    """What tells apart the runs of one configuration, as columns of TensorBoard's table of runs."""
+    labels, starts_from = "the shards' own", "random weights"
+    if inputs.labels_dir is not None:
+        summary = files.read_json(inputs.labels_dir / "summary.json", "run spl_tf.label")
+        labels = str(summary.get("strategy", inputs.labels_dir.name))
+    if inputs.init_weights is not None:
+        # E.g. seed0/spl_b/pretrain/backbone.weights.h5: of a fine-tuning, only this tells the strategy.
+        starts_from = str(pathlib.Path(*inputs.init_weights.absolute().parts[-4:]))
+    return {"stage": stage, "labels": labels, "starts_from": starts_from, "seed": seed}
 
 
 def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,9 @@ from spl_tf.training.profiling import Profile
 from spl_tf.training.progress import Progress
 from spl_tf.training.state import TrainingState
 
+# TensorBoard shows no more of a tag unless told otherwise, and twice as many slow down the smallest runs by 5 %.
+_MOST_SHOWN = 10
+
 
 @dataclasses.dataclass(frozen=True)
 class LoopPlan:
@@ -23,28 +27,37 @@ class LoopPlan:
 
     Attributes:
       total_steps: steps of the whole run.
-      steps_per_loop: steps between two looks at the clock and at SIGTERM.
+      steps_per_loop: most steps between two looks at the clock and at SIGTERM.
       evaluate_every: steps between evaluations; 0 for none.
       checkpoint_seconds: time between checkpoints.
+      show_at: steps after which clips and temperatures are shown, as from `steps_shown`.
     """
 
     total_steps: int
     steps_per_loop: int
     evaluate_every: int
     checkpoint_seconds: float
+    show_at: Collection[int]
 
     def next_loop(self, step: int, loops_done: int) -> int:
-        """How many steps to run from `step`: a loop never crosses an evaluation.
+        """How many steps to run from `step`: a loop never crosses an evaluation, or a step that is shown.
 
         The first two loops of a session are one step each: one builds the graph, one is timed.
         """
         steps = 1 if loops_done < 2 else min(self.steps_per_loop, self.total_steps - step)
         if self.evaluate_every:
             steps = min(steps, self.evaluate_every - step % self.evaluate_every)
-        return steps
+        return min([steps, *(shown - step for shown in self.show_at if shown > step)])
 
     def evaluation_due(self, step: int) -> bool:
         return bool(self.evaluate_every) and (step % self.evaluate_every == 0 or step == self.total_steps)
+
+
+def steps_shown(epochs: float, steps_per_epoch: float) -> frozenset[int]:
+    """The first step and the last one of every epoch; in more than ten epochs, of every second one, or third, ..."""
+    stride = math.ceil(epochs / _MOST_SHOWN)
+    ends = range(stride, math.floor(epochs) + 1, stride)
+    return frozenset({1} | {max(1, round(epoch * steps_per_epoch)) for epoch in ends})
 
 
 def run_loop(
@@ -92,7 +105,7 @@ def run_loop(
                 "weight_norm": float(trained.weight_norm),
             }
             means = progress.trained(step, num_steps, sums, of_state)
-            if board.epoch_begins(step):
+            if step in plan.show_at:
                 temperatures = state.data_parameters.temperatures() if state.data_parameters else {}
                 of_kind = {kind: values.numpy() for kind, values in temperatures.items()}
                 board.show_inputs(step, trained.clips.numpy(), trained.labels.numpy(), of_kind)

@@ -8,6 +8,30 @@ import tensorflow as tf
 from spl_tf.errors import UserError
 
 
+def require_two_steps(steps: object) -> None:
+    """Refuses what is no profile's first and last step; None is no profile.
+
+    Raises:
+      UserError: these are not two whole numbers, the second one larger.
+    """
+    if steps is None:
+        return
+    are_two = isinstance(steps, list | tuple) and len(steps) == 2 and all(type(step) is int for step in steps)
+    if not (are_two and 0 <= steps[0] < steps[1]):
+        raise UserError(
+            f"train_stage.profile_steps = {steps!r}: give two numbers of steps, the second one larger, e.g. (10, 20)"
+        )
+
+
+def tell_if_none_left(steps: Sequence[int] | None, first_step: int, total_steps: int) -> None:
+    """Prints a line if a run from `first_step` to `total_steps` comes by none of the steps to profile."""
+    if steps is not None and max(steps[0], first_step) >= min(steps[1], total_steps):
+        print(
+            f"no profile is taken: at step {first_step} of {total_steps}, "
+            f"none of {steps[0]} to {steps[1]} is left to train"
+        )
+
+
 class Profile:
     """Records the steps after the first number up to the second; on a run resumed in between, from there on.
 
@@ -19,13 +43,8 @@ class Profile:
 
         Args:
           log_dir: TensorBoard's folder.
-          steps: two numbers of steps; None for no profile.
-
-        Raises:
-          UserError: these are no such numbers.
+          steps: two numbers of steps as `require_two_steps` wants them; None for no profile.
         """
-        if steps is not None and not (len(steps) == 2 and 0 <= steps[0] < steps[1]):
-            raise UserError(f"profile_steps = {steps!r}: give two numbers of steps, the second one larger")
         self._log_dir = log_dir
         self._steps = steps or ()
         self._records = False

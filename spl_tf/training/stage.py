@@ -26,11 +26,11 @@ from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.training.batches import batches_from, prepare
 from spl_tf.training.board import Board
 from spl_tf.training.checkpoints import Checkpoints
-from spl_tf.training.inputs import FINISHED, claim_folder, open_inputs, run_identity
-from spl_tf.training.loop import LoopPlan, run_loop
+from spl_tf.training.inputs import FINISHED, claim_folder, hyper_parameters, open_inputs, run_identity
+from spl_tf.training.loop import LoopPlan, run_loop, steps_shown
 from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
-from spl_tf.training.profiling import Profile
+from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
 from spl_tf.training.progress import Progress
 from spl_tf.training.schedules import warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
@@ -103,7 +103,7 @@ def train_stage(
       evaluation_views: temporal views of a validation clip.
       precise_bn_batches: training batches on which the statistics of normalization
         are estimated anew at the end, 200 in Wang et al. 2018; 0 keeps the moving averages.
-      steps_per_loop: steps between two looks at the clock and at SIGTERM.
+      steps_per_loop: most steps between two looks at the clock and at SIGTERM.
       checkpoint_seconds: time between checkpoints.
       profile_steps: two numbers of steps, between which a profile for TensorBoard is taken.
 
@@ -124,6 +124,7 @@ def train_stage(
         evaluation_views=evaluation_views,
         steps_per_loop=steps_per_loop,
     )
+    require_two_steps(profile_steps)
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
     if select not in ("last", "best"):
         raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
@@ -137,7 +138,9 @@ def train_stage(
         )
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
-        return files.read_json(model_dir / "metrics.json", f"delete {model_dir} and train again")
+        metrics = files.read_json(model_dir / "metrics.json", f"delete {model_dir} and train again")
+        tell_if_none_left(profile_steps, metrics["steps"], metrics["steps"])
+        return metrics
 
     policy = _policy_of_run(model_dir, precision)
     keras.mixed_precision.set_dtype_policy(policy)
@@ -168,6 +171,7 @@ def train_stage(
     checkpoints = Checkpoints(model_dir / "checkpoints", state)
     checkpoints.restore_latest()
     first_step = int(state.step.numpy())
+    tell_if_none_left(profile_steps, first_step, total_steps)
     selection = Selection(model_dir / "checkpoints", best=select == "best")
 
     def evaluate(step: int) -> tuple[dict[str, float], np.ndarray]:
@@ -186,12 +190,12 @@ def train_stage(
     )
     log_dir = model_dir / "logs"
     with (
-        Board(log_dir, stage, inputs.classes, steps_per_epoch) as board,
+        Board(log_dir, stage, inputs.classes) as board,
         Progress(board, stage, headline, first_step, total_steps, batch_size) as progress,
         Profile(log_dir, profile_steps) as profile,
         readable(inputs.train.folder),
     ):
-        board.describe(network, clips_of_class, inputs.train.classes, seed=seed)
+        board.describe(network, clips_of_class, inputs.train.classes, **hyper_parameters(stage, seed, inputs))
         run_loop(
             state,
             LoopPlan(
@@ -199,6 +203,7 @@ def train_stage(
                 steps_per_loop,
                 evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
                 checkpoint_seconds=checkpoint_seconds,
+                show_at=steps_shown(epochs, steps_per_epoch),
             ),
             make_train_steps(
                 state,

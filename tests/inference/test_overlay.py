@@ -81,6 +81,17 @@ class OverlayTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertEqual(gif.info["duration"], 80)
                 self.assertLess(np.abs(np.array(gif.convert("RGB")).astype(int) - picture).mean(), 4)
 
+    @parameterized.parameters(30, 24, 15, 12)
+    def test_a_gif_lasts_as_long_as_its_clip(self, frame_rate):
+        pictures = np.random.default_rng(0).integers(0, 256, (2 * frame_rate, 16, 16, 3), np.uint8)
+        overlay.write_gif(self.folder / "a.gif", pictures, frame_rate)
+        with Image.open(self.folder / "a.gif") as gif:
+            lasts = 0
+            for number in range(gif.n_frames):
+                gif.seek(number)
+                lasts += gif.info["duration"]
+        self.assertEqual(lasts, 2000)
+
     def test_an_mp4_has_every_frame_its_rate_and_its_colours(self):
         pictures = overlay.animation(_frames(5, 113, 113), np.zeros((5, 113, 113)), LINES)
         overlay.write_mp4(self.folder / "a.mp4", pictures, 12.5)

@@ -1,9 +1,12 @@
 import os
+import warnings
+from unittest import mock
 
 import matplotlib.image
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from matplotlib import font_manager, get_data_path
 
 from spl_tf.labels import figures, strategies
 from spl_tf.labels.confusion import clips_per_class
@@ -50,6 +53,27 @@ class FiguresTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLess(pixels.min(axis=-1)[: pixels.shape[0] // 2].mean(), 0.95)
         label_map = strategies.spl(confusion, names)
         self._pixels(figures.draw_long_tail, np.full(9, 10), label_map)
+
+    @parameterized.parameters("弓 馬弓", "ходьба 走路", "رماية")
+    def test_names_in_any_script_are_drawn_without_a_warning(self, name):
+        """With the fonts of a bare system: what they lack is a box."""
+        confusion = np.full((2, 2), 10)
+        label_map = strategies.spl(confusion, [name, "run"])
+        with mock.patch.object(font_manager, "findSystemFonts", return_value=[]), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            self._pixels(figures.draw_confusion, confusion, [name, "run"])
+            self._pixels(figures.draw_long_tail, np.full(4, 10), label_map)
+            figure = figures.confusion_figure(confusion, [name, "run"], rows="r", columns="c")
+        shown = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+        self.assertEqual(shown, [name.translate(dict.fromkeys(map(ord, "弓馬走路"), "□")), "run"])
+
+    def test_a_system_font_is_taken_for_what_matplotlib_s_own_lacks(self):
+        path = os.path.join(get_data_path(), "fonts/ttf/STIXGeneral.ttf")
+        with mock.patch.object(font_manager, "findSystemFonts", return_value=[path]):
+            figure = figures.confusion_figure(np.full((2, 2), 10), ["a\u29ac", "b"], rows="r", columns="c")
+        for labels in (figure.axes[0].get_xticklabels(), figure.axes[0].get_yticklabels()):
+            self.assertEqual(labels[0].get_text(), "a\u29ac")
+            self.assertEqual(labels[0].get_fontfamily(), ["DejaVu Sans", "STIXGeneral"])
 
     def test_empty_classes_and_queries_without_clips_are_drawn(self):
         label_map = strategies.spl_b(np.zeros((3, 3), int), list("abc"))

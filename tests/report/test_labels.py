@@ -65,7 +65,7 @@ class LabelsTest(tf.test.TestCase):
     def test_the_curve_s_table_and_chart_show_it(self):
         page = self.parse(coverage_section(self.recipe, self.matrix).markup)
         rows = page.one("table", id="coverage-table").cells()
-        self.assertEqual(rows, {"3": ["1", "74.2"], "6": ["2", "99.0"], "8": ["2.66667", "100.0"]})
+        self.assertEqual(rows, {"3": ["1", "74.2"], "6": ["2", "99.0"], "8": ["2.67", "100.0"]})
         chart = page.one("figure", id="coverage-chart")
         points = chart.one("g", data_series="K fullest cells").one("polyline").attributes["points"].split()
         heights = np.array([float(point.split(",")[1]) for point in points])

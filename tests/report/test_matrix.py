@@ -37,6 +37,7 @@ class MatrixTest(tf.test.TestCase):
         self.assertLen(cells, 9)
         self.assertEqual(cells["0,1"]["aria-label"], "run queried, jump seen: 40 clips, 30.3% of the query")
         self.assertEqual(cells["2,1"]["aria-label"], "swim queried, jump seen: 0 clips, 0.0% of the query")
+        self.assertEqual(cells["2,0"]["aria-label"], "swim queried, run seen: 1 clip, 1.6% of the query")
         self.assertEqual([cell["tabindex"] for cell in cells.values()], ["0"] + ["-1"] * 8)
         # The colour's strength is the root of the share.
         self.assertEqual(cells["0,1"]["style"], f"--heat-share:{(40 / 132) ** 0.5:.2f}")
@@ -76,10 +77,10 @@ class MatrixTest(tf.test.TestCase):
         matrix = self._make()
         data = self.data_of(self.parse(matrix_section(matrix).markup))
         self.assertEqual(data["classes"], CLASSES)
-        self.assertAllEqual(_unpacked(data["counts"], "<u4"), CONFUSION)
+        self.assertAllEqual(_unpacked(data["counts"]), CONFUSION)
         for of, fates in zip(data["strategies"], matrix.fates, strict=True):
             self.assertEqual((of["name"], of["kept"]), (fates.name, None))
-            codes = _unpacked(of["codes"], "<u2")
+            codes = _unpacked(of["codes"])
             for weak, teacher in np.argwhere(CONFUSION):
                 kind, name = of["fates"][codes[weak, teacher]]
                 name = f"{CLASSES[weak]}|{CLASSES[teacher]}" if name is None else name
@@ -97,8 +98,22 @@ class MatrixTest(tf.test.TestCase):
         self.assertAllEqual(matrix.confusion, CONFUSION)
         self.assertAllEqual(matrix.fates[0].kept, np.maximum(CONFUSION - 1, 0))
         self.assertEqual(str(matrix.fates[0].fate(2, 0)), "discarded")
-        (of,) = self.data_of(self.parse(matrix_section(matrix).markup))["strategies"]
-        self.assertAllEqual(_unpacked(of["kept"], "<u4"), np.maximum(CONFUSION - 1, 0))
+        page = self.parse(matrix_section(matrix).markup)
+        (of,) = self.data_of(page)["strategies"]
+        self.assertAllEqual(_unpacked(of["kept"]), np.maximum(CONFUSION - 1, 0))
+        rows = page.one("table", id="largest-cells").one("tbody").all("tr")
+        self.assertEqual(rows[0].children[-1].text, "kept as class run|jump; 1 clip of low confidence discarded")
+        self.assertEqual([row.children[-1].text for row in rows[-1:]], ["discarded"])
+
+    def test_what_is_left_out_of_a_merged_cell_is_told_apart_from_what_is_merged(self):
+        """Half of the 40 clips of "run" in which "jump" is seen are unsure; the cell is merged."""
+        confidence = np.full(CONFUSION.sum(), 0.9)
+        confidence[90:110] = 0.1
+        self.made.web(CLASSES, CONFUSION, confidence=confidence)
+        self.made.labels("spl_m", [True], num_labels=3, min_confidence=0.5)
+        (fates,) = read_matrix(Recipe(self.made.folder, self.made.results)).fates
+        self.assertEqual(str(fates.fate(0, 1)), "merged into run; 20 clips of low confidence discarded")
+        self.assertEqual(str(fates.fate(1, 2)), "merged into jump")
 
     def test_two_hundred_classes_are_one_picture_and_few_elements(self):
         classes = [f"class number {number} of many" for number in range(200)]
@@ -117,16 +132,39 @@ class MatrixTest(tf.test.TestCase):
         picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         shares = confusion / confusion.sum(axis=1, keepdims=True)
         self.assertAllClose(picture[..., 3] / 255.0, np.sqrt(shares), atol=0.5 / 255)
+        # The key has the picture's colour, not the page's.
+        red, green, blue = picture[0, 0, 2::-1]
+        self.assertEqual(page.one("ul", class_="scale").attributes["style"], f"--heat: {red} {green} {blue}")
         data = self.data_of(page)
-        self.assertAllEqual(_unpacked(data["counts"], "<u4"), confusion)
+        self.assertAllEqual(_unpacked(data["counts"]), confusion)
         most = page.one("table", id="largest-cells").one("tbody").all("tr")
         self.assertEqual(int(most[0].children[2].text), off_diagonal(confusion).max())
         self.assertLen(most, 20)
 
+    def _page_of(self, num_classes):
+        self.made.web([f"class {number}" for number in range(num_classes)], 300 * np.eye(num_classes, dtype=int))
+        self.made.run("none", [True])
+        return self.parse(matrix_section(read_matrix(Recipe(self.made.folder, self.made.results))).markup)
 
-def _unpacked(text, kind):
-    numbers = np.frombuffer(base64.b64decode(text), kind)
-    return numbers.reshape(2 * [round(len(numbers) ** 0.5)])
+    def test_five_hundred_classes_can_be_read_out_and_more_say_that_they_can_t(self):
+        page = self._page_of(500)
+        self.assertAllEqual(_unpacked(self.data_of(page)["counts"]), 300 * np.eye(500))
+        self.assertEqual(page.one("div", id="matrix-overview").attributes["tabindex"], "0")
+        self.assertNotIn("can't be pointed at", page.text)
+        page = self._page_of(501)
+        self.assertIsNone(self.data_of(page))
+        self.assertNotIn("tabindex", page.one("div", id="matrix-overview").attributes)
+        self.assertIn("Above 500 classes cells can't be pointed at", page.text)
+
+
+def _unpacked(text):
+    """A square of the numbers, which have 1, 2 or 4 bytes; the tests' matrices are of 3, 200 and 500 classes."""
+    content = base64.b64decode(text)
+    (kind, size), *others = [
+        (f"<u{width}", size) for width in (1, 2, 4) for size in (3, 200, 500) if len(content) == width * size * size
+    ]
+    assert not others
+    return np.frombuffer(content, kind).reshape(size, size)
 
 
 if __name__ == "__main__":

@@ -195,6 +195,14 @@ class PageTest(tf.test.TestCase):
             self.assertIn("Not shown: ", sections[name].text)
         self.assertEqual(sections["results"].one("tr", data_row="none").all("td")[1].text, "33.3")
 
+    def test_numbers_of_another_form_are_said_to_be_damaged(self):
+        path = self.made.folder / "seed0" / "none" / "finetune" / "metrics.json"
+        self.made.trained(self.made.run("none", [True, False]) / "finetune", [1.5, 0.5])
+        for content in ("[]", '{"train": []}'):
+            path.write_text(content)
+            section = self._sections(self._page())["training"]
+            self.assertRegex(section.text, r"Not shown: \S.*none/finetune/metrics\.json is not what training writes")
+
     def test_two_hundred_classes_make_a_page_of_a_few_megabytes(self):
         classes = [f"class number {number} of many" for number in range(200)]
         self.made.web(classes, np.random.default_rng(0).integers(0, 3, (200, 200)))

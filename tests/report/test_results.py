@@ -105,6 +105,11 @@ class ResultsTest(tf.test.TestCase):
         dots = page.one("tr", data_row="none").one("td", data_column="runs").all("circle")
         self.assertEqual([float(dot.attributes["cx"]) for dot in dots], [6.0, 114.0])
 
+    def test_classes_of_several_seeds_are_a_mean_of_one_decimal(self):
+        for seed, classes in enumerate((6, 7, 7)):
+            self.made.run("spl", [True], classes=classes, seed=seed)
+        self.assertEqual(self._rows()["spl"]["classes"], "6.7")
+
     def test_one_value_has_no_deviation(self):
         self.assertEqual([mean_of_percent(shares) for shares in ([], [0.5], [0.5, 0.7])], ["-", "50.0", "60.0 ± 14.1"])
 

@@ -235,6 +235,9 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
             ([f"--model_json={classes}"], "two.txt is damaged"),
             ([f"--classes={classes}"], "not one of the 2 given"),
             ([f"--server={self.addresses.rest}/other"], "Malformed request"),
+            (["--server=http://[::1"], "is --server right"),
+            (["--version=99999999999999999999"], "--version"),
+            (["--jpeg_quality=0"], "--jpeg_quality"),
         ):
             self._assert_one_line([*argv, *more], words)
         without = [argument for argument in argv if "model_json" not in argument]

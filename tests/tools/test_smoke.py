@@ -1,6 +1,8 @@
 """The smoke runs: their data, what is run, what is not run again, and what fails."""
 
+import ast
 import contextlib
+import inspect
 import io
 import pathlib
 import subprocess
@@ -10,9 +12,10 @@ import cv2
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
+from spl_tf import command, configuration
 from spl_tf.data.manifest import Video, read_manifest
-from tools.smoke import recipes
+from spl_tf.experiment.video_lists import video_folder
+from tools.smoke import recipes, videos
 from tools.smoke.videos import SmokeSet, wanted_set, write_set
 
 
@@ -21,6 +24,7 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
         ({}, SmokeSet(4, None, "web.csv")),
         ({"recipe.num_labels": "400", "video_folder.web": "'web_147k.csv'"}, SmokeSet(20, None, "web_147k.csv")),
         ({"train_stage.num_frames": "1"}, SmokeSet(4, None, "web.csv", images=True)),
+        ({"video_folder.target": "'train.csv'"}, SmokeSet(4, None, "web.csv", target="train.csv")),
         ({"recipe.num_labels": "4500"}, SmokeSet(68, None, "web.csv")),  # 67 * 67 = 4489
         ({"evaluate_model.background": "'Background'", "video_folder.web": "None"}, SmokeSet(4, "Background", None)),
     )
@@ -41,11 +45,28 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
             ("a", "query", 8),
             ("b", "query", 8),
         ):
-            videos = read_manifest(folder / f"{name}.csv", classes, column)
-            self.assertLen(videos, count)
-            for video in videos:
+            listed = read_manifest(folder / f"{name}.csv", classes, column)
+            self.assertLen(listed, count)
+            for video in listed:
                 self.assertIsInstance(video, Video)
                 self.assertTrue(cv2.VideoCapture(video.path).read()[0])
+
+    def test_every_list_that_a_recipe_names_is_written(self):
+        gin_files = pathlib.Path(__file__).parents[2] / "gin"
+        folders = {}
+        for path in sorted(gin_files.glob("papers/spl/[tf]*_*.gin")):
+            configuration.parse([path])
+            bindings = configuration.stage_bindings("finetune")
+            wanted = wanted_set(bindings)
+            if wanted not in folders:
+                folders[wanted] = pathlib.Path(self.create_tempdir().full_path)
+                with mock.patch.object(videos, "write_video"):
+                    write_set(wanted, folders[wanted])
+            for name in ("classes", "target", "web", "test", "validation"):
+                default = inspect.signature(video_folder).parameters[name].default
+                listed = ast.literal_eval(bindings.get(f"video_folder.{name}", repr(default)))
+                if listed is not None:
+                    self.assertTrue((folders[wanted] / listed).is_file(), f"{path.stem}: {listed}")
 
 
 class SmokeRecipesTest(tf.test.TestCase):

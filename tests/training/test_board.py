@@ -1,5 +1,6 @@
 """What TensorBoard finds in a stage's logs, read as TensorBoard reads it."""
 
+import dataclasses
 import pathlib
 
 import gin
@@ -9,13 +10,15 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams import plugin_data_pb2
+from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
-from spl_tf import configuration
+from spl_tf import configuration, files
+from spl_tf.data.dataset import load_dataset
 from spl_tf.data.preprocessing import normalize
-from spl_tf.errors import UserError
+from spl_tf.errors import Terminated, UserError
 from spl_tf.training.board import Board
-from spl_tf.training.profiling import Profile
+from spl_tf.training.inputs import StageInputs, hyper_parameters
+from spl_tf.training.loop import LoopPlan, steps_shown
 from spl_tf.training.stage import train_stage
 
 EVERYTHING = {"scalars": 0, "images": 0, "tensors": 0, "histograms": 0}
@@ -49,6 +52,16 @@ def _value(events, tag, step):
     return float(tf.make_ndarray(event.tensor_proto))
 
 
+def _status(folder):
+    """Of the run in TensorBoard's table of hyper-parameters; None before it ended."""
+    tag = "_hparams_/session_end_info"
+    events = _events(folder)
+    if tag not in events.Tags()["tensors"]:
+        return None
+    content = events.SummaryMetadata(tag).plugin_data.content
+    return plugin_data_pb2.HParamsPluginData.FromString(content).session_end_info.status
+
+
 class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, color_shards, tiny_bindings):
@@ -74,7 +87,7 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(_value(events, "train/weight_norm", 12), np.sqrt(sum(squares)), 1e-4)
 
         inputs = _pictures(events, "input/clips")
-        self.assertGreaterEqual(len(inputs), 2)
+        self.assertEqual(list(inputs), [1, 3, 6, 9, 12])  # The first step and every epoch's last.
         for strips in inputs.values():
             self.assertEqual([strip.shape for strip in strips], [(28, 4 * 28, 3)] * 4)
         self.assertRegex(
@@ -95,32 +108,71 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
         started = plugin(events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content)
         self.assertEqual(started.session_start_info.hparams["train_stage.batch_size"].number_value, 4)
         self.assertEqual(started.session_start_info.hparams["train_stage.backbone"].string_value, "@resnet3d")
-        ended = plugin(events.SummaryMetadata("_hparams_/session_end_info").plugin_data.content)
-        self.assertEqual(ended.session_end_info.status, 1)  # Success.
+        self.assertEqual(started.session_start_info.hparams["stage"].string_value, "teacher")
+        self.assertEqual(_status(folder / "logs"), api_pb2.STATUS_SUCCESS)
         self.assertNotEmpty(list((folder / "logs").rglob("*.xplane.pb")))
 
     def test_a_run_that_broke_is_a_failure(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
-        with self.assertRaises(UserError), Board(folder, "teacher", ("a", "b"), 3.0):
-            raise UserError("broke")
-        found = _events(folder).SummaryMetadata("_hparams_/session_end_info").plugin_data.content
-        self.assertEqual(plugin_data_pb2.HParamsPluginData.FromString(found).session_end_info.status, 2)
+        with self.assertRaises(ValueError), Board(folder, "teacher", ("a", "b")):
+            raise ValueError("broke")
+        self.assertEqual(_status(folder), api_pb2.STATUS_FAILURE)
 
-    def test_clips_are_shown_as_they_were_and_once_an_epoch(self):
+    @parameterized.parameters(Terminated, KeyboardInterrupt, UserError, OSError)
+    def test_a_run_that_was_stopped_and_went_on_is_a_success(self, stop):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        with self.assertRaises(stop), Board(folder, "teacher", ("a", "b")) as board:
+            board.trained(1, {"train/loss": 1.0})
+            raise stop("stopped")
+        self.assertIsNone(_status(folder))
+        with Board(folder, "teacher", ("a", "b")):
+            pass
+        self.assertEqual(_status(folder), api_pb2.STATUS_SUCCESS)
+
+    def test_the_table_of_runs_tells_labels_and_initial_weights(self):
+        shards, labels = self.shards / "web", pathlib.Path(self.create_tempdir().full_path)
+        weights = labels / "seed0" / "spl_b" / "pretrain" / "backbone.weights.h5"
+        files.write_json(labels / "summary.json", {"strategy": "spl_b"})
+        teacher = StageInputs(load_dataset(shards), None, None, None, ("a", "b"))
+        pretrain = dataclasses.replace(teacher, labels_dir=labels)
+        finetune = dataclasses.replace(teacher, init_weights=weights)
+        self.assertEqual(
+            hyper_parameters("teacher", 3, teacher),
+            {"stage": "teacher", "labels": "the shards' own", "starts_from": "random weights", "seed": 3},
+        )
+        self.assertEqual(hyper_parameters("pretrain", 0, pretrain)["labels"], "spl_b")
+        self.assertEqual(
+            hyper_parameters("finetune", 0, finetune)["starts_from"], "seed0/spl_b/pretrain/backbone.weights.h5"
+        )
+
+    def test_clips_are_shown_as_they_were(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         clips = np.random.default_rng(0).integers(0, 256, (2, 16, 6, 6, 3), np.uint8)
-        with Board(folder, "teacher", ("a", "b"), 2.5) as board:
-            self.assertEqual([step for step in range(1, 9) if board.epoch_begins(step)], [1, 3, 5, 8])
+        with Board(folder, "teacher", ("a", "b")) as board:
             board.show_inputs(3, normalize(clips).numpy(), np.array([1, 0]), {})
         strips = _pictures(_events(folder), "input/clips")[3]
         shown = [0, 2, 4, 6, 9, 11, 13, 15]  # Of 16 frames, evenly.
         self.assertAllEqual(strips, [np.concatenate(list(clip[shown]), axis=1) for clip in clips])
         self.assertEqual(_text(_events(folder), "input/labels"), "1. b\n2. a")
 
-    @parameterized.parameters(((5, 5),), ((-1, 2),), ((3,),))
-    def test_a_profile_needs_two_steps(self, steps):
-        with self.assertRaisesRegex(UserError, "profile_steps = .*give two numbers of steps"):
-            Profile(pathlib.Path("logs"), steps)
+    @parameterized.parameters(
+        (4, 5.625, [1, 6, 11, 17, 22]),  # Not only after whole loops of twenty steps.
+        (2.5, 100.0, [1, 100, 200]),
+        (30, 5.625, [1, *(round(5.625 * epoch) for epoch in range(3, 31, 3))]),
+        (100, 1000.0, [1, *range(10_000, 100_001, 10_000)]),
+        (6, 0.4, [1, 2]),
+        (0.5, 10.0, [1]),
+    )
+    def test_clips_are_shown_at_the_ends_of_at_most_ten_epochs(self, epochs, steps_per_epoch, expected):
+        self.assertEqual(sorted(steps_shown(epochs, steps_per_epoch)), expected)
+
+    def test_a_loop_ends_where_clips_are_shown_or_an_evaluation_is_due(self):
+        plan = LoopPlan(34, 20, evaluate_every=8, checkpoint_seconds=300.0, show_at=frozenset({1, 6, 11, 34}))
+        ends, step = [], 0
+        while step < plan.total_steps:
+            step += plan.next_loop(step, len(ends))
+            ends.append(step)
+        self.assertEqual(ends, [1, 2, 6, 8, 11, 16, 24, 32, 34])
 
 
 if __name__ == "__main__":

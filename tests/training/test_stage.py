@@ -1,5 +1,7 @@
 """Whole stages of training: what they leave, what they refuse, and that an interruption changes nothing."""
 
+import contextlib
+import io
 import os
 import pathlib
 import signal
@@ -16,7 +18,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import configuration
+from spl_tf import command, configuration, train
 from spl_tf.errors import UserError
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.stage import train_stage
@@ -195,12 +197,43 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         (["train_stage.batch_size = 0"], {}, "train_stage.batch_size = 0: give a number above 0"),
         (["train_stage.epochs = '4'"], {}, "train_stage.epochs = '4': give a number above 0"),
         (["warmup_cosine.peak = 0"], {}, "warmup_cosine.peak = 0"),
+        ([], {"profile_steps": (5, 5)}, r"train_stage.profile_steps = \(5, 5\): give two numbers of steps"),
+        ([], {"profile_steps": (-1, 2)}, "the second one larger"),
+        (["train_stage.profile_steps = 5"], {}, "train_stage.profile_steps = 5: give two numbers"),
+        (["train_stage.profile_steps = ('a', 'b')"], {}, "give two numbers of steps"),
+        (["train_stage.profile_steps = (1, 2, 3)"], {}, "give two numbers of steps"),
+        (["train_stage.profile_steps = '12'"], {}, "give two numbers of steps"),
         ([], {"init_weights": "nowhere.h5"}, "nowhere.h5 does not exist"),
         ([], {"labels_dir": "nowhere"}, "summary.json does not exist: run spl_tf.label"),
     )
     def test_what_does_not_fit_is_refused_by_name(self, bindings, arguments, message):
         with self.assertRaisesRegex(UserError, message):
             self._train(bindings=bindings, **arguments)
+
+    def test_steps_to_profile_are_checked_before_the_folder_is_this_run_s(self):
+        with self.assertRaisesRegex(UserError, "profile_steps"):
+            self._train(profile_steps=(7, 3))
+        self.assertFalse((self.folder / "m").exists())
+
+    @parameterized.parameters("", "5", "a:b", "5:", "-1:5")
+    def test_a_profile_on_the_command_line_needs_a_first_and_a_last_step(self, text):
+        (self.folder / "tiny.gin").write_text("\n".join(self.bindings))
+        arguments = [f"--gin_file={self.folder / 'tiny.gin'}", f"--model_dir={self.folder / 'm'}"]
+        told = io.StringIO()
+        with contextlib.redirect_stderr(told):
+            code = command.execute(train.main, train.FLAGS, "", ["train", *arguments, f"--profile_steps={text}"])
+        self.assertEqual(code, 2)
+        self.assertIn(f"--profile_steps={text}: give the first and the last step", told.getvalue())
+
+    def test_steps_to_profile_that_never_come_are_told_of(self):
+        bindings = ["train_stage.epochs = 1"]
+        for at, profile_steps in ((0, (1000, 1010)), (3, (0, 2))):  # The run has three steps; at last it is finished.
+            told = io.StringIO()
+            with contextlib.redirect_stdout(told):
+                self._train(bindings=bindings, profile_steps=profile_steps)
+            first, last = profile_steps
+            message = f"no profile is taken: at step {at} of 3, none of {first} to {last} is left to train\n"
+            self.assertIn(message, told.getvalue())
 
     def test_a_diverging_run_names_the_last_good_checkpoint(self):
         with self.assertRaisesRegex(UserError, "not finite at step .*last good checkpoint: .*ckpt-"):

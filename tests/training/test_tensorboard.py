@@ -26,15 +26,26 @@ const read = (node) => {
 read(document.body);
 return texts.join(" ");
 """
+# Runs and tags of the pictures that are loaded.
 _PICTURES = """
 const found = [];
+const read = (node, loader) => {
+  if (node.nodeName === "TF-IMAGE-LOADER") loader = node;
+  if (node.nodeName === "IMG" && node.naturalWidth > 10 && loader) found.push(`${loader.run}: ${loader.tag}`);
+  if (node.shadowRoot) read(node.shadowRoot, loader);
+  node.childNodes.forEach((child) => read(child, loader));
+};
+read(document.body, null);
+return found;
+"""
+# Opens the groups of tags that are folded away.
+_UNFOLD = """
 const read = (node) => {
-  if (node.nodeName === "IMG" && node.naturalWidth > 10) found.push(node.src);
+  if (node.nodeName === "TF-CATEGORY-PAGINATED-VIEW" && !node.opened) node.shadowRoot.querySelector("button").click();
   if (node.shadowRoot) read(node.shadowRoot);
   node.childNodes.forEach(read);
 };
 read(document.body);
-return found.length;
 """
 
 
@@ -44,8 +55,8 @@ def _write_logs(folder):
     inputs = keras.Input((4, 8, 8, 3), name="clips")
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling3D(name="pooling")(inputs))
     for run in RUNS:
-        with Board(folder / run, "pretrain", ("run", "jump"), 2.0) as board:
-            board.describe(network, np.array([30, 10]), ("run", "jump"), seed=0)
+        with Board(folder / run, "pretrain", ("run", "jump")) as board:
+            board.describe(network, np.array([30, 10]), ("run", "jump"), stage="pretrain", seed=0)
             for step in (1, 2, 3, 4):
                 board.trained(step, {"train/loss": 1.0 / step, "throughput/clips_per_second": 30.0})
             board.show_inputs(2, generator.normal(size=(2, 4, 8, 8, 3)).astype(np.float32), np.array([1, 0]), {})
@@ -101,13 +112,17 @@ class TensorBoardTest(tf.test.TestCase):
 
     def test_pictures_show_clips_confusion_and_the_long_tail(self):
         self._open("images", *RUNS, "input", "labels", "validation")
-        self._wait("a picture", _PICTURES, lambda count: count > 0)
+        self.browser.execute_script(_UNFOLD)
+        expected = {
+            f"{run}: {tag}" for run in RUNS for tag in ("input/clips", "labels/long_tail", "validation/confusion")
+        }
+        self._wait(expected, _PICTURES, lambda found: expected <= set(found))
 
     def test_texts_show_the_configuration_and_the_network(self):
         self._open("text", "configuration", "network")
 
-    def test_hyper_parameters_are_a_table_of_runs(self):
-        self._open("hparams", "train_stage.epochs", "train_stage.batch_size")
+    def test_hyper_parameters_are_a_table_with_a_row_for_each_run_though_their_values_are_equal(self):
+        self._open("hparams", "train_stage.epochs", "train_stage.batch_size", "seed", "stage", *RUNS)
 
 
 if __name__ == "__main__":

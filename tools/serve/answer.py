@@ -16,9 +16,12 @@ def scores_of(outputs: dict[str, np.ndarray]) -> np.ndarray:
       UserError: the model gives something else.
     """
     scores = np.asarray(outputs.get("scores", ()))
-    if scores.ndim != 2 or len(scores) != 1 or scores.dtype.kind not in "fiu" or "labels" not in outputs:
+    of_one_clip = scores.ndim == 2 and len(scores) == 1 and len(outputs.get("labels", ())) == 1
+    if not of_one_clip or scores.dtype.kind not in "fiu":
         given = ", ".join(f"{name} {np.shape(values)}" for name, values in outputs.items())
         raise UserError(f"the model gives no scores and label of one clip ({given}): is it one of spl_tf.export?")
+    if not np.isfinite(scores).all():
+        raise UserError("the model's scores are not finite: export it with --precision=float32")
     return scores[0]
 
 
@@ -35,7 +38,7 @@ def top_lines(outputs: dict[str, np.ndarray], classes: Sequence[str] | None, cou
     """
     scores = scores_of(outputs)
     best = np.argsort(-scores, kind="stable")[:count]
-    label = outputs["labels"][0]
+    label = str(outputs["labels"][0])
     if classes is None:
         names = [label, *(f"class {number}" for number in best[1:])]
     elif len(classes) != len(scores) or classes[best[0]] != label:

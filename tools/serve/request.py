@@ -12,8 +12,6 @@ from spl_tf.data.clip import Clip
 from spl_tf.errors import UserError
 from tools.serve.served_model import Predict, ServedModel, read_description
 
-# spl_tf.shard's default.
-_JPEG_QUALITY = 90
 _PORTS = {"rest": "http://localhost:8501", "grpc": "localhost:8500"}
 
 
@@ -45,7 +43,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values=flag_values,
     )
     flags.DEFINE_string("model", "spl_tf", "Name of the model on the server.", flag_values=flag_values)
-    flags.DEFINE_integer("version", None, "Version of the model; the latest when not given.", flag_values=flag_values)
+    flags.DEFINE_integer(
+        "version",
+        None,
+        "Version of the model; the latest when not given.",
+        lower_bound=0,
+        upper_bound=2**63 - 1,
+        flag_values=flag_values,
+    )
     flags.DEFINE_enum(
         "signature",
         "frames",
@@ -61,6 +66,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     )
     flags.DEFINE_float("fps", None, "Frames per second; by default as model.json says.", flag_values=flag_values)
     flags.DEFINE_integer("short_side", None, "Pixels; by default as model.json says.", flag_values=flag_values)
+    flags.DEFINE_integer(
+        "jpeg_quality",
+        90,
+        "Of the frames, as of spl_tf.shard, which has the same default.",
+        lower_bound=1,
+        upper_bound=100,
+        flag_values=flag_values,
+    )
     flags.DEFINE_string("classes", None, "assets/classes.txt; by default as model.json says.", flag_values=flag_values)
     flags.DEFINE_float("start_s", 0.0, "First moment of the clip, seconds.", flag_values=flag_values)
     flags.DEFINE_float("clip_seconds", 10.0, "Length of the clip; 0 for the whole video.", flag_values=flag_values)
@@ -97,7 +110,7 @@ def make_request(flag_values: flags.FlagValues) -> Request:
         from tools.serve.rest import connected
     else:
         from tools.serve.rpc import connected  # Imports TensorFlow.
-    clip_format = ClipFormat(flag_values.clip_seconds, fps, short_side, _JPEG_QUALITY)
+    clip_format = ClipFormat(flag_values.clip_seconds, fps, short_side, flag_values.jpeg_quality)
     clip = cut_clip(flag_values.video, clip_format, flag_values.start_s)
     inputs = request_inputs(clip, model.signature)
     return Request(functools.partial(connected, model, flag_values.seconds), clip, inputs, classes)

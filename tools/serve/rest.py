@@ -38,8 +38,8 @@ def connected(model: ServedModel, seconds: float) -> Iterator[Predict]:
 
 def _predict(model: ServedModel, seconds: float, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     body = {"signature_name": model.signature, "inputs": {name: _as_json(values) for name, values in inputs.items()}}
-    request = urllib.request.Request(_url(model), json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
+        request = urllib.request.Request(_url(model), json.dumps(body).encode(), {"Content-Type": "application/json"})
         with _DIRECT.open(request, timeout=seconds) as response:
             answer = json.load(response)
         return {name: np.asarray(values) for name, values in answer["outputs"].items()}

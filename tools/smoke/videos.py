@@ -17,8 +17,7 @@ _HEIGHT, _WIDTH = 36, 48
 _TARGET_FRAMES, _WEB_FRAMES = 10, 20
 _WEB_VIDEOS = 2  # Of a class.
 _LEAST_CLASSES = 4
-# Table 6 only.
-_VALIDATION = "validation.csv"
+# Of images with a clean and a noisy label, for table 6.
 BOTH_LABELS = "both_labels.csv"
 
 
@@ -30,12 +29,18 @@ class SmokeSet:
       num_classes: enough for its number of labels, which N classes give up to N * N of.
       background: a class that some metrics leave out, or None.
       web: name of the list of web videos, or None.
+      target: name of the list of target videos.
+      test: name of the list of test videos.
+      validation: name of a list of others, or None.
       images: whether there are images in place of videos.
     """
 
     num_classes: int
     background: str | None
     web: str | None
+    target: str = "target_train.csv"
+    test: str = "test.csv"
+    validation: str | None = None
     images: bool = False
 
     @property
@@ -52,8 +57,11 @@ def wanted_set(bindings: Mapping[str, str]) -> SmokeSet:
 
     num_labels = value("recipe.num_labels", None) or 0
     num_classes = max(_LEAST_CLASSES, math.ceil(math.sqrt(num_labels)))
+    names = ("target", "test", "validation")
+    lists = {name: value(f"video_folder.{name}", getattr(SmokeSet, name)) for name in names}
+    background, web = value("evaluate_model.background", None), value("video_folder.web", "web.csv")
     images = value("train_stage.num_frames", None) == 1
-    return SmokeSet(num_classes, value("evaluate_model.background", None), value("video_folder.web", "web.csv"), images)
+    return SmokeSet(num_classes, background, web, **lists, images=images)
 
 
 def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
@@ -61,9 +69,9 @@ def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
     names = [f"action {number}" for number in range(wanted.num_classes)]
     if wanted.background:
         names[-1] = wanted.background
-    lists = {"target_train.csv": ("label", 1, _TARGET_FRAMES), "test.csv": ("label", 1, _TARGET_FRAMES)}
+    clean = filter(None, (wanted.target, wanted.test, wanted.validation))
+    lists = dict.fromkeys(clean, ("label", 1, _TARGET_FRAMES))
     if wanted.images:
-        lists[_VALIDATION] = ("label", 1, 1)
         pairs = "".join(f"{name},{name}\n" for name in names)
         files.write_text(folder / BOTH_LABELS, f"label,query\n{pairs}")
     if wanted.web:

@@ -4,7 +4,7 @@ from unittest import mock
 import tensorflow as tf
 from matplotlib import font_manager, get_data_path
 
-from spl_tf.inspection.fonts import font_families
+from spl_tf.fonts import font_families
 
 FONTS = pathlib.Path(get_data_path()) / "fonts/ttf"
 
