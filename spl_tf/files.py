@@ -49,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
         if full and isinstance(error, Exception) and not isinstance(error, UserError):
             raise OSError(full, os.strerror(full), str(path)) from error
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _full_disk(folder: pathlib.Path, error: BaseException) -> int | None:
@@ -63,9 +63,9 @@ def _full_disk(folder: pathlib.Path, error: BaseException) -> int | None:
         return None
 
 
-def _sync_folder(folder: pathlib.Path) -> None:
-    """Makes a rename survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes a file's content, or renames in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

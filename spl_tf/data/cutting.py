@@ -57,12 +57,10 @@ class Cut:
 
 
 def probe_duration(video: Video) -> int | Failure:
-    """Microseconds of the video's interval by its header, up to 12 hours; 0 for an image.
+    """Microseconds of the video's interval by its header, up to 12 hours.
 
     Good enough to plan with. A header may promise more than there is.
     """
-    if is_image(video.path):
-        return 0
     try:
         reader = VideoReader(video.path)
         end_us = min(reader.duration_us(), _end_us(video))

@@ -24,7 +24,7 @@ RANK = "rank"
 ADDRESS = "address"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)  # There may be a million of them.
 class Video:
     """One usable row of the manifest.
 

@@ -5,14 +5,17 @@ The plan is saved beside the shards, so that a killed run goes on with the same 
 
 import dataclasses
 import heapq
+import json
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from spl_tf.data.cutting import probe_duration
+from spl_tf.data.images import is_image
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.settings import Settings
 from spl_tf.data.windows import choose_for_quota, count_windows, frames_per_clip, one_class_each
@@ -25,7 +28,12 @@ _USUAL_SHARDS = 16  # at least twice what the readers of one machine open at a t
 _FEWEST_SHARDS = 4
 
 
-@dataclasses.dataclass(frozen=True)
+# The fields of a row in their order; `dataclasses.astuple` copies all that is in them.
+_VIDEO = operator.attrgetter(*(field.name for field in dataclasses.fields(Video)))
+_REJECTION = operator.attrgetter(*(field.name for field in dataclasses.fields(Rejection)))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class PlannedCut:
     """A video and its wanted windows; None for all."""
 
@@ -48,21 +56,33 @@ class Plan:
     shards: tuple[ShardPlan, ...]
     rejected: tuple[Rejection, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+    def as_lines(self) -> Iterator[str]:
+        """JSON: the number of shards and the rejected rows, then a shard a line. A million rows pass through once."""
+        yield json.dumps([len(self.shards), [_REJECTION(rejection) for rejection in self.rejected]])
+        for shard in self.shards:
+            yield json.dumps([shard.name, [[*_VIDEO(cut.video), cut.windows] for cut in shard.cuts]])
 
 
-def plan_from_json(stored: dict[str, Any]) -> Plan:
-    shards = tuple(
-        ShardPlan(shard["name"], tuple(_cut_from_json(cut) for cut in shard["cuts"])) for shard in stored["shards"]
-    )
-    return Plan(shards, tuple(Rejection(**rejection) for rejection in stored["rejected"]))
+def plan_from_lines(lines: Iterable[str]) -> Plan:
+    """Reads back `as_lines`.
+
+    Raises:
+      ValueError, TypeError: the lines are others.
+    """
+    lines = iter(lines)
+    count, rejected = json.loads(next(lines, ""))
+    shards = []
+    for line in lines:
+        name, cuts = json.loads(line)
+        shards.append(ShardPlan(name, tuple(_cut_from_json(*cut) for cut in cuts)))
+    if len(shards) != count:
+        raise ValueError(f"{len(shards)} of {count} shards")
+    return Plan(tuple(shards), tuple(Rejection(*rejection) for rejection in rejected))
 
 
-def _cut_from_json(stored: dict[str, Any]) -> PlannedCut:
-    video = {key: tuple(value) if isinstance(value, list) else value for key, value in stored["video"].items()}
-    windows = stored["windows"]
-    return PlannedCut(Video(**video), None if windows is None else tuple(windows))
+def _cut_from_json(*stored: Any) -> PlannedCut:
+    *video, windows = (tuple(value) if isinstance(value, list) else value for value in stored)
+    return PlannedCut(Video(*video), windows)
 
 
 def make_plan(
@@ -76,9 +96,11 @@ def make_plan(
     rejected = [entry for entry in entries if isinstance(entry, Rejection)]
     videos, durations = [], []
     candidates = [entry for entry in entries if isinstance(entry, Video)]
-    probes = run_in_workers(probe_duration, candidates, num_workers=num_workers, seconds_per_job=seconds_per_video)
-    probed = tqdm(probes, total=len(candidates), desc="probing", unit="video")
-    for video, probe in zip(candidates, probed, strict=True):
+    moving = [video for video in candidates if not is_image(video.path)]
+    probes = run_in_workers(probe_duration, moving, num_workers=num_workers, seconds_per_job=seconds_per_video)
+    probed = iter(list(tqdm(probes, total=len(moving), desc="probing", unit="video", disable=not moving)))
+    for video in candidates:
+        probe = 0 if is_image(video.path) else next(probed)
         if isinstance(probe, Failure):
             rejected.append(reject(video, probe))
         else:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import shutil
@@ -9,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from spl_tf import files
-from spl_tf.data.plan import Plan, plan_from_json
+from spl_tf.data.plan import Plan, plan_from_lines
 from spl_tf.data.settings import Settings, require_same_settings
 from spl_tf.errors import UserError
 
 _FOLDER = ".progress"
+_PLAN = "plan.jsonl"
 _WAY_OUT = f"delete the folder {_FOLDER} to begin anew"
 
 
@@ -49,16 +51,17 @@ class Progress:
 
     def plan(self, settings: Settings) -> Plan | None:
         """The plan of an earlier run, None when there was none; a UserError when its settings were others."""
-        path = self._folder / "plan.json"
+        path = self._folder / _PLAN
         if not path.exists():
             return None
-        with _sound(path):
-            stored = files.read_json(path, _WAY_OUT)
-            require_same_settings(settings, stored["settings"], self._output)
-            return plan_from_json(stored["plan"])
+        with _sound(path), open(path, encoding="utf-8") as lines:
+            require_same_settings(settings, json.loads(next(lines, "")), self._output)
+            return plan_from_lines(lines)
 
     def save_plan(self, settings: Settings, plan: Plan) -> None:
-        files.write_json(self._folder / "plan.json", {"settings": settings.as_json(), "plan": plan.as_json()})
+        with files.atomic_path(self._folder / _PLAN) as temporary, open(temporary, "w", encoding="utf-8") as opened:
+            opened.write(f"{json.dumps(settings.as_json())}\n")
+            opened.writelines(f"{line}\n" for line in plan.as_lines())
 
     def state(self, name: str) -> ShardState | None:
         """The note of a shard, None unless the shard is there in full length."""

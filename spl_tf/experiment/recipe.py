@@ -9,16 +9,8 @@ import gin
 from spl_tf import configuration, files
 from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
 from spl_tf.errors import UserError
-from spl_tf.experiment.stages import (
-    CORRECTIONS,
-    NO_PRETRAINING,
-    CleanShards,
-    WebLabels,
-    make_shards,
-    predict,
-    run_strategy,
-    train,
-)
+from spl_tf.experiment.sets import make_sets
+from spl_tf.experiment.stages import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
 from spl_tf.experiment.table import Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.classes import read_classes
@@ -83,18 +75,15 @@ def recipe(
     pretrains = any(strategy != NO_PRETRAINING for strategy in strategies)
     if pretrains and lists.web is None:
         raise UserError(f"recipe.strategies = {list(strategies)}: there is no web set, only 'none' can be run")
-    make = functools.partial(make_shards, classes=lists.classes, fps=fps, short_side=short_side)
-    clean = _make_clean_shards(make, lists, output_dir / "shards")
-    web = None
-    if pretrains:
-        web = make(
-            lists.web,
-            output_dir / "shards" / "web",
-            label_column="query",
-            clip_seconds=web_clip_seconds,
-            clips_per_class=web_clips_per_class,
-            exclude=[path for path in (lists.test, lists.validation) if path],
-        )
+    clean, web = make_sets(
+        lists,
+        output_dir / "shards",
+        fps=fps,
+        short_side=short_side,
+        with_web=pretrains,
+        web_clip_seconds=web_clip_seconds,
+        web_clips_per_class=web_clips_per_class,
+    )
     run = functools.partial(run_strategy, clean=clean, init_weights=init_weights, transition=transition)
     labels_of = functools.partial(WebLabels, web, num_labels=num_labels, min_confidence=min_confidence)
     results = []
@@ -172,14 +161,3 @@ def _check_labels(num_classes: int, num_labels: int | None, min_confidence: floa
         raise UserError(f"recipe.num_labels = {num_labels}: give {num_classes} to {num_classes**2}")
     if not 0.0 <= min_confidence <= 1.0:
         raise UserError(f"recipe.min_confidence = {min_confidence}: give 0 to 1")
-
-
-def _make_clean_shards(make: Callable[..., pathlib.Path], lists: VideoLists, folder: pathlib.Path) -> CleanShards:
-    """The clean sets as they are given, one record a video."""
-
-    def clean(name: str, manifest: pathlib.Path | None) -> pathlib.Path | None:
-        if manifest is None:
-            return None
-        return make(manifest, folder / name, label_column="label", clip_seconds=0.0, keep_duplicates=True)
-
-    return CleanShards(clean("target", lists.target), clean("test", lists.test), clean("validation", lists.validation))

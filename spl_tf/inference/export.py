@@ -49,9 +49,9 @@ def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: st
             warmup.write_warmup(extra / warmup.FILE_NAME, output_dir.resolve().name, trained.clip_input)
             version = output_dir / str(_next_version(output_dir))
             for path in (*unfinished.rglob("*"), unfinished):
-                _sync(path)
+                files.sync(path)
             os.rename(unfinished, version)
-            _sync(output_dir)
+            files.sync(output_dir)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)  # On a full disk a part of it would stay.
     return version
@@ -69,15 +69,6 @@ def _write_saved_model(folder: pathlib.Path, trained: TrainedModel, model_dir: p
         # `archive.track` keeps layers and lookup tables alone; what it saves hangs on this object.
         archive._tf_trackable.assets = [tf.saved_model.Asset(str(path)) for path in (classes, *configurations)]
         archive.write_out(str(folder), verbose=False)
-
-
-def _sync(path: pathlib.Path) -> None:
-    """A file or folder outlasts a power cut from here on."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _next_version(output_dir: pathlib.Path) -> int:

@@ -1,4 +1,4 @@
-"""Networks over clips: backbone, head, folded form, transfer of weights, cost.
+"""Networks over clips and images: backbone, head, folded form, transfer of weights, cost.
 
 Importing this package registers its layers with Keras, so that a saved model loads again.
 """

@@ -186,14 +186,18 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertFalse((self.output / ".progress").exists())
         self.assertEqual((self.output / "dataset.json").stat().st_mtime_ns, written_at)
 
-    @parameterized.parameters("plan.json", "web-00000-of-00004.json")
-    def test_a_damaged_note_is_named(self, name):
+    @parameterized.named_parameters(
+        ("a_shard_is_missing", "plan.jsonl", lambda text: "".join(text.splitlines(True)[:-1])),
+        ("cut_off", "plan.jsonl", lambda text: text[:-9]),
+        ("empty", "plan.jsonl", lambda text: ""),
+        ("other_names", "web-00000-of-00004.json", lambda text: text.replace('"records"', '"recordsx"')),
+    )
+    def test_a_damaged_note_is_named(self, name, damage):
         with mock.patch.object(Progress, "clear"):
             self.write(num_shards=4)
         (self.output / "dataset.json").unlink()
         note = self.output / ".progress" / name
-        stored = json.loads(note.read_text())
-        note.write_text(json.dumps({f"{key}x": value for key, value in stored.items()}))
+        note.write_text(damage(note.read_text()))
         with self.assertRaisesRegex(UserError, rf"{name} is damaged .*delete the folder .progress to begin anew"):
             self.write(num_shards=4)
 
@@ -257,7 +261,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         process.send_signal(stop)
         self.assertEqual(process.wait(), 143 if stop == signal.SIGTERM else -stop)
         self.assertLess(len(shard_bytes(self.output)), 40)
-        self.assertNotEmpty(json.loads((self.output / ".progress/plan.json").read_text())["settings"])
+        self.assertNotEmpty(json.loads((self.output / ".progress/plan.jsonl").read_text().splitlines()[0]))
         dataset = self.write(num_shards=40, keep_duplicates=True)
         self.assertEqual(dataset.num_clips, sum(1 + (number % 9) % 3 for number in range(40)))
         self.assertEmpty(verify(self.output).faults)

@@ -68,7 +68,7 @@ def _run(arms, folder, bindings):
     configuration.parse([], bindings)
     try:
         with mock.patch.dict(variants.VARIANTS, clips50=HALF):
-            run_arms(arms, folder / "out", folder / "results.jsonl")
+            run_arms(Study(folder / "out"), arms, folder / "results.jsonl")
     finally:
         gin.clear_config()
         keras.mixed_precision.set_dtype_policy("float32")

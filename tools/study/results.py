@@ -1,13 +1,20 @@
 """The results file of a study: one JSON line per finished run, appended by any number of processes."""
 
+import datetime
 import fcntl
+import importlib.metadata
 import json
+import os
 import pathlib
+import platform
+import subprocess
 from typing import Any
 
 from spl_tf.errors import UserError
 
 Row = dict[str, Any]
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
 def append_row(path: pathlib.Path, row: Row) -> None:
@@ -35,3 +42,21 @@ def read_rows(path: pathlib.Path) -> list[Row]:
                 f"line {number} of {path} is damaged ({error}): remove it, its run is done again"
             ) from error
     return rows
+
+
+def provenance() -> Row:
+    """When, where and with what a row was made."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=pathlib.Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": described.stdout.strip() or "unknown",
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "cores": len(os.sched_getaffinity(0)),
+    }

@@ -4,30 +4,41 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 from spl_tf import files
 from spl_tf.errors import UserError
-from tools.study.arms import Arm
 from tools.study.results import Row, append_row, read_rows
-from tools.study.study import Study
 
 
-def run_arms(arms: Sequence[Arm], output_dir: files.Path, results: files.Path) -> None:
+class Study(Protocol):
+    """What arms, which are dataclasses, are run by."""
+
+    def identity(self, arm: Any) -> Row:
+        """The arm's fields and the configuration as a hash."""
+
+    def folder(self, arm: Any) -> pathlib.Path:
+        """Where its stages lie."""
+
+    def run(self, arm: Any) -> Row:
+        """Its results."""
+
+
+def run_arms(study: Study, arms: Sequence[Any], results: files.Path) -> None:
     """Runs the arms in their order.
 
     Args:
-      arms: of `all_arms`.
-      output_dir: shards, networks and labels.
+      study: knows how.
+      arms: of the study.
       results: gets a line per finished arm.
 
     Raises:
       UserError: what any of the stages raises.
     """
-    study = Study(pathlib.Path(output_dir))
     results = pathlib.Path(results)
     for number, arm in enumerate(arms, 1):
         wanted = study.identity(arm)
-        if _is_done(wanted, results):
+        if _is_done(arm, wanted, results):
             continue
         with contextlib.ExitStack() as held:
             try:
@@ -35,21 +46,20 @@ def run_arms(arms: Sequence[Arm], output_dir: files.Path, results: files.Path) -
             except UserError:
                 print(f"{_name(arm)}: another process works on it", flush=True)
                 continue
-            if not _is_done(wanted, results):  # The other process may just have finished it.
+            if not _is_done(arm, wanted, results):  # The other process may just have finished it.
                 print(f"arm {number} of {len(arms)}: {_name(arm)}", flush=True)
                 append_row(results, wanted | study.run(arm))
 
 
-def _is_done(wanted: Row, results: pathlib.Path) -> bool:
+def _is_done(arm: Any, wanted: Row, results: pathlib.Path) -> bool:
     # Rows of before an option was there have its default.
     return any(
-        all(row.get(name, getattr(Arm, name, None)) == value for name, value in wanted.items())
+        all(row.get(name, getattr(type(arm), name, None)) == value for name, value in wanted.items())
         for row in read_rows(results)
     )
 
 
-def _name(arm: Arm) -> str:
-    options = {name: value for name, value in dataclasses.asdict(arm).items() if value != getattr(Arm, name, value)}
-    return " ".join(
-        [arm.study, arm.strategy, f"seed {arm.seed}", *(f"{name} {value}" for name, value in options.items())]
-    )
+def _name(arm: Any) -> str:
+    values = dataclasses.asdict(arm)
+    options = [f"{name} {value}" for name, value in values.items() if value != getattr(type(arm), name, None)]
+    return ", ".join(options)

@@ -2,14 +2,9 @@
 
 import csv
 import dataclasses
-import datetime
 import hashlib
-import importlib.metadata
 import json
-import os
 import pathlib
-import platform
-import subprocess
 
 import gin
 import numpy as np
@@ -34,12 +29,10 @@ from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
 from spl_tf.training.inputs import digest, stage_settings
 from tools.study.arms import MAIN, Arm
-from tools.study.results import Row
+from tools.study.results import Row, provenance
 from tools.study.sets import VideoSets, read_sidecar
 from tools.study.truth import label_truth_table
 from tools.study.variants import FRAMES, VARIANTS
-
-_PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "scikit-learn")
 
 
 class Study:
@@ -84,7 +77,7 @@ class Study:
         row = dataclasses.asdict(result) | {"correct": self._correct(self.folder(arm) / "test" / "videos.csv")}
         if arm.strategy != NO_PRETRAINING:
             row |= self._probe(arm) | self._compare_with_truth(arm, web.predictions)
-        return {name: value for name, value in row.items() if name not in ("strategy", "seed", "round")} | _provenance()
+        return {name: value for name, value in row.items() if name not in ("strategy", "seed", "round")} | provenance()
 
     def _run_strategy(self, arm: Arm, web: WebLabels | None, init_weights: pathlib.Path | None = None) -> Result:
         return run_strategy(arm.strategy, arm.seed, self.folder(arm), self._sets.clean, web, arm.round, init_weights)
@@ -179,21 +172,3 @@ class Study:
             "label_names": names,
             "label_truth": label_truth_table(labels, truths, len(names), len(self._sets.classes)).tolist(),
         }
-
-
-def _provenance() -> Row:
-    """When, where and with what a row was made."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=pathlib.Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return {
-        "date": datetime.date.today().isoformat(),
-        "commit": described.stdout.strip() or "unknown",
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "cores": len(os.sched_getaffinity(0)),
-    }

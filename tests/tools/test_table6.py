@@ -1,0 +1,124 @@
+"""Rows of table 6 trained for real on coloured images: what is shared, what is not done again, and the table."""
+
+import hashlib
+import json
+import pathlib
+
+import cv2
+import gin
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spl_tf import configuration
+from tools.study.results import read_rows
+from tools.study.run import run_arms
+from tools.table6.rows import Arm
+from tools.table6.study import Study
+from tools.table6.table import table
+
+COLORS = {"red": (40, 40, 200), "green": (40, 200, 40), "blue": (200, 40, 40)}
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """Lists of 4 images a class; every fourth of the web images has the next class's name."""
+    folder = tmp_path_factory.mktemp("images")
+    generator = np.random.default_rng(0)
+    (folder / "classes.txt").write_text("\n".join(COLORS) + "\n")
+    names = list(COLORS)
+    for name, column in (("target_train", "label"), ("test", "label"), ("web", "query")):
+        rows = [f"path,{column}"]
+        for place, (color, value) in enumerate(COLORS.items()):
+            for number in range(4):
+                path = f"{name}_{color}{number}.png"
+                noisy = np.clip(np.array(value) + generator.normal(0, 20, (32, 32, 3)), 0, 255)
+                cv2.imwrite(str(folder / path), noisy.astype(np.uint8))
+                wrong = name == "web" and number == 3
+                rows.append(f"{path},{names[(place + wrong) % 3]}")
+        (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(images, tiny_bindings, tmp_path_factory):
+    """(output folder, results file, function that runs arms) with two rows run."""
+    folder = tmp_path_factory.mktemp("table6")
+    bindings = (
+        *tiny_bindings,
+        "train_stage.num_frames = 1",
+        "recipe.videos = @video_folder",
+        f"video_folder.folder = '{images}'",
+        "recipe.fps = 1",
+        "recipe.short_side = 32",
+        "train_stage.precision = 'float32'",
+        "predict_clips.precision = 'float32'",
+        "train_stage.epochs = 3",
+    )
+
+    def run(*arms):
+        configuration.parse([], bindings)
+        try:
+            run_arms(Study(folder / "o"), arms, folder / "results.jsonl")
+        finally:
+            gin.clear_config()
+            keras.mixed_precision.set_dtype_policy("float32")
+
+    run(Arm("none", 0), Arm("forward_estimated", 0))
+    return folder / "o", folder / "results.jsonl", run
+
+
+class Table6RunTest(tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, finished):
+        self.folder, self.results, self.run_arms = finished
+
+    def test_a_finished_row_is_not_run_again(self):
+        before = self.results.read_text()
+        self.run_arms(Arm("none", 0), Arm("forward_estimated", 0))
+        self.assertEqual(self.results.read_text(), before)
+        self.assertEqual([row["row"] for row in read_rows(self.results)], ["none", "forward_estimated"])
+
+    def test_a_line_holds_which_test_images_were_right(self):
+        for row in read_rows(self.results):
+            self.assertLen(row["correct"], 12)
+            self.assertAllClose(row["top_1"], row["correct"].count("1") / 12)
+
+    def test_forward_is_trained_with_a_matrix_estimated_from_the_row_weak(self):
+        (path,) = (self.folder / "seed0/transition_estimated").glob("*.npy")
+        identity = json.loads((path.parent / "step.json").read_text())["identity"]
+        network = self.folder / "seed0/weak/pretrain/folded.keras"
+        self.assertEqual(identity["model"], hashlib.sha256(network.read_bytes()).hexdigest())
+        self.assertAllClose(np.load(path).sum(axis=1), np.ones(3))
+        run = json.loads((self.folder / "seed0/forward_estimated/pretrain/run.json").read_text())
+        self.assertEqual(pathlib.Path(run["forward_correction.transition"].strip("'")), path)
+        weak = json.loads((self.folder / "seed0/weak/pretrain/run.json").read_text())
+        self.assertNotIn("forward_correction.transition", weak)
+
+
+def _row(row, seed, correct, **columns):
+    return {"row": row, "seed": seed, "config": "c", "correct": correct, "top_1": correct.count("1") / 4} | columns
+
+
+class TableTest(tf.test.TestCase):
+    def test_means_deviations_and_differences_over_the_seeds_that_both_have(self):
+        lines = table(
+            [
+                _row("none", 0, "1100", classes=0, clips=0),
+                _row("weak", 0, "1110", classes=3, clips=1200, linear_probe=0.5, knn=0.25),
+                _row("weak", 1, "1111", classes=3, clips=1200, linear_probe=0.7, knn=0.25),
+            ]
+        ).splitlines()
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        none, weak = cells[2:]
+        self.assertEqual(none[:5], ["none", "1", "0", "0", "50.0"])
+        self.assertEqual(none[6:], ["-", "-", "-"])
+        self.assertStartsWith(none[5], "-25.0 [")
+        self.assertEqual(weak[:6], ["weak", "2", "3", "1,200", "87.5 ± 17.7", "-"])
+        self.assertStartsWith(weak[6], "+25.0 [+0.0, ")
+        self.assertEqual(weak[7:], ["60.0 %", "25.0 %"])
+
+
+if __name__ == "__main__":
+    tf.test.main()

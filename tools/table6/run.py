@@ -1,0 +1,48 @@
+"""Runs the rows of table 6 on a small data set in Clothing1M's layout, one line of the results file each.
+
+  python -m tools.table6.run --gin_file=clothing_small.gin --gin_param="DATA='data/clothing_small'"
+      --output_dir=runs/table6 --results=results/table6_small.jsonl
+
+--results is the memory: a row whose line stands there with the same configuration and seed is not run again, on
+whatever machine. Networks and labels lie in --output_dir. A killed run goes on with the same command, and the same
+command started twice shares the work:
+
+  taskset -c 0 python -m tools.table6.run ... &
+  taskset -c 1 python -m tools.table6.run ... &
+
+--rows=weak,spl runs these only.
+"""
+
+import pathlib
+
+from absl import flags
+
+from spl_tf import command
+from spl_tf.errors import UserError
+
+FLAGS = flags.FlagValues()
+command.define_gin_flags(FLAGS)
+flags.DEFINE_string("output_dir", None, "Folder for everything but the results.", flag_values=FLAGS)
+flags.DEFINE_string("results", None, "JSON lines file, appended to.", flag_values=FLAGS)
+flags.DEFINE_list("rows", [], "Rows to run, all by default.", flag_values=FLAGS)
+
+
+def main() -> int:
+    absent = [f"--{name}" for name in ("output_dir", "results") if FLAGS[name].value is None]
+    if absent:
+        raise UserError(f"{' '.join(absent)} missing, see --help")
+    from tools.table6.rows import ROWS, all_arms
+
+    if unknown := [name for name in FLAGS.rows if name not in ROWS]:
+        raise UserError(f"--rows={unknown[0]}: give some of {', '.join(ROWS)}")
+    command.parse_gin(FLAGS)
+    from tools.study.run import run_arms
+    from tools.table6.study import Study
+
+    arms = [arm for arm in all_arms() if not FLAGS.rows or arm.row in FLAGS.rows]
+    run_arms(Study(pathlib.Path(FLAGS.output_dir)), arms, FLAGS.results)
+    return 0
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)
