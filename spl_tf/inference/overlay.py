@@ -125,7 +125,8 @@ def _captioned(pictures: np.ndarray, lines: Sequence[str]) -> np.ndarray:
 def _written(lines: Sequence[str], width: int) -> np.ndarray:
     """The lines as a picture: uint8 [18 a line and 12 of margin, width, 3]."""
     height = _LINE * len(lines) + 2 * _MARGIN
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    # A hundredth of a pixel more: matplotlib 3.8 makes 434 of 434.99...
+    figure = Figure(figsize=((width + 0.01) / _DPI, (height + 0.01) / _DPI), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
     families, _ = font_families(lines)
     room = width - 2 * _MARGIN

@@ -91,7 +91,8 @@ def draw_page(
     across = _strips_across(num_frames)
     width = 2 * _MARGIN + across * (num_frames * BOX_WIDTH + _GAP) - _GAP
     height = 2 * _MARGIN + sum(_row_height(row, across) for row in rows)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    # A hundredth of a pixel more: matplotlib 3.8 makes 434 of 434.99...
+    figure = Figure(figsize=((width + 0.01) / _DPI, (height + 0.01) / _DPI), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
 
     def write(text: str, x: int, middle: int, room: int, size: int, color: str) -> None:
