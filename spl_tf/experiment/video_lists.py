@@ -61,7 +61,7 @@ def video_folder(
     for path in paths.values():
         if not path.is_file():
             raise UserError(f"{path} does not exist: {how_to_get}")
-    return VideoLists(**{"web": None} | paths, note=f"videos of {folder}")
+    return VideoLists(**{"web": None} | paths, note=f"lists of {folder}")
 
 
 @gin.configurable

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 import tqdm
+from absl import logging
 
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
@@ -120,6 +121,8 @@ def explained_clips(
             raise UserError(f"clip {clip_id} of {dataset.folder} has no label or several: name a class with --target")
         classes = class_of_label[batch["labels"]]
         maps, scores = (values.numpy() for values in explain(batch["clips"], classes))
+        if number == 0 and maps[0].size == maps.shape[1]:
+            logging.warning("the map has one place, so pictures are of one colour: name an earlier --layer")
         predicted = scores.argmax(axis=-1)
         classes = np.where(classes == PREDICTED, predicted, classes)
         for i, own in enumerate(upsample(maps, shape)):

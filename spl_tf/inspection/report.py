@@ -55,6 +55,8 @@ def _lengths(dataset: ClipDataset, seen: Survey) -> list[tuple[str, str]]:
     sizes = collections.Counter(f"{head.width} x {head.height}" for head in heads).most_common()
     shown = ", ".join(f"{size} ({count / len(heads):.0%})" for size, count in sizes[:_SIZES_SHOWN])
     more = f" and {len(sizes) - _SIZES_SHOWN:,} more" if len(sizes) > _SIZES_SHOWN else ""
+    if frames[-1] == 1:  # Images.
+        return [("image size", shown + more)]
     return [
         ("video time", f"{about}{seconds:,.1f} s ({datetime.timedelta(seconds=round(seconds))})"),
         ("frames a clip", f"{frames[0]:,}{median}, {dataset.fps:g} a second"),

@@ -25,7 +25,7 @@ class VideoFolderTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(lists.web, self.folder / "web.csv")
         self.assertEqual(lists.test, self.folder / "other.csv")
         self.assertIsNone(lists.validation)
-        self.assertEqual(lists.note, f"videos of {self.folder}")
+        self.assertEqual(lists.note, f"lists of {self.folder}")
         self.assertFalse((self.folder / "videos").exists())
 
     def test_a_validation_split_is_one_more_list(self):

@@ -4,12 +4,14 @@ import csv
 import dataclasses
 import pathlib
 import shutil
+from unittest import mock
 
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from absl import logging
 from absl.testing import parameterized
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -141,6 +143,14 @@ class ExplainTest(parameterized.TestCase, tf.test.TestCase):
             (event,) = shown.Tensors(f"{row['clip_id']}, {row['target']}")
             picture = tf.io.decode_png(event.tensor_proto.string_val[2])
             self.assertAllEqual(picture, cv2.imread(str(self.folder / row["strip"]))[..., ::-1])
+
+    def test_a_map_of_one_place_is_told_of(self):
+        for layer, told in (("res5_block1_out", True), ("res3_block1_out", False)):
+            with mock.patch.object(logging, "warning") as warning:
+                self.assertEqual(self._execute("--num_clips=1", f"--layer={layer}"), 0)
+            self.assertEqual(
+                [call.args[0].startswith("the map has one place") for call in warning.mock_calls], [True] * told
+            )
 
     @parameterized.parameters("--clips=nowhere", "--layer=res9", "--target=rad", "--predictions_dir=nowhere")
     def test_mistakes_exit_with_2_and_leave_no_picture(self, argument):
