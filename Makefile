@@ -17,7 +17,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m spl_tf.recipe --gin_file=demo.gin --output_dir=$(DEMO_DIR)
 
 test: $(VENV)/installed-test lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 smoke: $(VENV)/installed-test
 	$(BIN)/python -m tools.smoke.recipes --output_dir=$(SMOKE_DIR)

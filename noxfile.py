@@ -12,7 +12,9 @@ nox.options.default_venv_backend = "venv"
 def oldest(session: nox.Session) -> None:
     """The test suite with the lower bounds of setup.cfg."""
     session.install("--constraint", "constraints-min.txt", "--editable", ".[test]")
-    session.run("python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder", *session.posargs
+    )
 
 
 @nox.session

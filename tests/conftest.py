@@ -25,6 +25,14 @@ tf.config.set_logical_device_configuration(
 )
 
 
+# A file is run by one worker: the longest first, so that none is left with one of them at the end.
+LONGEST = ("test_stage.py", "test_study_run.py", "test_recipe_steps.py", "test_recipe.py", "test_export.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_process_state():
     yield

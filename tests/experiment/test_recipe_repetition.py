@@ -19,7 +19,7 @@ from spl_tf import recipe as recipe_command
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.experiment import stages
-from spl_tf.labels import assign, sidecars
+from spl_tf.labels import label_folder, sidecars
 
 # All stages of strategies none and weak, in order.
 ALL = ["teacher", "predictions", "none/finetune", "none/test", "weak/pretrain", "weak/finetune", "weak/test"]
@@ -49,7 +49,7 @@ class _FakeStages:
                 stages, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
             ),
             mock.patch.object(stages.gc, "collect"),  # No network is built, and a search takes a second.
-            mock.patch.multiple(assign.figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
+            mock.patch.multiple(label_folder.figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
         ):
             yield
 
