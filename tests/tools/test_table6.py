@@ -18,6 +18,8 @@ from tools.table6.rows import Arm
 from tools.table6.study import Study
 from tools.table6.table import table
 
+# "teacher" has the name of what all rows of a seed share.
+ARMS = (Arm("none", 0), Arm("teacher", 0), Arm("forward_estimated", 0))
 COLORS = {"red": (40, 40, 200), "green": (40, 200, 40), "blue": (200, 40, 40)}
 
 
@@ -43,7 +45,7 @@ def images(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(images, tiny_bindings, tmp_path_factory):
-    """(output folder, results file, function that runs arms) with two rows run."""
+    """(output folder, results file, function that runs arms) with three rows run."""
     folder = tmp_path_factory.mktemp("table6")
     bindings = (
         *tiny_bindings,
@@ -65,7 +67,7 @@ def finished(images, tiny_bindings, tmp_path_factory):
             gin.clear_config()
             keras.mixed_precision.set_dtype_policy("float32")
 
-    run(Arm("none", 0), Arm("forward_estimated", 0))
+    run(*ARMS)
     return folder / "o", folder / "results.jsonl", run
 
 
@@ -76,9 +78,9 @@ class Table6RunTest(tf.test.TestCase):
 
     def test_a_finished_row_is_not_run_again(self):
         before = self.results.read_text()
-        self.run_arms(Arm("none", 0), Arm("forward_estimated", 0))
+        self.run_arms(*ARMS)
         self.assertEqual(self.results.read_text(), before)
-        self.assertEqual([row["row"] for row in read_rows(self.results)], ["none", "forward_estimated"])
+        self.assertEqual([row["row"] for row in read_rows(self.results)], [arm.row for arm in ARMS])
 
     def test_a_line_holds_which_test_images_were_right(self):
         for row in read_rows(self.results):
@@ -88,12 +90,12 @@ class Table6RunTest(tf.test.TestCase):
     def test_forward_is_trained_with_a_matrix_estimated_from_the_row_weak(self):
         (path,) = (self.folder / "seed0/transition_estimated").glob("*.npy")
         identity = json.loads((path.parent / "step.json").read_text())["identity"]
-        network = self.folder / "seed0/weak/pretrain/folded.keras"
+        network = self.folder / "seed0/rows/weak/pretrain/folded.keras"
         self.assertEqual(identity["model"], hashlib.sha256(network.read_bytes()).hexdigest())
         self.assertAllClose(np.load(path).sum(axis=1), np.ones(3))
-        run = json.loads((self.folder / "seed0/forward_estimated/pretrain/run.json").read_text())
+        run = json.loads((self.folder / "seed0/rows/forward_estimated/pretrain/run.json").read_text())
         self.assertEqual(pathlib.Path(run["forward_correction.transition"].strip("'")), path)
-        weak = json.loads((self.folder / "seed0/weak/pretrain/run.json").read_text())
+        weak = json.loads((self.folder / "seed0/rows/weak/pretrain/run.json").read_text())
         self.assertNotIn("forward_correction.transition", weak)
 
 

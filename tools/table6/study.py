@@ -42,8 +42,8 @@ class Study:
         return dataclasses.asdict(arm) | {"config": config}
 
     def folder(self, arm: Arm) -> pathlib.Path:
-        """Where a row's own stages lie."""
-        return self._output / f"seed{arm.seed}" / arm.row
+        """Where a row's own stages lie; beside it lies what the rows of a seed share."""
+        return self._output / f"seed{arm.seed}" / "rows" / arm.row
 
     def run(self, arm: Arm) -> Json:
         """Runs a row to its end.
@@ -82,7 +82,7 @@ class Study:
         weak = Arm("weak", seed)
         with files.locked(self.folder(weak), "a row of the table", wait=True):
             run_strategy("weak", seed, self.folder(weak), self._clean, self._web_labels(seed))
-            folder = self.folder(weak).with_name(f"transition_{how}")
+            folder = self._output / f"seed{seed}" / f"transition_{how}"
             if how == "counted":
                 return save_counts(self.folder(weak) / "labels", folder)
             return save_estimate(self.folder(weak) / "pretrain", self._web, folder)
