@@ -15,12 +15,10 @@ import gin
 import numpy as np
 
 from spl_tf import files
-from spl_tf.data.dataset import Shard, load_dataset
+from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
-from spl_tf.hardware.distribution import device_strategy
-from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import ClipScores, score_clips
-from spl_tf.inference.trained_model import load_trained, require_fitting_data
+from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels.sidecars import ids_digest
 
 _IDENTITY = "features.json"
@@ -103,11 +101,7 @@ def clip_features(
       UserError: network and data don't fit together, there is no clip, a record can't be read, features are not
         finite, or the folder holds damaged files, or features of another network, other settings or other shards.
     """
-    strategy = device_strategy()
-    with strategy.scope():
-        trained = load_trained(model_dir, choose_policy(precision))
-    dataset = load_dataset(shards)
-    require_fitting_data(trained, model_dir, dataset)
+    trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     if not dataset.num_clips:
         raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     folder = pathlib.Path(folder)

@@ -11,12 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.dataset import ClipDataset, Shard, load_dataset
+from spl_tf.data.dataset import ClipDataset, Shard
 from spl_tf.errors import UserError
-from spl_tf.hardware.distribution import device_strategy
-from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import ClipScores, score_clips
-from spl_tf.inference.trained_model import TrainedModel, load_trained, require_fitting_data, with_precision
+from spl_tf.inference.trained_model import TrainedModel, load_with_clips, with_precision
 from spl_tf.labels import predictions, sidecars
 
 _CLIPS_COMPARED = 32
@@ -54,13 +52,9 @@ def predict_clips(
       UserError: teacher and data don't fit together, the data is multi-label, a record
         can't be read, or the folder holds anything but these predictions.
     """
-    strategy = device_strategy()
-    with strategy.scope():
-        trained = load_trained(model_dir, choose_policy(precision))
-    dataset = load_dataset(shards)
+    trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     if dataset.multi_label:
         raise UserError(f"{dataset.folder} is multi-label: its clips can't be labelled from predictions yet")
-    require_fitting_data(trained, model_dir, dataset)
     made_by: MadeBy = {
         "model": trained.weights_hash,
         "precision": trained.precision,

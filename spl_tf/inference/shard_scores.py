@@ -4,12 +4,9 @@ import gin
 import numpy as np
 
 from spl_tf import files
-from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
-from spl_tf.hardware.distribution import device_strategy
-from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import score_clips
-from spl_tf.inference.trained_model import load_trained, require_fitting_data
+from spl_tf.inference.trained_model import load_with_clips
 
 
 @gin.configurable
@@ -31,11 +28,7 @@ def score_shards(
     Raises:
       UserError: network and data don't fit together, there is no clip, or a record can't be read.
     """
-    strategy = device_strategy()
-    with strategy.scope():
-        trained = load_trained(model_dir, choose_policy(precision))
-    dataset = load_dataset(shards)
-    require_fitting_data(trained, model_dir, dataset)
+    trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     if not dataset.num_clips:
         raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     scores = np.empty((dataset.num_clips, dataset.num_classes), np.float32)

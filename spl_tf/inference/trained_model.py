@@ -5,10 +5,13 @@ import pathlib
 from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
+from spl_tf.hardware.distribution import device_strategy
+from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.models.blocks import max_pool_policy
 from spl_tf.models.folding import fold_into
@@ -110,6 +113,27 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
         precision=policy,
         weights_hash=digest,
     )
+
+
+def load_with_clips(
+    folder: files.Path, shards: files.Path, precision: str
+) -> tuple[TrainedModel, ClipDataset, tf.distribute.Strategy]:
+    """A finished stage's network on this machine's devices, and clips of its classes.
+
+    Args:
+      folder: of a finished stage.
+      shards: folder of shards.
+      precision: "auto", "float32", "bfloat16" or "float16".
+
+    Raises:
+      UserError: one of them can't be loaded, or they don't fit together.
+    """
+    strategy = device_strategy()
+    with strategy.scope():
+        trained = load_trained(folder, choose_policy(precision))
+    dataset = load_dataset(shards)
+    require_fitting_data(trained, folder, dataset)
+    return trained, dataset, strategy
 
 
 def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, str]:
