@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from spl_tf.data import seeking
+from spl_tf.data import interlaced, seeking
 from spl_tf.data.frame_times import frame_times
 
 MAX_PIXELS = 100_000_000
@@ -46,6 +46,8 @@ class VideoReader:
         _require_readable(path)
         self._path = path
         self._landing: tuple[float, float] | None = None
+        self._first: np.ndarray | None = None
+        self._may_be_stuck = interlaced.cannot_convert_fields()
         self._open()
         self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
@@ -93,7 +95,22 @@ class VideoReader:
         ok, frame = self._capture.retrieve()
         if not ok or frame is None or frame.size == 0:
             raise UnreadableError("frame cannot be decoded")
+        if self._may_be_stuck:
+            self._require_moving(frame)
         return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+
+    def _require_moving(self, frame: np.ndarray) -> None:
+        """Compares the first two pictures; a video that is still may be one of which OpenCV gives none."""
+        if self._first is None:
+            self._first = frame.copy()
+            return
+        self._may_be_stuck = False
+        if np.array_equal(frame, self._first) and interlaced.is_interlaced(self._path):
+            raise UnreadableError(
+                "interlaced video",
+                f"(OpenCV {cv2.__version__} cannot convert it: remove the fields, e.g. ffmpeg -vf yadif, or use "
+                "OpenCV before 4.13)",
+            )
 
     def duration_us(self) -> int:
         """Length by the header; where that says nothing, by reading to the end (which uses the reader up)."""
