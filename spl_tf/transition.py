@@ -2,14 +2,17 @@
 
   python -m spl_tf.transition --model_dir=M --shards=D --output=T.npy
   python -m spl_tf.transition --labels=L --output=T.npy
+  python -m spl_tf.transition --both_labels=F --classes=C --output=T.npy
 
-T[i, j] = P(noisy label j | class i), float64 [N, N], rows sum to 1. There are two ways to it:
+T[i, j] = P(noisy label j | class i), float64 [N, N], rows sum to 1. There are three ways to it:
 
   --model_dir, --shards   as Patrini et al. (2017): M is the folder of a stage of spl_tf.train that learned the
                           noisy labels with the ordinary loss, D its shards. Row i is what it says of the
                           clip it holds most surely for class i. --percentile=97 passes over outliers.
   --labels                counted: L is what spl_tf.label wrote, with whatever strategy. The teacher's class is
                           taken for the true one, the query for the noisy label.
+  --both_labels           counted: F is a CSV file of what carries both labels, the clean one in the column "label",
+                          the noisy one in "query"; C names the classes, one a line.
 
 Then train once more:
 
@@ -18,6 +21,8 @@ Then train once more:
 
 Options are gin bindings, e.g. --gin_param="score_shards.batch_size = 64".
 """
+
+import pathlib
 
 from absl import flags
 
@@ -29,16 +34,19 @@ command.define_gin_flags(FLAGS)
 flags.DEFINE_string("model_dir", None, "Folder of a network that learned the noisy labels.", flag_values=FLAGS)
 flags.DEFINE_string("shards", None, "Folder of the shards it learned from.", flag_values=FLAGS)
 flags.DEFINE_string("labels", None, "Folder that spl_tf.label wrote.", flag_values=FLAGS)
+flags.DEFINE_string("both_labels", None, "CSV file with the columns label and query.", flag_values=FLAGS)
+flags.DEFINE_string("classes", None, "File with the class names of --both_labels.", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "File to write, .npy.", flag_values=FLAGS)
 flags.DEFINE_float("percentile", None, "Look for the surest clip below this percentile, 0 to 100.", flag_values=FLAGS)
 flags.mark_flag_as_required("output", flag_values=FLAGS)
 
 
 def main() -> None:
-    counted = FLAGS.labels is not None
-    if counted == (FLAGS.model_dir is not None) or (FLAGS.model_dir is None) != (FLAGS.shards is None):
-        raise UserError("give either --labels, or --model_dir and --shards")
-    if FLAGS.percentile is not None and (counted or not 0 < FLAGS.percentile <= 100):
+    sources = ("labels", "model_dir", "shards", "both_labels", "classes")
+    given = {name for name in sources if FLAGS[name].value is not None}
+    if given not in ({"labels"}, {"model_dir", "shards"}, {"both_labels", "classes"}):
+        raise UserError("give either --labels, or --model_dir and --shards, or --both_labels and --classes")
+    if FLAGS.percentile is not None and ("model_dir" not in given or not 0 < FLAGS.percentile <= 100):
         raise UserError(f"--percentile={FLAGS.percentile:g}: give more than 0, at most 100, with --model_dir")
     if not FLAGS.output.endswith(".npy"):
         raise UserError(f"--output={FLAGS.output}: give the name of a .npy file")
@@ -47,11 +55,16 @@ def main() -> None:
 
     from spl_tf import files
     from spl_tf.labels.assign import read_confusion
+    from spl_tf.labels.both_labels import read_both_labels
+    from spl_tf.labels.classes import read_classes
     from spl_tf.labels.transition import count_transition, estimate_transition
 
-    if counted:
+    if FLAGS.labels is not None:
         classes, confusion = read_confusion(FLAGS.labels)
-        matrix = count_transition(confusion.T)
+        matrix = count_transition(confusion.T, classes)
+    elif FLAGS.both_labels is not None:
+        classes = read_classes(FLAGS.classes)
+        matrix = count_transition(read_both_labels(pathlib.Path(FLAGS.both_labels), classes), classes)
     else:
         from spl_tf.inference.shard_scores import score_shards
 

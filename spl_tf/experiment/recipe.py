@@ -13,6 +13,7 @@ from spl_tf.experiment.sets import make_sets
 from spl_tf.experiment.stages import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
 from spl_tf.experiment.table import Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
+from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.strategies import require_strategy
 from spl_tf.report.page import write_report
@@ -59,8 +60,8 @@ def recipe(
       min_confidence: teacher confidence below which a clip is not used.
       init_weights: `backbone.weights.h5` that teacher, pre-training, and fine-tuning without
         pre-training begin with, e.g. inflated from images; None for random weights.
-      transition: `estimated_transition` or `counted_transition`, which make the matrix
-        for `forward_correction` or `backward_correction` as the loss of the pre-training.
+      transition: `estimated_transition` or `counted_transition`, which make the matrix for `forward_correction` or
+        `backward_correction` as the loss of the pre-training; counted on `VideoLists.both_labels`, where there are.
 
     Raises:
       UserError: an unknown strategy, a binding the recipe sets itself, or what any
@@ -70,7 +71,12 @@ def recipe(
     _check_transition(strategies, transition)
     output_dir = pathlib.Path(output_dir)
     lists = videos(output_dir / "videos")
-    _check_labels(len(read_classes(lists.classes)), num_labels, min_confidence)
+    classes = read_classes(lists.classes)
+    _check_labels(len(classes), num_labels, min_confidence)
+    if transition is not None:
+        if lists.both_labels is not None:
+            read_both_labels(lists.both_labels, classes)
+        transition = functools.partial(transition, both_labels=lists.both_labels)
     print(lists.note, flush=True)
     pretrains = any(strategy != NO_PRETRAINING for strategy in strategies)
     if pretrains and lists.web is None:

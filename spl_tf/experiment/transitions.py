@@ -1,6 +1,5 @@
 """How the matrix of Forward and Backward correction comes to be in a recipe: `recipe.transition`."""
 
-import csv
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -9,24 +8,22 @@ import gin
 import numpy as np
 
 from spl_tf import configuration, files
-from spl_tf.errors import UserError
 from spl_tf.experiment.stages import networks_forgotten, train
 from spl_tf.experiment.steps import Json, run_step
 from spl_tf.inference.shard_scores import score_shards
 from spl_tf.labels.assign import read_confusion
-from spl_tf.labels.confusion import count_pairs
+from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.transition import count_transition, estimate_transition
 
-_COLUMNS = ("label", "query")
 
-
-@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights"])
+@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights", "both_labels"])
 def estimated_transition(
     web: pathlib.Path,
     labels: pathlib.Path,
     folder: pathlib.Path,
     seed: int,
     init_weights: files.Path | None,
+    both_labels: pathlib.Path | None,
     *,
     percentile: float | None = None,
 ) -> pathlib.Path:
@@ -38,26 +35,27 @@ def estimated_transition(
       folder: gets the network and the matrix.
       seed: of the network, which is trained as the stage "pretrain".
       init_weights: backbone it begins with; None for random weights.
+      both_labels: unused.
       percentile: as of `estimate_transition`.
 
     Returns:
       The matrix, a .npy file named after its content.
     """
+    del both_labels
     network = folder / "network"
     with configuration.overridden(["pretrain/train_stage.loss = @softmax_cross_entropy"]):
         train("pretrain", network, seed, train_shards=web, labels_dir=labels, init_weights=init_weights)
     return save_estimate(network, web, folder / "matrix", percentile)
 
 
-@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights"])
+@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights", "both_labels"])
 def counted_transition(
     web: pathlib.Path,
     labels: pathlib.Path,
     folder: pathlib.Path,
     seed: int,
     init_weights: files.Path | None,
-    *,
-    both_labels: files.Path | None = None,
+    both_labels: pathlib.Path | None,
 ) -> pathlib.Path:
     """Counted: on what carries a clean and a noisy label, or else with the teacher's class as the clean one.
 
@@ -65,27 +63,23 @@ def counted_transition(
       web, seed, init_weights: unused.
       labels: side-cars of weak labels, with the classes and the teacher's matrix.
       folder: gets the matrix.
-      both_labels: CSV file with the columns "label", the clean class, and "query", the
-        noisy one; None takes the teacher's class for the clean one.
+      both_labels: see `read_both_labels`; None takes the teacher's class for the clean one.
 
     Returns:
       The matrix, a .npy file named after its content.
 
     Raises:
-      UserError: `both_labels` is missing, or has other columns or classes, or lacks a class.
+      UserError: `both_labels` is no such list, or there is none and the teacher never says some class.
     """
     del web, seed, init_weights
     if both_labels is None:
+        print("noise matrix: counted with the teacher's classes, for there is no list of both labels", flush=True)
         return save_counts(labels, folder / "matrix")
-    path = pathlib.Path(both_labels)
     classes, _ = read_confusion(labels)
-
-    def count() -> np.ndarray:
-        return count_transition(count_pairs(*_read_both(path, classes), len(classes)))
-
-    if not path.is_file():
-        raise UserError(f"counted_transition.both_labels: {path} does not exist; None counts the teacher's classes")
-    return _save(folder / "matrix", {"both labels": files.sha256(path), "classes": ", ".join(classes)}, count)
+    counts = read_both_labels(both_labels, classes)
+    print(f"noise matrix: counted on the {counts.sum():,} rows of {both_labels}", flush=True)
+    identity = {"both labels": files.sha256(both_labels), "classes": ", ".join(classes)}
+    return _save(folder / "matrix", identity, lambda: count_transition(counts, classes))
 
 
 def save_estimate(
@@ -104,7 +98,8 @@ def save_estimate(
 def save_counts(labels: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """`count_transition` of labels whose clean class is the teacher's."""
     identity = {"confusion": files.sha256(labels / "confusion.npy")}
-    return _save(folder, identity, lambda: count_transition(read_confusion(labels)[1].T))
+    classes, confusion = read_confusion(labels)
+    return _save(folder, identity, lambda: count_transition(confusion.T, classes))
 
 
 def _save(folder: pathlib.Path, identity: dict[str, str], make: Callable[[], np.ndarray]) -> pathlib.Path:
@@ -118,19 +113,3 @@ def _save(folder: pathlib.Path, identity: dict[str, str], make: Callable[[], np.
         return {"file": name, "right": float(np.diagonal(matrix).mean())}
 
     return folder / run_step(folder, identity, action, outputs=[])["file"]
-
-
-def _read_both(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Class ids of the clean and of the noisy labels, int64 [n] each."""
-    ids = {name: number for number, name in enumerate(classes)}
-    pairs = []
-    with open(path, newline="", encoding="utf-8-sig") as opened:
-        for number, row in enumerate(csv.DictReader(opened), 2):
-            names = [row.get(column) for column in _COLUMNS]
-            if unknown := [name for name in names if name not in ids]:
-                raise UserError(
-                    f"line {number} of {path}: {unknown[0]!r} is no class; the columns label and query hold class names"
-                )
-            pairs.append([ids[name] for name in names])
-    clean, noisy = np.array(pairs, np.int64).reshape(-1, 2).T
-    return clean, noisy

@@ -21,6 +21,7 @@ class VideoLists:
       test: clean test set, column "label".
       validation: clean videos that are in none of the others, for
         `train_stage.select = 'best'`; None for none.
+      both_labels: what carries a clean and a noisy label, see `read_both_labels`; None for none.
       note: one line on how the set came to be, printed with the results.
     """
 
@@ -30,6 +31,7 @@ class VideoLists:
     test: pathlib.Path
     note: str
     validation: pathlib.Path | None = None
+    both_labels: pathlib.Path | None = None
 
 
 @gin.configurable
@@ -42,6 +44,7 @@ def video_folder(
     web: str | None = "web.csv",
     test: str = "test.csv",
     validation: str | None = None,
+    both_labels: str = "both_labels.csv",
     how_to_get: str = "set video_folder.folder",
 ) -> VideoLists:
     """Lists that lie in a folder; nothing is written to `output_dir`.
@@ -50,6 +53,7 @@ def video_folder(
       output_dir: unused here; a source that makes its videos puts them there.
       folder: holds the lists; their paths are relative to it.
       classes, target, web, test, validation: file names in it; None for no web set, no validation.
+      both_labels: file name in it, of a list that few sets have.
       how_to_get: what to do when the folder is missing.
 
     Raises:
@@ -61,6 +65,8 @@ def video_folder(
     for path in paths.values():
         if not path.is_file():
             raise UserError(f"{path} does not exist: {how_to_get}")
+    if (listed := pathlib.Path(folder, both_labels)).is_file():
+        paths["both_labels"] = listed
     return VideoLists(**{"web": None} | paths, note=f"lists of {folder}")
 
 

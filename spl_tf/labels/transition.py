@@ -1,5 +1,7 @@
 """How labels go wrong: the matrix T[i, j] = P(noisy label j | class i) that the correction losses need."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spl_tf.errors import UserError
@@ -50,12 +52,13 @@ def _pick(scores: np.ndarray, percentile: float | None) -> int:
     return int(candidates[np.argmax(scores[candidates])])
 
 
-def count_transition(confusion: np.ndarray) -> np.ndarray:
+def count_transition(confusion: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """T counted from clips that carry both a clean and a noisy label.
 
     Args:
       confusion: int [N, N] clips by (clean, noisy) label, as
         `confusion.count_pairs(clean, noisy, N)` counts them.
+      classes: names of the N classes.
 
     Returns:
       float64 [N, N], rows sum to 1.
@@ -67,5 +70,7 @@ def count_transition(confusion: np.ndarray) -> np.ndarray:
     totals = confusion.sum(axis=1)
     empty = np.flatnonzero(totals == 0)
     if empty.size:
-        raise UserError(f"class {empty[0]} has no clip with both a clean and a noisy label: estimate T instead")
+        raise UserError(
+            f"class {classes[empty[0]]!r} has no clip with both a clean and a noisy label: estimate the matrix instead"
+        )
     return confusion / totals[:, np.newaxis]

@@ -19,6 +19,13 @@ _AROUND_A_RUN = (
     "render_actions.",
     "predict_clips.",
     "evaluate_model.",
+    "score_shards.",
+    # Labels and matrices have identities of their own.
+    "cleannet.",
+    "hard_weights.",
+    "clip_features.",
+    "estimated_transition.",
+    "counted_transition.",
     "train_stage.train_shards",
     "train_stage.validation_shards",
     "train_stage.labels_dir",

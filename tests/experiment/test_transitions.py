@@ -21,7 +21,8 @@ COUNTED = [[0.75, 0.25, 0], [0, 1, 0], [0, 0.5, 0.5]]
 
 class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, recipe_bindings, run_recipe, tmp_path):
+    def _fixtures(self, recipe_bindings, run_recipe, color_videos, tmp_path):
+        self.videos = color_videos
         self.bindings, self.run_recipe, self.folder = recipe_bindings, run_recipe, tmp_path
 
     def _labels(self, confusion):
@@ -40,7 +41,7 @@ class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
         return path
 
     def _count(self, labels, both_labels=None):
-        return counted_transition(self.folder, labels, self.folder / "o", 0, None, both_labels=both_labels)
+        return counted_transition(self.folder, labels, self.folder / "o", 0, None, both_labels)
 
     def test_pairs_of_a_clean_and_a_noisy_label_are_counted(self):
         path = self._count(self._labels(np.eye(3, dtype=int)), self._pairs(PAIRS))
@@ -63,16 +64,26 @@ class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(
         ([("red", "pink")], "line 2 of .*pairs.csv: 'pink' is no class"),
-        ([("red", "red"), ("green", "green")], "class 2 has no clip"),
-        ([], "class 0 has no clip"),
+        ([("red", "red"), ("green", "green")], "has no row of class 'blue'"),
+        ([], "has no row of class 'red'"),
     )
     def test_a_list_with_other_classes_or_without_one_is_named(self, pairs, words):
         with self.assertRaisesRegex(UserError, words):
             self._count(self._labels(np.eye(3, dtype=int)), self._pairs(pairs))
 
     def test_a_missing_list_is_named(self):
-        with self.assertRaisesRegex(UserError, "both_labels: .*nowhere.csv does not exist"):
+        with self.assertRaisesRegex(UserError, "nowhere.csv does not exist"):
             self._count(self._labels(np.eye(3, dtype=int)), self.folder / "nowhere.csv")
+
+    def test_a_list_of_both_labels_beside_the_others_is_found_and_read_before_anything_is_done(self):
+        for path in self.videos.iterdir():
+            (self.folder / path.name).symlink_to(path)
+        (self.folder / "both_labels.csv").write_text("label,query\nred,pink\n")
+        bindings = (*self.bindings, f"video_folder.folder = '{self.folder}'", WEAK, LOSS)
+        configuration.parse([], (*bindings, "recipe.transition = @counted_transition"))
+        with self.assertRaisesRegex(UserError, "line 2 of .*both_labels.csv: 'pink' is no class"):
+            recipe(self.folder / "o")
+        self.assertFalse((self.folder / "o").exists())
 
     @parameterized.named_parameters(
         ("no_loss", (), "@forward_correction or @backward_correction"),

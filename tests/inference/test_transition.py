@@ -55,6 +55,17 @@ class TransitionTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(np.load(self.output).sum(axis=1), np.ones(3))
         self.assertIn(f"{self.output}: 3 x 3, ", printed)
 
+    def test_a_list_of_both_labels_is_counted(self):
+        (self.folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+        pairs = ["red,red"] * 3 + ["red,green", "green,green", "blue,green", "blue,blue"]
+        (self.folder / "both.csv").write_text("\n".join(["label,query", *pairs]) + "\n")
+        arguments = [f"--both_labels={self.folder / 'both.csv'}", f"--output={self.output}"]
+        code, printed = self._run(*arguments, f"--classes={self.folder / 'classes.txt'}")
+        self.assertEqual(code, 0, printed)
+        self.assertAllClose(np.load(self.output), [[0.75, 0.25, 0], [0, 1, 0], [0, 0.5, 0.5]])
+        code, printed = self._run(*arguments)
+        self.assertEqual((code, "--both_labels and --classes" in printed), (2, True))
+
     def _label(self, weak, teacher):
         """Labels of clips of which query and teacher are given."""
         folder, ids = self.folder / "P", [f"clip{i}" for i in range(len(weak))]
@@ -85,7 +96,7 @@ class TransitionTest(parameterized.TestCase, tf.test.TestCase):
         model = [f"--model_dir={self.model_dir}", f"--shards={self.shards / 'web'}"]
         output = f"--output={self.output}"
         for arguments, message in (
-            ([f"--labels={labels}", output], "class 1 has no clip with both a clean and a noisy label"),
+            ([f"--labels={labels}", output], "class 'green' has no clip with both a clean and a noisy label"),
             ([output], "give either --labels, or --model_dir and --shards"),
             ([f"--labels={labels}", *model, output], "give either --labels, or"),
             ([model[0], output], "give either --labels, or"),

@@ -64,13 +64,13 @@ class TransitionTest(parameterized.TestCase, tf.test.TestCase):
     def test_counts_become_shares_of_each_clean_class(self):
         clean = np.repeat([0, 1, 2], [10, 4, 5])
         noisy = np.array([0] * 7 + [2] * 3 + [1] * 4 + [0, 0, 0, 0, 2])
-        matrix = count_transition(count_pairs(clean, noisy, 3))
+        matrix = count_transition(count_pairs(clean, noisy, 3), ("a", "b", "c"))
         self.assertEqual(matrix.dtype, np.float64)
         self.assertAllClose(matrix, [[0.7, 0, 0.3], [0, 1, 0], [0.8, 0, 0.2]], rtol=1e-12)
 
     def test_a_class_without_a_clean_clip_is_named(self):
-        with self.assertRaisesRegex(UserError, "class 1 has no clip"):
-            count_transition(np.array([[3, 1], [0, 0]]))
+        with self.assertRaisesRegex(UserError, "class 'b' has no clip"):
+            count_transition(np.array([[3, 1], [0, 0]]), ("a", "b"))
 
 
 if __name__ == "__main__":

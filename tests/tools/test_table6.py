@@ -12,9 +12,10 @@ import pytest
 import tensorflow as tf
 
 from spl_tf import configuration
+from spl_tf.training.inputs import stage_settings
 from tools.study.results import read_rows
 from tools.study.run import run_arms
-from tools.table6.rows import Arm
+from tools.table6.rows import ROWS, Arm
 from tools.table6.study import Study
 from tools.table6.table import table
 
@@ -101,6 +102,21 @@ class Table6RunTest(tf.test.TestCase):
 
 def _row(row, seed, correct, **columns):
     return {"row": row, "seed": seed, "config": "c", "correct": correct, "top_1": correct.count("1") / 4} | columns
+
+
+class RowsTest(tf.test.TestCase):
+    def test_no_row_says_anything_to_teacher_or_fine_tuning(self):
+        configuration.parse(["clothing_small.gin"])
+        usual = {stage: stage_settings(stage) for stage in ("teacher", "finetune")}
+        for row in ROWS.values():
+            bindings = (
+                *row.bindings,
+                "cleannet.steps = 7",
+                "hard_weights.threshold = 0.2",
+                "clip_features.num_views = 1",
+            )
+            with configuration.overridden(bindings):
+                self.assertEqual({stage: stage_settings(stage) for stage in usual}, usual)
 
 
 class TableTest(tf.test.TestCase):

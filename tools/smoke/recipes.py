@@ -63,7 +63,7 @@ def main() -> int:
 def _run(name: str, output_dir: pathlib.Path) -> float | None:
     """Runs a recipe; returns its seconds, None if it failed."""
     from spl_tf import configuration
-    from tools.smoke.videos import BOTH_LABELS, wanted_set, write_set
+    from tools.smoke.videos import wanted_set, write_set
 
     gin_files = [f"{_FOLDER}/{name}.gin", f"{_FOLDER}/smoke.gin"]
     configuration.parse(gin_files)
@@ -72,8 +72,7 @@ def _run(name: str, output_dir: pathlib.Path) -> float | None:
     write_set(wanted, data)
     shutil.rmtree(output_dir / name, ignore_errors=True)
     started = time.monotonic()
-    parameters = [f"DATA='{data}'", f"BOTH_LABELS='{data / BOTH_LABELS}'"]
-    arguments = [*(f"--gin_param={parameter}" for parameter in parameters), f"--output_dir={output_dir / name}"]
+    arguments = [f"--gin_param=DATA='{data}'", f"--output_dir={output_dir / name}"]
     with open(output_dir / f"{name}.log", "wb") as log:
         code = subprocess.call(
             [sys.executable, "-m", "spl_tf.recipe", *(f"--gin_file={file}" for file in gin_files), *arguments],

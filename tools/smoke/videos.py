@@ -17,8 +17,6 @@ _HEIGHT, _WIDTH = 36, 48
 _TARGET_FRAMES, _WEB_FRAMES = 10, 20
 _WEB_VIDEOS = 2  # Of a class.
 _LEAST_CLASSES = 4
-# Of images with a clean and a noisy label, for table 6.
-BOTH_LABELS = "both_labels.csv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +71,7 @@ def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
     lists = dict.fromkeys(clean, ("label", 1, _TARGET_FRAMES))
     if wanted.images:
         pairs = "".join(f"{name},{name}\n" for name in names)
-        files.write_text(folder / BOTH_LABELS, f"label,query\n{pairs}")
+        files.write_text(folder / "both_labels.csv", f"label,query\n{pairs}")
     if wanted.web:
         lists[wanted.web] = ("query", _WEB_VIDEOS, _WEB_FRAMES)
     for list_name, (column, count, num_frames) in lists.items():

@@ -14,7 +14,7 @@ class Row:
       strategy: of `spl_tf.labels.strategies` or `spl_tf.cleaning`, or "none".
       bindings: gin's, beside those of the recipe.
       transition: where the matrix of a correction comes from: "estimated" from the network that learned the noisy
-        labels, "counted" on the teacher's classes; None for no matrix.
+        labels, "counted" on images with both labels, without any on the teacher's classes; None for no matrix.
     """
 
     strategy: str
@@ -26,7 +26,8 @@ _LOSS = "pretrain/train_stage.loss = @{}_correction"
 
 
 def _data_parameters(mode: str) -> Row:
-    return Row("weak", ("pretrain/train_stage.data_parameters = @DataParameters", f"DataParameters.mode = '{mode}'"))
+    bindings = "pretrain/train_stage.data_parameters = @DataParameters", f"pretrain/DataParameters.mode = '{mode}'"
+    return Row("weak", bindings)
 
 
 # Lines of a results file know a row by its name: one with other settings needs another name.

@@ -12,7 +12,7 @@ from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.experiment.sets import make_sets
 from spl_tf.experiment.stages import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
-from spl_tf.experiment.transitions import save_counts, save_estimate
+from spl_tf.experiment.transitions import counted_transition, save_estimate
 from spl_tf.experiment.video_lists import video_folder
 from spl_tf.inference.probe import probe_backbone
 from spl_tf.training.inputs import digest, stage_settings
@@ -26,18 +26,23 @@ class Study:
 
     def __init__(self, output_dir: pathlib.Path):
         self._output = output_dir
+        lists = video_folder(output_dir)
+        self._both_labels = lists.both_labels
         with files.locked(output_dir / "shards", "the shards", wait=True):
             self._clean, self._web = make_sets(
-                video_folder(output_dir),
+                lists,
                 output_dir / "shards",
                 fps=gin.query_parameter("recipe.fps"),
                 short_side=gin.query_parameter("recipe.short_side"),
+                web_clip_seconds=0,
             )
 
     def identity(self, arm: Arm) -> Json:
         """What tells a run from any other; the configuration as a hash."""
         settings = {stage: stage_settings(stage) for stage in configuration.STAGES}
         settings |= {str(i): digest(load_dataset(path)) for i, path in enumerate(self._folders())}
+        if self._both_labels is not None and ROWS[arm.row].transition == "counted":
+            settings["both labels"] = files.sha256(self._both_labels)
         config = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
         return dataclasses.asdict(arm) | {"config": config}
 
@@ -78,13 +83,14 @@ class Study:
         return WebLabels(self._web, predictions, teacher=folder / "teacher")
 
     def _transition(self, seed: int, how: str) -> pathlib.Path:
-        """The matrix of a correction, made from the row "weak" of the same seed."""
+        """The matrix of a correction; estimated it is from the network of the row "weak" of the same seed."""
         weak = Arm("weak", seed)
         with files.locked(self.folder(weak), "a row of the table", wait=True):
             run_strategy("weak", seed, self.folder(weak), self._clean, self._web_labels(seed))
             folder = self._output / f"seed{seed}" / f"transition_{how}"
             if how == "counted":
-                return save_counts(self.folder(weak) / "labels", folder)
+                labels = self.folder(weak) / "labels"
+                return counted_transition(self._web, labels, folder, seed, None, self._both_labels)
             return save_estimate(self.folder(weak) / "pretrain", self._web, folder)
 
     def _correct(self, images: pathlib.Path) -> str:
