@@ -104,18 +104,15 @@ def _row(row, seed, correct, **columns):
     return {"row": row, "seed": seed, "config": "c", "correct": correct, "top_1": correct.count("1") / 4} | columns
 
 
+_OF_CLEANING = ("cleannet.steps = 7", "hard_weights.threshold = 0.2", "clip_features.num_views = 1")
+
+
 class RowsTest(tf.test.TestCase):
     def test_no_row_says_anything_to_teacher_or_fine_tuning(self):
         configuration.parse(["clothing_small.gin"])
         usual = {stage: stage_settings(stage) for stage in ("teacher", "finetune")}
         for row in ROWS.values():
-            bindings = (
-                *row.bindings,
-                "cleannet.steps = 7",
-                "hard_weights.threshold = 0.2",
-                "clip_features.num_views = 1",
-            )
-            with configuration.overridden(bindings):
+            with configuration.overridden([*row.bindings, *_OF_CLEANING]):
                 self.assertEqual({stage: stage_settings(stage) for stage in usual}, usual)
 
 
