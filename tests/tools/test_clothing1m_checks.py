@@ -29,6 +29,7 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
             clean_labels={key: 0 for key in keys if key not in without_label},
             noisy_labels=dict.fromkeys(keys, 1),
             keys={name: lists.get(name, []) for name in LISTS},
+            paths={},
         )
         selection = checks.select(layout, image_files.ImageFiles(str(self.folder)))
         return selection, [(row.key, row.list_name, row.reason) for row in selection.rejected]
@@ -71,6 +72,14 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
         self.write("images/3/list.txt")
         _, rejected = self.select({NOISY_TRAIN: [key, "images/3/x.jpg"]})
         self.assertEqual(rejected, [(key, NOISY_TRAIN, reason)])
+
+    @parameterized.parameters("x.jpg/gone", "stray.jpg")  # Through a file, and to itself.
+    def test_a_link_that_leads_nowhere_is_the_only_one_of_its_folder_without_an_image(self, target):
+        self.write("images/0/x.jpg")
+        (self.folder / "images/0/stray.jpg").symlink_to(target)
+        selection, rejected = self.select({NOISY_TRAIN: ["images/0/x.jpg", "images/0/stray.jpg"]})
+        self.assertEqual(selection.images[NOISY_TRAIN], {"images/0/x.jpg": 1})
+        self.assertEqual(rejected, [("images/0/stray.jpg", NOISY_TRAIN, "not a file")])
 
     def test_a_key_listed_twice_is_one_row(self):
         self.write("x.jpg")

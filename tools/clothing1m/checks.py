@@ -11,6 +11,7 @@ from tools.clothing1m.layout import (
     CLEAN_TEST,
     CLEAN_TRAIN,
     CLEAN_VALIDATION,
+    NO_LABEL,
     NOISY_LABELS,
     NOISY_TRAIN,
     Labels,
@@ -20,15 +21,21 @@ from tools.clothing1m.layout import (
 # A key in several clean lists stays in the first of these.
 _CLEAN_LISTS = (CLEAN_TEST, CLEAN_VALIDATION, CLEAN_TRAIN)
 _HELD_OUT = (CLEAN_TEST, CLEAN_VALIDATION)
+REPEATED = "repeated key"
 
 
 @dataclasses.dataclass(frozen=True)
 class Rejected:
-    """A line that gives no row. What stands before a bracket in the reason is counted."""
+    """A line that gives no row."""
 
     key: str
     list_name: str
     reason: str
+
+    @property
+    def kind(self) -> str:
+        """What is counted: the reason up to its bracket."""
+        return self.reason.partition(" (")[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,11 +102,11 @@ def _choose(
     chosen: dict[str, int] = {}
     rejected, seen = [], set()
     for key in tqdm.tqdm(keys, desc=name, unit="key"):
-        label = labels.get(key, "no label")
+        label = labels.get(key, NO_LABEL)
         if reason := key_problem(key):
             pass
         elif key in seen:
-            reason = "repeated key"
+            reason = REPEATED
         elif key in elsewhere:
             reason = f"held out (in {elsewhere[key]})" if name == NOISY_TRAIN else f"also in {elsewhere[key]}"
         else:

@@ -10,13 +10,15 @@ import tqdm
 
 from spl_tf.data.images import is_image, read_image
 from spl_tf.data.manifest import text
-from spl_tf.data.video import UnreadableError
+from spl_tf.data.video import UnreadableError, scaled_size
 from spl_tf.data.workers import Failure, run_in_workers
 
 MISSING = "missing image"
 _NO_FILE = -1
 # Every image has minutes: a file server may be slow.
 _SECONDS_PER_IMAGE = 600.0
+# What spl_tf.shard makes of an image unless told otherwise: what it rejects depends on that.
+_SHORT_SIDE = 256
 
 
 class ImageFiles:
@@ -58,7 +60,7 @@ def damaged(paths: Sequence[str], num_workers: int) -> Iterable[str]:
 
 def _decode(path: str) -> Failure | None:
     try:
-        read_image(path, short_side=1)
+        scaled_size(*read_image(path, _SHORT_SIDE).shape[:2], _SHORT_SIDE)
     except UnreadableError as error:
         return Failure(error.kind, error.detail)
     except (cv2.error, MemoryError) as error:
@@ -70,8 +72,15 @@ def _sizes(folder: str) -> dict[str, int]:
     """Bytes by name."""
     try:
         with os.scandir(folder) as entries:
-            return {entry.name: entry.stat().st_size if entry.is_file() else _NO_FILE for entry in entries}
+            return {entry.name: _size(entry) for entry in entries}
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             raise
         return {}
+
+
+def _size(entry: os.DirEntry) -> int:
+    try:
+        return entry.stat().st_size if entry.is_file() else _NO_FILE
+    except OSError:  # A link through a file, or back to itself; the others of its folder are none the worse.
+        return _NO_FILE

@@ -1,9 +1,12 @@
 """Clothing1M's own files: class names, lists of keys, and labels by key. A key is an image's path in the data set."""
 
+import codecs
 import dataclasses
 import pathlib
 import posixpath
 
+from spl_tf.data.images import is_image
+from spl_tf.data.manifest import text
 from spl_tf.errors import UserError
 
 CLASSES = "category_names_eng.txt"
@@ -13,6 +16,8 @@ CLEAN_TRAIN = "clean_train_key_list.txt"
 CLEAN_VALIDATION = "clean_val_key_list.txt"
 CLEAN_TEST = "clean_test_key_list.txt"
 NOISY_TRAIN = "noisy_train_key_list.txt"
+
+NO_LABEL = "no label"
 
 LISTS = (CLEAN_TRAIN, CLEAN_VALIDATION, CLEAN_TEST, NOISY_TRAIN)
 _ALL = (CLASSES, CLEAN_LABELS, NOISY_LABELS, *LISTS)
@@ -32,24 +37,28 @@ class Layout:
       clean_labels: by key.
       noisy_labels: by key.
       keys: by list, in its order, repeated ones too.
+      paths: of the files by name.
     """
 
     classes: tuple[str, ...]
     clean_labels: Labels
     noisy_labels: Labels
     keys: dict[str, list[str]]
+    paths: dict[str, pathlib.Path]
 
 
 def read_layout(folder: pathlib.Path) -> Layout:
     """Reads the text files, at the folder's root or in `annotations/`.
 
     Raises:
-      UserError: one is missing, or there are no class names, or a name twice.
+      UserError: one is missing or UTF-16, or there are no class names, a name twice, or one that is not UTF-8.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give --data the folder of Clothing1M")
     paths = {name: _find(folder, name) for name in _ALL}
-    classes = tuple(_lines(paths[CLASSES]))
+    classes = tuple(filter(None, read_lines(paths[CLASSES])))
+    if any(name != text(name) or "\0" in name for name in classes):
+        raise UserError(f"{paths[CLASSES]} is not UTF-8 text: save it as UTF-8")
     if not classes or len(set(classes)) < len(classes):
         fault = "names a class twice" if classes else "holds no classes"
         raise UserError(f"{paths[CLASSES]} {fault}: write one class name a line, in the order of the labels")
@@ -57,8 +66,34 @@ def read_layout(folder: pathlib.Path) -> Layout:
         classes,
         _read_labels(paths[CLEAN_LABELS], len(classes)),
         _read_labels(paths[NOISY_LABELS], len(classes)),
-        {name: list(map(_normalized, _lines(paths[name]))) for name in LISTS},
+        {name: list(map(normalized, filter(None, read_lines(paths[name])))) for name in LISTS},
+        paths,
     )
+
+
+def counts_from_one(labels: Labels, num_classes: int) -> bool:
+    """Whether no label is 0 and some are the number of classes, which is one too many."""
+    found = set(labels.values())
+    return 0 not in found and _class_id(str(num_classes), num_classes) in found
+
+
+def read_lines(path: pathlib.Path) -> list[str]:
+    """All lines, stripped. Bytes that are not UTF-8 stay what they are, as in file names.
+
+    Raises:
+      UserError: the file is UTF-16.
+    """
+    with open(path, "rb") as opened:
+        start = opened.read(4)
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in start:
+        raise UserError(f"{path} is UTF-16, not UTF-8 text: save it as UTF-8")
+    content = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    return list(map(str.strip, content.split("\n")))
+
+
+def normalized(key: str) -> str:
+    """One spelling for `images/0/a.jpg` and `./images//0/a.jpg`."""
+    return posixpath.normpath(key)
 
 
 def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -71,33 +106,31 @@ def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
     )
 
 
-def _lines(path: pathlib.Path) -> list[str]:
-    """Lines that are not blank, stripped. Bytes that are not UTF-8 stay what they are, as in file names."""
-    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    return [line for line in map(str.strip, text.split("\n")) if line]
-
-
-def _normalized(key: str) -> str:
-    """One spelling for `images/0/a.jpg` and `./images//0/a.jpg`."""
-    return posixpath.normpath(key)
-
-
 def _read_labels(path: pathlib.Path, num_classes: int) -> Labels:
     labels: Labels = {}
-    for line in _lines(path):
-        key, blank, number = line.replace("\t", " ").rpartition(" ")  # Keys may have blanks in them.
-        if not blank:
-            key, number = number, ""
-        key, label = _normalized(key.strip()), _class_id(number, num_classes)
+    for line in filter(None, read_lines(path)):
+        key, label = _key_and_label(line, num_classes)
+        key = normalized(key)
         known = labels.setdefault(key, label)
         if known != label:
             labels[key] = known if str(known).startswith(_CONTRADICTORY) else f"{_CONTRADICTORY} ({known} and {label})"
     return labels
 
 
+def _key_and_label(line: str, num_classes: int) -> tuple[str, int | str]:
+    """Keys may have blanks in them, but what follows an image's suffix is a column."""
+    key, *number = line.rsplit(maxsplit=1)
+    if not number:
+        return key, NO_LABEL
+    further = next((count for count, word in enumerate(reversed(key.split())) if is_image(word)), 0)
+    if further:
+        return key.rsplit(maxsplit=further)[0], f"line of {further + 2} columns"
+    return key, _class_id(number[0], num_classes)
+
+
 def _class_id(number: str, num_classes: int) -> int | str:
     try:
         class_id = int(number)
     except ValueError:
-        return f"label is no class id ({number!r})" if number else "no label"
+        return f"label is no class id ({number!r})"
     return class_id if 0 <= class_id < num_classes else f"label out of range ({class_id} of {num_classes} classes)"

@@ -14,7 +14,7 @@
 
 Written into --output_dir, where spl_tf.recipe's video_folder looks for them:
 
-  classes.txt       the classes
+  classes.txt       the classes; written last: it marks the folder as finished
   target_train.csv  clean training images: video_id (the key), path, label
   validation.csv    clean validation images, likewise
   test.csv          clean test images, likewise
@@ -25,24 +25,27 @@ Written into --output_dir, where spl_tf.recipe's video_folder looks for them:
 
 Reasons: key leaves the folder, unusable file name, repeated key, also in ... (a key in several clean
 lists stays in test, else in validation), held out (a noisy key that is in clean validation or test),
-no label, contradictory labels, label is no class id, label out of range, no suffix of an image, missing
-image, not a file, empty file. None of them stops the run.
+no label, line of ... columns (a label file's, with more than key and label), contradictory labels, label
+is no class id, label out of range, no suffix of an image, missing image, not a file, empty file. None of
+them stops the run, unless a list is left without any key; then nothing is written.
 
 Images are not opened: spl_tf.shard rejects the damaged ones when it decodes them, and goes on where it was
-stopped. --verify decodes every image already here, on all cores; a run that was stopped begins anew.
+stopped. --verify decodes every image already here, on all cores, and rejects what spl_tf.shard would with
+its --short_side=256. A run that was stopped begins anew.
 """
 
 import collections
 import os
 import pathlib
+import sys
 from collections.abc import Iterable
 
 from absl import flags
 
 from spl_tf import command, files
 from spl_tf.data.manifest import text
-from spl_tf.errors import UserError
-from tools.clothing1m import checks, image_files, layout
+from spl_tf.errors import Terminated, UserError
+from tools.clothing1m import checks, faults, image_files, layout
 from tools.collect import tables
 
 FLAGS = flags.FlagValues()
@@ -51,6 +54,7 @@ flags.DEFINE_string("output_dir", None, "Folder for the manifests.", flag_values
 flags.DEFINE_boolean("verify", False, "Decode every image.", flag_values=FLAGS)
 flags.DEFINE_integer("workers", None, "Processes of --verify; one per core when not given.", flag_values=FLAGS)
 
+_CLASSES = "classes.txt"
 _BOTH = "both_labels.csv"
 _REJECTED = "rejected.csv"
 # File -> its list and its column of class names.
@@ -62,7 +66,18 @@ _MANIFESTS = {
 }
 
 
-def main() -> None:
+def main() -> int:
+    try:
+        _make_manifests()
+        return 0
+    except KeyboardInterrupt:  # Other commands go on where they were stopped.
+        print("spl_tf: interrupted; the same command begins anew", file=sys.stderr, flush=True)
+        return 130
+    except Terminated as error:
+        raise Terminated("terminated; the same command begins anew") from error
+
+
+def _make_manifests() -> None:
     absent = [f"--{name}" for name in ("data", "output_dir") if not FLAGS[name].value]
     if absent:
         raise UserError(f"{' '.join(absent)} missing, see --help")
@@ -74,14 +89,17 @@ def main() -> None:
     folder = os.path.realpath(FLAGS.data)
     images = image_files.ImageFiles(folder)
     selection = checks.select(known, images)
-    _require_images(selection, images)
+    faults.require_images(known, selection, images)
     if FLAGS.verify:
         selection = _verified(selection, images, workers)
+        faults.require_images(known, selection, images)
     print(write(pathlib.Path(FLAGS.output_dir), folder, known, selection))
 
 
 def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection: checks.Selection) -> str:
-    """Writes the classes, the manifests and the rejected lines; returns a summary.
+    """Writes the manifests, the rejected lines and, last, the classes; returns a summary.
+
+    Without classes no command takes the folder, so a run that is stopped leaves no set of old and new files.
 
     Args:
       output_dir: created when missing.
@@ -101,12 +119,12 @@ def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection
         return key, f"{way}/{key}"
 
     summary = [f"{output_dir}: {len(names)} classes"]
-    files.write_text(output_dir / "classes.txt", "".join(f"{name}\n" for name in names))
+    (output_dir / _CLASSES).unlink(missing_ok=True)
     for file_name, (list_name, column) in _MANIFESTS.items():
         rows = [(*start(key), names[label]) for key, label in selection.images[list_name].items()]
         tables.write(output_dir / file_name, ("video_id", "path", column), rows)
-        reasons = [row.reason for row in selection.rejected if row.list_name == list_name]
-        summary.append(f"  {file_name}: {len(rows):,} of {len(known.keys[list_name]):,} keys{_counted(reasons)}")
+        kinds = [row.kind for row in selection.rejected if row.list_name == list_name]
+        summary.append(f"  {file_name}: {len(rows):,} of {len(known.keys[list_name]):,} keys{_counted(kinds)}")
     both = selection.both_labels(known.noisy_labels)
     if both:
         rows = [(*start(key), names[clean], names[noisy]) for key, (clean, noisy) in both.items()]
@@ -116,28 +134,17 @@ def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection
         (output_dir / _BOTH).unlink(missing_ok=True)
     lines = [(text(row.key), row.list_name, row.reason) for row in selection.rejected]
     tables.write(output_dir / _REJECTED, ("key", "list", "reason"), lines)
+    files.write_text(output_dir / _CLASSES, "".join(f"{name}\n" for name in names))
     if lines:
         summary.append(f"{len(lines):,} keys gave no row: see {_REJECTED}")
     summary += [f"{count:,} labels of {name} have no list" for name, count in selection.unlisted.items() if count]
+    summary += faults.notes(known)
     return "\n".join(summary)
 
 
-def _counted(reasons: Iterable[str]) -> str:
-    kinds = collections.Counter(reason.partition(" (")[0] for reason in reasons)
-    listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
+def _counted(kinds: Iterable[str]) -> str:
+    listed = ", ".join(f"{kind} {count:,}" for kind, count in collections.Counter(kinds).most_common())
     return f" ({listed})" if listed else ""
-
-
-def _require_images(selection: checks.Selection, images: image_files.ImageFiles) -> None:
-    """Text files without images are a mistake of another kind than some missing ones."""
-    if any(selection.images.values()):
-        return
-    missing = [row.key for row in selection.rejected if row.reason == image_files.MISSING]
-    first = f", e.g. {text(images.path(missing[0]))}" if missing else ""
-    raise UserError(
-        f"none of the {len(selection.rejected):,} keys has a usable image and label{first}: --data must be the folder "
-        "that the keys start from"
-    )
 
 
 def _verified(selection: checks.Selection, images: image_files.ImageFiles, workers: int) -> checks.Selection:
