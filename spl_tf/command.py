@@ -7,6 +7,7 @@ user's or a full or read-only disk (one line, no traceback), 130 after Ctrl-C,
 
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -71,8 +72,11 @@ def execute(
         if len(rest) > 1:
             raise UserError(f"unexpected argument {rest[1]!r}: every option is a --flag, see --help")
         return main() or 0
-    except (UserError, flags.Error) as error:
+    except UserError as error:
         return _complain(str(error), 2)
+    except flags.Error as error:
+        missing = re.findall(r"Flag (--\w+) must have a value other than None", str(error))
+        return _complain(f"{' '.join(missing)} missing, see --help" if missing else str(error), 2)
     except OSError as error:
         number, filename = _errno_and_file(error)
         if number not in _FILE_ERRORS:

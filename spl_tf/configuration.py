@@ -7,7 +7,10 @@ import inspect
 import logging
 import pathlib
 import re
+import tokenize
+import types
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import gin
 
@@ -18,7 +21,24 @@ from spl_tf.errors import UserError
 STAGES = ("teacher", "pretrain", "finetune")
 
 _PACKAGE = pathlib.Path(__file__).parent
-_GIN_ERRORS = (ValueError, SyntaxError, TypeError, KeyError, NameError, AttributeError, OSError, ImportError)
+_GIN_ERRORS = (
+    ValueError,
+    SyntaxError,
+    TypeError,
+    KeyError,
+    NameError,
+    AttributeError,
+    OSError,
+    ImportError,
+    tokenize.TokenError,
+)
+_PLAIN = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "a text in quotes",
+    types.NoneType: "None",
+}
 
 
 def search_folders(extra: Sequence[str] = ()) -> list[pathlib.Path]:
@@ -36,7 +56,8 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
 
     Raises:
       UserError: a missing file, an unknown name (with the nearest known one), a
-        syntax error, an undefined macro or a scope that is no stage.
+        syntax error, an undefined macro, a scope that is no stage, or a value of
+        another type than the parameter's.
     """
     from spl_tf import configurables  # noqa: F401  Registers everything a file may name.
 
@@ -50,6 +71,7 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
             gin.parse_config_files_and_bindings(paths, list(gin_params), finalize_config=False, skip_unknown=False)
         _check_scopes()
         gin.finalize()
+        _check_types()
     except _GIN_ERRORS as error:
         raise UserError(_explain(error)) from error
 
@@ -70,6 +92,7 @@ def overridden(gin_params: Sequence[str]) -> Iterator[None]:
             with gin.unlock_config():
                 gin.parse_config(list(gin_params))
             _check_scopes()
+            _check_types()
         except _GIN_ERRORS as error:
             raise UserError(_explain(error)) from error
         yield
@@ -133,14 +156,61 @@ def _check_scopes() -> None:
             raise UserError(f"gin binding {name}: no stage {scope!r}{_nearest(scope, STAGES)}")
 
 
+def _check_types() -> None:
+    """Refuses a text for a number and the like, which the first comparison would find, maybe after hours."""
+    for (scope, selector), values in gin.config._CONFIG.items():
+        if selector == "gin.macro":
+            continue
+        parameters = inspect.signature(gin.get_configurable(selector)).parameters
+        for name, value in values.items():
+            wanted = _plain_types(parameters[name].annotation) if name in parameters else ()
+            given = _value_of(value)
+            if wanted and not isinstance(given, gin.config.ConfigurableReference) and not _fits(given, wanted):
+                binding = f"{scope}/" * bool(scope) + f"{selector.split('.')[-1]}.{name}"
+                raise UserError(
+                    f"gin binding {binding} = {given!r}: give {' or '.join(_PLAIN[kind] for kind in wanted)}"
+                )
+
+
+def _plain_types(annotation: Any) -> tuple[type, ...]:
+    """Types a parameter takes, e.g. of "int | None"; none where it takes any that is not plain."""
+    kinds = annotation.__args__ if isinstance(annotation, types.UnionType) else (annotation,)
+    return kinds if all(kind in _PLAIN for kind in kinds) else ()
+
+
+def _fits(value: Any, wanted: tuple[type, ...]) -> bool:
+    return type(value) in wanted or (type(value) is int and float in wanted)
+
+
+def _value_of(value: Any) -> Any:
+    """What a macro stands for; anything else is itself."""
+    for _ in gin.config._CONFIG:  # Macros may stand for macros; in a circle they stand for nothing.
+        if isinstance(value, gin.config.ConfigurableReference) and repr(value).startswith("%"):
+            value = gin.query_parameter(repr(value))
+    return value
+
+
 def _explain(error: Exception) -> str:
-    """gin's message on one line, with the nearest known name."""
+    """gin's message on one line, with the nearest known name, or the binding it could not read."""
     text = " ".join(str(error.args[0] if error.args else error).split())
+    if isinstance(error, SyntaxError) and (error.text or "").strip():
+        where = f"{error.filename} line {error.lineno}: " if error.filename else ""
+        return f"gin: {where}{_explain_syntax(text, error.text.strip())}"
     if unknown := re.search(r"No configurable matching (?:reference )?'@?([^']+)'", text):
         text += _nearest(unknown[1].split("/")[-1].removesuffix("()"), _configurable_names())
     elif unknown := re.search(r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'", text):
         text += _nearest(unknown[2], inspect.signature(gin.get_configurable(unknown[1])).parameters)
     return f"gin: {text}"
+
+
+def _explain_syntax(text: str, line: str) -> str:
+    """gin's message on a line it cannot read; mostly a text lacks its quotes, which the shell takes away."""
+    name, _, value = (part.strip() for part in line.partition("="))
+    if not re.search("Unable to parse value|Failed to parse token", text):
+        return f"{line}: {text}"
+    quoted = value if re.search("[\"'[({]", value) else f"'{value}'"
+    example = f', e.g. --gin_param="{name}={quoted}"' if quoted != value else ""
+    return f"{line}: no value that can be read; texts need quotes{example}"
 
 
 def _configurable_names() -> list[str]:

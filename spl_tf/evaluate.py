@@ -17,9 +17,11 @@ Options are gin bindings:
 
 Written into --output_dir (default M/evaluate-<name of D>):
 
-  metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class
+  metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class;
+                  classes_without_videos are in neither mean
   confusion.npy   int64 [N, N], videos by true class (row) and prediction (column)
   videos.csv      one row a video, for paired comparisons of networks
+  scores.npy      float32 [videos, N], the scores of every class, rows in the order of videos.csv
 """
 
 from absl import flags
@@ -39,10 +41,17 @@ def main() -> None:
 
     command.parse_gin(FLAGS)
     from spl_tf import files
+    from spl_tf.data.dataset import load_dataset
     from spl_tf.inference.evaluate import evaluate_model
 
-    name = pathlib.Path(FLAGS.shards).resolve().name
-    output_dir = FLAGS.output_dir or pathlib.Path(FLAGS.model_dir, f"evaluate-{name}")
+    output_dir = FLAGS.output_dir
+    if not output_dir:
+        # It is made inside the model's folder: not for a wrong name of that or of the shards.
+        files.read_json(
+            pathlib.Path(FLAGS.model_dir, "model.json"), "name the --model_dir of a finished stage of spl_tf.train"
+        )
+        load_dataset(FLAGS.shards)
+        output_dir = pathlib.Path(FLAGS.model_dir, f"evaluate-{pathlib.Path(FLAGS.shards).resolve().name}")
     with files.locked(output_dir, "the metrics"):
         metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
     width = max(map(len, metrics["per_class"]))
@@ -53,11 +62,13 @@ def main() -> None:
         print(f"{name:<{width}}  {row['videos']:>7,} videos  {accuracy:>5} %  AP {precision:>5} %")
     views = metrics["num_views"] * metrics["num_crops"]
     mean_precision = metrics["mean_average_precision"]
+    uncounted = len({*metrics["classes_without_videos"]} - {metrics["background"]})
     print(
         f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {views} views): "
         f"top-1 {100 * metrics['top_1']:.2f} %, top-5 {100 * metrics['top_5']:.2f} %, "
         f"mean over classes {100 * metrics['mean_class_accuracy']:.2f} %, "
         + ("mAP -" if mean_precision is None else f"mAP {100 * mean_precision:.2f} %")
+        + (f" (without {uncounted} of {len(metrics['per_class'])} classes, which have no videos)" if uncounted else "")
     )
     print(f"written to {output_dir}")
 

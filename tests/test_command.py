@@ -79,6 +79,18 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("'number=3'", message)
 
+    def test_missing_flags_are_named_in_a_few_words(self):
+        values = _flag_values()
+        for name in ("model_dir", "shards"):
+            flags.DEFINE_string(name, None, "A folder.", flag_values=values)
+        flags.mark_flags_as_required(["model_dir", "shards"], flag_values=values)
+        self.assertEqual(
+            _call(lambda: None, flag_values=values), (2, "spl_tf: --model_dir --shards missing, see --help\n")
+        )
+        self.assertEqual(
+            _call(lambda: None, "--shards=s", flag_values=values), (2, "spl_tf: --model_dir missing, see --help\n")
+        )
+
     def test_a_second_call_starts_from_the_defaults(self):
         values = _flag_values()
         seen = []

@@ -22,11 +22,52 @@ class ParseTest(parameterized.TestCase, tf.test.TestCase):
         ("resnet3d.depht = 18", "doesn't have a parameter named 'depht'.*did you mean 'depth'"),
         ("pretrian/resnet3d.depth = 18", "gin binding pretrian/resnet3d.depth: no stage 'pretrian'.*mean 'pretrain'"),
         ("resnet3d.depth = ", "Unable to parse value"),
+        ("DATA=/x/m", r"""gin: DATA=/x/m: no value .*need quotes, e\.g\. --gin_param="DATA='/x/m'"$"""),
+        ("recipe.init_weights = runs/m", r"""texts need quotes, e\.g\. --gin_param="recipe.init_weights='runs/m'"$"""),
+        ("DATA = ['/x', /m]", r"gin: DATA = \['/x', /m\]: no value that can be read; texts need quotes$"),
+        ("resnet3d.depth = 18 34", "gin: resnet3d.depth = 18 34: Expected newline"),
+        ("DATA = [1, 2", "gin: "),
         ("resnet3d.depth = %DEPTH", "No bindings specified for 'DEPTH/gin.macro'"),
     )
     def test_a_mistake_is_one_line_with_the_nearest_name(self, binding, message):
         with self.assertRaisesRegex(UserError, message):
             configuration.parse([], [binding])
+
+    @parameterized.parameters(
+        (["evaluate_model.num_views = 'a'"], "evaluate_model.num_views = 'a': give a whole number$"),
+        (["evaluate_model.num_views = 1.5"], "evaluate_model.num_views = 1.5: give a whole number$"),
+        (["evaluate_model.num_frames = '8'"], "evaluate_model.num_frames = '8': give a whole number or None$"),
+        (["evaluate_model.precision = 16"], "evaluate_model.precision = 16: give a text in quotes$"),
+        (["evaluate_model.fully_convolutional = 1"], "fully_convolutional = 1: give True or False$"),
+        (["pretrain/train_stage.epochs = True"], "pretrain/train_stage.epochs = True: give a "),
+        (["STEPS = 'a'", "cleannet.steps = %STEPS"], "gin binding cleannet.steps = 'a': give a whole number$"),
+        (["cleannet.learning_rate = [1]"], r"cleannet.learning_rate = \[1\]: give a number$"),
+    )
+    def test_a_value_of_another_type_is_refused_by_the_name_of_its_binding(self, bindings, message):
+        with self.assertRaisesRegex(UserError, f"gin binding .*{message}" if "gin" not in message else message):
+            configuration.parse([], bindings)
+        configuration.parse([])
+        with self.assertRaisesRegex(UserError, message), configuration.overridden(bindings):
+            self.fail("the block of a wrong binding was entered")
+
+    def test_values_that_a_parameter_takes_are_not_refused(self):
+        configuration.parse(
+            [],
+            [
+                "WIDTH = 1",
+                "RATE = %WIDTH",
+                "cleannet.learning_rate = %RATE",  # A whole number is a number.
+                "evaluate_model.num_frames = None",
+                "train_stage.backbone = @resnet3d",
+            ],
+        )
+        self.assertEqual(gin.get_bindings("cleannet"), {"learning_rate": 1})
+
+    def test_a_mistake_in_a_file_names_its_line(self):
+        path = self.folder / "a.gin"
+        path.write_text("resnet3d.depth = 18\nDATA = /x\n")
+        with self.assertRaisesRegex(UserError, r"a\.gin line 2: DATA = /x: no value"):
+            configuration.parse([str(path)])
 
     def test_the_nearest_gin_file_is_suggested(self):
         with self.assertRaisesRegex(UserError, r"no gin file 'demo\.gn' \(did you mean 'demo\.gin'\?\); looked in"):

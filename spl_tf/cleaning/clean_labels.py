@@ -8,7 +8,7 @@ import gin
 import numpy as np
 
 from spl_tf import files
-from spl_tf.cleaning.cleannet_training import cleannet
+from spl_tf.cleaning.cleannet_training import cleannet, require_options
 from spl_tf.cleaning.clip_features import ClipFeatures, clip_features
 from spl_tf.cleaning.confident_learning import find_mistakes, require_cleanlab
 from spl_tf.cleaning.verified_pairs import make_pairs, web_labels_of
@@ -62,13 +62,12 @@ def clean_labels(
       ratio is the share of the clips that are kept, and "cleaning" says what was learned from.
 
     Raises:
-      UserError: an unknown method, teacher and data don't fit together, clips without exactly one label, no clip
-        is kept, cleanlab is missing, or the folder holds anything but labels of these shards.
+      UserError: as `require_method_options`, teacher and data don't fit together, clips without exactly one label,
+        no clip is kept, or the folder holds anything but labels of these shards.
     """
-    require_method(method)
-    if method == CONFIDENT_LEARNING:
-        require_cleanlab()
-    elif clean is None:
+    # All that can be wrong is found before the teacher runs over the web set.
+    require_method_options(method)
+    if clean is None and method != CONFIDENT_LEARNING:
         raise UserError(f"{method} needs a clean set: give --clean_shards")
     folder = pathlib.Path(folder)
     features_dir = pathlib.Path(features_dir or folder / "features")
@@ -77,7 +76,6 @@ def clean_labels(
         shard.name: sidecars.Header(shard.records, shard.fingerprint, shard.ids_digest) for shard in web_set.shards
     }
     target = Predictions(folder, web_set.classes, headers)
-    # All that can be wrong is found before the teacher runs over the web set.
     stale_labels(folder, target)
     if method != CONFIDENT_LEARNING:
         clean_set = _load_labelled(clean)
@@ -126,6 +124,19 @@ def require_method(name: str) -> None:
         near = difflib.get_close_matches(name.lower().replace("-", "_"), METHODS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"there is no method {name!r}: {hint}The methods are {', '.join(METHODS)}")
+
+
+def require_method_options(name: str) -> None:
+    """Finds what is wrong with a method, under the gin configuration, before hours of work.
+
+    Raises:
+      UserError: there is no such method, an option of CleanNet's is out of range, or cleanlab is missing.
+    """
+    require_method(name)
+    if name == CONFIDENT_LEARNING:
+        require_cleanlab()
+    else:
+        require_options(gin.get_bindings("cleannet"))
 
 
 def _similarity(

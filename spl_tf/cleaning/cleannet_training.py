@@ -1,7 +1,8 @@
 """Trains CleanNet on a web set and a clean one, and asks it about every web clip (Lee et al., CVPR 2018)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import gin
 import keras
@@ -19,6 +20,7 @@ from spl_tf.errors import UserError
 _DECAY = 0.1
 _CLIPS_AT_ONCE = 4096
 _STEPS_PER_LOOK = 100
+_COUNTS = ("steps", "num_references", "batch_size")
 
 
 @gin.configurable
@@ -61,13 +63,21 @@ def cleannet(
     Raises:
       UserError: an option is out of range, or the loss becomes infinite.
     """
-    if min(steps, num_references, batch_size) < 1:
-        raise UserError("cleannet.steps, num_references and batch_size must be 1 or more")
+    require_options(
+        {
+            "steps": steps,
+            "num_references": num_references,
+            "batch_size": batch_size,
+            "learning_rate": learning_rate,
+            "momentum": momentum,
+            "weight_decay": weight_decay,
+        }
+    )
     references = log_features(reference_features(web, num_classes, num_references, seed))
     classes = class_encoder(web.num_features, num_references, weight_decay=weight_decay, seed=2 * seed)
     queries = query_encoder(web.num_features, weight_decay=weight_decay, seed=2 * seed + 1)
     schedule = keras.optimizers.schedules.ExponentialDecay(learning_rate, max(1, steps // 2), _DECAY, staircase=True)
-    train_step = _make_train_step(classes, queries, references, keras.optimizers.SGD(schedule, momentum))
+    train_step = _make_train_step(classes, queries, references, keras.optimizers.SGD(schedule, float(momentum)))
     generator = np.random.default_rng(seed)
     verified = _verified_batches(clean, pairs, batch_size, generator)
     unverified = _unverified_batches(web, batch_size, generator)
@@ -80,6 +90,24 @@ def cleannet(
                 _require_finite(float(loss), step)
                 bar.set_postfix(loss=f"{float(loss):.3g}", refresh=False)
     return _similarities(web, classes(references), queries)
+
+
+def require_options(options: Mapping[str, Any]) -> None:
+    """Checks options of `cleannet` by name; to be asked of `gin.get_bindings(cleannet)` before hours of work.
+
+    Raises:
+      UserError: a number is none or out of range.
+    """
+    for name, value in options.items():
+        number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+        wanted, fits = {
+            **dict.fromkeys(_COUNTS, ("a whole number from 1 upwards", isinstance(number, int) and number >= 1)),
+            "learning_rate": ("a number above 0", 0 < number < math.inf),
+            "momentum": ("a number from 0 to 1", 0 <= number <= 1),
+            "weight_decay": ("a number from 0 upwards", 0 <= number < math.inf),
+        }.get(name, ("", True))
+        if not fits:
+            raise UserError(f"cleannet.{name} = {value!r}: give {wanted}")
 
 
 def _require_finite(loss: float, step: int) -> None:

@@ -27,6 +27,8 @@ _TOLERANCE_US = 1000
 _LONGEST_US = 12 * 3600 * 1_000_000
 # A protocol buffer holds less than 2 GiB.
 _MAX_CLIP_BYTES = 1 << 30
+# Annotated ends lie a little behind the video's; one of which more is missing may not show its event.
+_LEAST_SHOWN = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFo
       clip_format: length, frame rate and size.
 
     Raises:
-      UnreadableError: the file gives no clip.
+      UnreadableError: the file gives no clip, or less than 9/10 of the interval that shall be one.
     """
     if is_image(video.path):
         yield _image_clip(video, clip_format)
@@ -125,9 +127,20 @@ def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFo
             made, times, frames, num_bytes = made + 1, [], [], 0
     starts_at_first = windows is None or windows[0] == 0
     if frames and not made and starts_at_first:
-        yield _clip(video, clip_format, size, times, frames, times[-1] + round(1e6 / clip_format.fps))
+        end_us = times[-1] + round(1e6 / clip_format.fps)
+        if clip_format.clip_seconds == 0:
+            _require_most_shown(video, end_us)
+        yield _clip(video, clip_format, size, times, frames, end_us)
     elif not made:
         raise UnreadableError("no frame in the interval" if starts_at_first else "shorter than its header says")
+
+
+def _require_most_shown(video: Video, end_us: int) -> None:
+    """Refuses a clip that ends long before the row's interval: the file is cut off, whatever its header says."""
+    shown = end_us / 1e6 - video.start_seconds
+    wanted = video.end_seconds - video.start_seconds
+    if math.isfinite(wanted) and shown < _LEAST_SHOWN * wanted:
+        raise UnreadableError("shorter than its interval", f"({shown:.1f} of {wanted:.1f} s)")
 
 
 def _all_targets(

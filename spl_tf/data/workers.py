@@ -107,7 +107,7 @@ class _Worker:
         self._process = context.Process(target=_serve, args=(other_end,), daemon=True, name="spl_tf-video-worker")
         self._process.start()
         other_end.close()
-        self.connection.send(self._function)
+        self._send(self._function)
         self._started = False
         self._position: int | None = None
         self.deadline = time.monotonic() + _SECONDS_TO_START
@@ -119,9 +119,12 @@ class _Worker:
     def give(self, position: int, job: Any) -> None:
         self._position = position
         self.deadline = time.monotonic() + self._seconds_per_job
-        # It may have died between two jobs: `receive` then sees the end of the pipe.
+        self._send(job)
+
+    def _send(self, message: Any) -> None:
+        # It may have died at its start or between two jobs: `receive` then sees the end of the pipe.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(job)
+            self.connection.send(message)
 
     def receive(self) -> dict[int, Any]:
         """Takes a message; an ended pipe is a dead process."""

@@ -8,6 +8,7 @@ import gin
 
 from spl_tf import configuration, files
 from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
+from spl_tf.cleaning.clean_labels import require_method_options
 from spl_tf.errors import UserError
 from spl_tf.experiment.sets import make_sets
 from spl_tf.experiment.stages import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
@@ -126,7 +127,10 @@ def _report(result: Result) -> Result:
 def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int, init_weights: files.Path | None) -> None:
     """Refuses what would otherwise be found out hours later."""
     for strategy in strategies:
-        if strategy not in (NO_PRETRAINING, *CLEANING_METHODS):
+        if strategy in CLEANING_METHODS:
+            with gin.config_scope("pretrain"):
+                require_method_options(strategy)
+        elif strategy != NO_PRETRAINING:
             require_strategy(strategy)
     if isinstance(seeds, int) or not seeds:
         raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")

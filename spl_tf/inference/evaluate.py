@@ -46,7 +46,8 @@ def evaluate_model(
     Args:
       model_dir: folder of a finished stage.
       shards: folder of shards with true labels.
-      output_dir: gets `metrics.json`, `confusion.npy` and `videos.csv` (one row a video).
+      output_dir: gets `confusion.npy`, `videos.csv` (one row a video), `scores.npy` (float32 [videos, N], rows in the
+        order of `videos.csv`), and last `metrics.json`, which names the classes without videos: no mean counts them.
       num_views: uniformly spaced temporal views of each record.
       num_crops: windows of each view, uniformly spaced along the long side.
       num_frames, frame_stride, crop_size: of a view, where they shall not be those of the training clips.
@@ -81,8 +82,11 @@ def evaluate_model(
     metrics |= {"shards": str(shards), "model": str(model_dir), "precision": trained.precision}
     metrics |= {name: getattr(view, name) for name in given}
     metrics |= {"num_views": num_views, "num_crops": num_crops, "fully_convolutional": fully_convolutional}
-    with files.atomic_path(output_dir / "confusion.npy") as path:
-        np.save(path, confusion)
+    metrics |= {"background": background}
+    _, _, scores = videos.means()
+    for name, values in (("confusion", confusion), ("scores", scores.astype(np.float32))):
+        with files.atomic_path(output_dir / f"{name}.npy") as path:
+            np.save(path, values)
     _write_videos(output_dir / "videos.csv", videos, dataset.classes)
     files.write_json(output_dir / "metrics.json", metrics)
     return metrics
@@ -141,6 +145,7 @@ def _per_class(confusion: np.ndarray, videos: VideoScores, dataset: ClipDataset,
         "mean_class_accuracy": float(np.nanmean(shares)),
         "mean_average_precision": None if np.isnan(counted).all() else float(np.nanmean(counted)),
         "videos": int(confusion.sum()),
+        "classes_without_videos": [name for name, row in zip(dataset.classes, confusion, strict=True) if not row.any()],
         "per_class": {
             name: {"videos": int(row.sum()), "accuracy": _number(share), "average_precision": _number(precision)}
             for name, row, share, precision in zip(dataset.classes, confusion, shares, precisions, strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, atomic_path, locked, write_json
+from spl_tf.files import TEMPORARY, atomic_path, locked, read_json, write_json
 from spl_tf.labels import figures, sidecars
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import clips_per_class, noise_ratio, samples_cover_ratio
@@ -19,18 +19,26 @@ FORMAT_VERSION = 1
 SUMMARY = "summary.json"
 CONFUSION = "confusion.npy"
 
+_OTHER_FOLDERS = {"dataset.json": "shards", "model.json": "a model"}
+
 
 def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
     """Label side-cars of an earlier run that labels of these shards will not overwrite.
 
     Raises:
-      UserError: the folder is a file or holds predictions, or a Parquet file in it is no label
-        side-car, so not ours to remove, or a prediction that would be overwritten.
+      UserError: the folder is a file or holds predictions, shards, a model or another summary, or a
+        Parquet file in it is no label side-car, so not ours to remove, or a prediction that would be
+        overwritten.
     """
     if output_dir.exists() and not output_dir.is_dir():
         raise UserError(f"{output_dir} is a file: choose a folder for the labels")
     if lists_predictions(output_dir):
         raise UserError(f"{output_dir} holds predictions, which labels would overwrite: choose another output folder")
+    for name, content in _OTHER_FOLDERS.items():
+        if (output_dir / name).exists():
+            raise UserError(f"{output_dir} holds {content} ({name}): choose another output folder for the labels")
+    if (output_dir / SUMMARY).exists():
+        _require_own(output_dir / SUMMARY)
     stale = []
     for path in sorted(output_dir.glob("*.parquet")):
         if path.stem in predictions.shards:
@@ -41,6 +49,12 @@ def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pat
             sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
         stale.append(path)
     return stale
+
+
+def _require_own(summary: pathlib.Path) -> None:
+    content = read_json(summary, "delete it, or choose another output folder for the labels")
+    if not (isinstance(content, dict) and {"class_names", "shards"} <= content.keys()):
+        raise UserError(f"{summary} is not of labels: choose another output folder for them")
 
 
 def write_folder(

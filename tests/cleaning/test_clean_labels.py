@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.cleaning import clean_labels as module
-from spl_tf.cleaning.clean_labels import clean_labels, hard_weights, soft_weights
+from spl_tf.cleaning.clean_labels import clean_labels, hard_weights, require_method_options, soft_weights
 from spl_tf.cleaning.clip_features import clip_features
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.labels_join import join_labels
@@ -169,6 +169,29 @@ class CleanLabelsTest(parameterized.TestCase, tf.test.TestCase):
         with mock.patch.object(module, "clip_features") as features, self.assertRaisesRegex(UserError, message):
             self._clean(**arguments)
         features.assert_not_called()
+
+    @parameterized.parameters(
+        ("steps = 0", "cleannet.steps = 0: give a whole number from 1"),
+        ("num_references = 1.5", "cleannet.num_references = 1.5: give a whole number from 1"),
+        ("batch_size = True", "cleannet.batch_size = True: give a whole number from 1"),
+        ("learning_rate = -1", "cleannet.learning_rate = -1: give a number above 0"),
+        ("momentum = 1.1", "cleannet.momentum = 1.1: give a number from 0 to 1"),
+        ("weight_decay = 'a'", "cleannet.weight_decay = 'a': give a number from 0"),
+    )
+    def test_options_of_cleannet_are_checked_before_the_teacher_runs(self, binding, message):
+        require_method_options("cleannet_soft")
+        gin.parse_config(f"cleannet.{binding}")
+        with mock.patch.object(module, "clip_features") as features, self.assertRaisesRegex(UserError, message):
+            self._clean("cleannet_soft")
+        features.assert_not_called()
+        with self.assertRaisesRegex(UserError, message):
+            require_method_options("cleannet_hard")
+
+    def test_the_web_shards_and_the_teacher_are_no_folders_for_labels(self):
+        for folder, message in ((self.web, "holds shards"), (self.teacher, "holds a model")):
+            with mock.patch.object(module, "clip_features") as features, self.assertRaisesRegex(UserError, message):
+                self._clean("cleannet_soft", folder)
+            features.assert_not_called()
 
     def test_a_folder_of_predictions_is_not_overwritten(self):
         message = "holds predictions, which labels would overwrite"

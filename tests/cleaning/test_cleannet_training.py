@@ -95,8 +95,11 @@ class CleannetTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_options_are_gin_bindings(self):
         gin.parse_config("cleannet.steps = 0")
-        with self.assertRaisesRegex(UserError, "cleannet.steps, num_references and batch_size must be 1 or more"):
+        with self.assertRaisesRegex(UserError, "cleannet.steps = 0: give a whole number from 1 upwards"):
             cleannet(self.web, self.clean, self.pairs, num_classes=CLASSES)
+
+    def test_a_whole_number_will_do_for_the_momentum(self):
+        self.assertAllEqual(self._cleannet(steps=2, momentum=0), self._cleannet(steps=2, momentum=0.0))
 
     def test_a_loss_that_is_not_finite_ends_it_with_a_message(self):
         with self.assertRaisesRegex(UserError, "CleanNet's loss is (nan|inf) at step 3: give a smaller"):

@@ -113,6 +113,19 @@ class CuttingTest(parameterized.TestCase, tf.test.TestCase):
         (short,) = cut_clips(self.video(100, start=2.0, end=2.4), None, ClipFormat(1.0, 25.0, 48, 90))
         self.assertEqual([number_of(jpeg) for jpeg in short.frames], list(range(50, 60)))
 
+    def test_an_interval_of_which_the_video_shows_too_little_gives_no_clip(self):
+        """The video ends at 4 s: after 0.5 s of 10, 0.85 of 1 and 0.95 of 1."""
+        whole = ClipFormat(0.0, 25.0, 48, 90)
+        for start, end, message in ((3.48, 13.48, r"\(0.5 of 10.0 s\)"), (3.16, 4.16, r"\(0.8 of 1.0 s\)")):
+            with self.assertRaisesRegex(UnreadableError, f"shorter than its interval {message}"):
+                list(cut_clips(self.video(100, start=start, end=end), None, whole))
+        (almost,) = cut_clips(self.video(100, start=3.04, end=4.04), None, whole)
+        self.assertEqual([number_of(jpeg) for jpeg in almost.frames], list(range(76, 100)))
+        (rest,) = cut_clips(self.video(100, start=3.48), None, whole)  # No end is the video's end.
+        self.assertLen(rest.frames, 13)
+        (few,) = cut_clips(self.video(100, start=3.0, end=4.0), None, ClipFormat(0.0, 1.0, 48, 90))
+        self.assertLen(few.frames, 1)
+
     def test_chosen_windows_are_the_same_clips_as_among_all(self):
         every = list(cut_clips(self.video(100), None, ClipFormat(0.4, 25.0, 48, 90)))
         chosen = list(cut_clips(self.video(100), (2, 7), ClipFormat(0.4, 25.0, 48, 90)))

@@ -1,6 +1,11 @@
+import contextlib
+import io
+import itertools
 import json
 import math
+import os
 import pathlib
+from unittest import mock
 
 import tensorflow as tf
 from absl.testing import parameterized
@@ -92,6 +97,22 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
     def test_reads_rank_and_address(self):
         videos = self.read("path,label,rank,address\none.mp4,archery,7,youtu.be/x\ntwo.mp4,archery,top,\n")
         self.assertEqual([(video.rank, video.address) for video in videos], [(7.0, "youtu.be/x"), (math.inf, "")])
+
+    def test_each_file_is_looked_at_once(self):
+        table = "path,label\none.mp4,archery\nthree.mp4,archery\nsub,archery\ntwo.mp4,archery\n"
+        (self.folder / "m.csv").write_text(table)
+        with mock.patch.object(os, "stat", side_effect=os.stat) as looked:
+            rows = read_manifest(self.folder / "m.csv", CLASSES, "label")
+        self.assertLen(rows, 4)
+        names = [os.path.basename(call.args[0]) for call in looked.call_args_list]
+        self.assertEqual(names, ["one.mp4", "three.mp4", "sub", "two.mp4"])
+
+    def test_only_what_takes_long_shows_a_bar(self):
+        for seconds, shown in ((0, False), (1000, True)):
+            clock = mock.patch("tqdm.std.time", side_effect=itertools.count(0, seconds))
+            with clock, contextlib.redirect_stderr(io.StringIO()) as printed:
+                self.read("path,label\none.mp4,archery\ntwo.mp4,archery\n")
+            self.assertEqual("manifest: " in printed.getvalue(), shown)
 
     def test_rejects_what_no_file_can_hold(self):
         (broken_id, broken_path) = self.read(

@@ -1,9 +1,12 @@
+import multiprocessing.context
 import os
 import sys
 import time
+from unittest import mock
 
 import tensorflow as tf
 
+from spl_tf.data import workers
 from spl_tf.data.workers import Failure, run_in_workers
 from spl_tf.errors import UserError
 
@@ -86,3 +89,17 @@ class WorkersTest(tf.test.TestCase):
         self.addCleanup(sys.modules.pop, "only_here")
         with self.assertRaisesRegex(UserError, "video workers do not start"):
             list(run_in_workers(module.function, [1], num_workers=1, seconds_per_job=60.0))
+
+    def test_a_process_that_ends_before_it_is_told_its_work_is_the_same_error(self):
+        process = multiprocessing.context.SpawnProcess
+        start = process.start
+
+        def start_and_end(started):
+            start(started)
+            started.join()
+
+        # `id` returns at once, so that nobody reads the pipe.
+        self.enter_context(mock.patch.object(process, "start", start_and_end))
+        self.enter_context(mock.patch.object(workers, "_serve", id))
+        with self.assertRaisesRegex(UserError, "video workers do not start"):
+            evaluate(["1"])

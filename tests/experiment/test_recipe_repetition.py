@@ -229,6 +229,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         ("recipe.rounds = 0", "recipe.rounds = 0"),
         ("video_folder.web = None", "there is no web set, only 'none' can be run"),
         ("recipe.init_weights = 'nowhere.h5'", "recipe.init_weights: nowhere.h5 does not exist"),
+        ("recipe.strategies = ['cleannet_soft']\ncleannet.steps = 0", "cleannet.steps = 0: give a whole number"),
         # These would not be part of a stage's identity.
         ("pretrain/train_stage.init_weights = 'w.h5'", "train_stage.init_weights is set by the recipe itself"),
         ("finetune/train_stage.validation_shards = 'v'", "train_stage.validation_shards is set by the recipe"),

@@ -120,6 +120,22 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         own = scores[np.arange(12), labels]
         self.assertAllClose([float(row["score_of_label"]) for row in rows], own, atol=2e-5)
 
+    def test_the_mean_average_precision_can_be_computed_from_the_scores_and_the_videos(self):
+        metrics = evaluate_model(self.random_dir, self.web_dir, self.folder, num_views=2)
+        scores, rows = np.load(self.folder / "scores.npy"), _videos(self.folder)
+        self.assertEqual((scores.shape, scores.dtype), ((12, 8), np.float32))
+        labels = np.array([CLASSES.index(row["label"]) for row in rows])
+        self.assertEqual([CLASSES[best] for best in scores.argmax(axis=1)], [row["prediction"] for row in rows])
+        precisions = [average_precision_score(labels == label, scores[:, label]) for label in sorted({*labels})]
+        self.assertAllClose(metrics["mean_average_precision"], np.mean(precisions))
+
+    def test_classes_without_videos_are_named(self):
+        metrics = evaluate_model(self.random_dir, self.web_dir, self.folder)
+        shown = {row["label"] for row in _videos(self.folder)}
+        self.assertNotEmpty(shown)
+        self.assertEqual(metrics["classes_without_videos"], [name for name in CLASSES if name not in shown])
+        self.assertIn("white", metrics["classes_without_videos"])
+
     def test_the_background_class_counts_in_no_mean_average_precision(self):
         whole, without = (
             evaluate_model(self.random_dir, self.web_dir, self.folder, background=name) for name in (None, "green")
@@ -186,8 +202,9 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
 
 class CommandTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, color_shards, trained_dir):
+    def _fixtures(self, color_shards, trained_dir, random_dir, web_dir):
         self.test_shards, self.trained_dir = color_shards / "test", trained_dir
+        self.random_dir, self.web_dir = random_dir, web_dir
 
     def setUp(self):
         super().setUp()
@@ -223,7 +240,27 @@ class CommandTest(parameterized.TestCase, tf.test.TestCase):
             ],
         )
         self.assertStartsWith(total, f"12 videos (12 clips x 2 views): top-1 {100 * metrics['top_1']:.2f} %, top-5 100")
+        self.assertRegex(total, r"mAP [\d.]+ %$")
         self.assertEqual(where, f"written to {model_dir / 'evaluate-test'}")
+
+    def test_classes_without_videos_are_told_beside_the_mean_over_the_others(self):
+        options = [f"--model_dir={self.random_dir}", f"--shards={self.web_dir}", f"--output_dir={self.folder}"]
+        for background, more in (("None", 0), ("'white'", -1)):
+            code, printed, _ = self._call(*options, f"--gin_param=evaluate_model.background = {background}")
+            self.assertEqual(code, 0)
+            metrics = json.loads((self.folder / "metrics.json").read_text())
+            missing = len(metrics["classes_without_videos"]) + more
+            told = rf" \(without {missing} of 8 classes, which have no videos\)" if missing else ""
+            self.assertRegex(printed.splitlines()[-2], rf"mAP [\d.]+ %{told}$")
+
+    def test_a_wrong_folder_leaves_none_behind(self):
+        (self.folder / "valid.csv").write_text("path,label\n")
+        model_dir = shutil.copytree(self.trained_dir, self.folder / "m")
+        before = sorted(self.folder.rglob("*"))
+        for model, shards in ((model_dir, self.folder / "valid.csv"), (self.folder / "no", self.test_shards)):
+            code, _, complaint = self._call(f"--model_dir={model}", f"--shards={shards}")
+            self.assertEqual((code, complaint.count("\n")), (2, 1))
+            self.assertEqual(sorted(self.folder.rglob("*")), before)
 
     @parameterized.parameters(
         (["--model_dir=nowhere"], "spl_tf: nowhere/model.json does not exist: name the --model_dir of a finished"),
@@ -231,6 +268,10 @@ class CommandTest(parameterized.TestCase, tf.test.TestCase):
         (["--gin_param=evaluate_model.views = 3"], "did you mean 'num_views'"),
         (["--gin_param=evaluate_model.precision = 'int8'"], "spl_tf: precision 'int8' is none of auto"),
         (["--gin_param=evaluate_model.num_views = 0"], "spl_tf: num_views = 0: must be at least 1"),
+        (
+            ["--gin_param=evaluate_model.num_views = 'a'"],
+            "gin binding evaluate_model.num_views = 'a': give a whole number",
+        ),
         (["--gin_param=evaluate_model.batch_size = 0"], "spl_tf: batch_size = 0: must be at least 1"),
     )
     def test_mistakes_are_one_line_and_exit_with_2(self, arguments, message):

@@ -167,6 +167,21 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
             assign_labels(self.predictions, "weak", unfinished)
         self.assertEqual((unfinished / name).read_bytes(), content)
 
+    @parameterized.parameters(
+        ("dataset.json", "{}", "holds shards"),
+        ("model.json", "{}", "holds a model"),
+        ("summary.json", '{"kept": 3}', "summary.json is not of labels"),
+        ("summary.json", "[]", "summary.json is not of labels"),
+        ("summary.json", "{", "summary.json is damaged"),
+    )
+    def test_folders_of_others_are_refused_untouched(self, name, content, message):
+        self.labels.mkdir()
+        (self.labels / name).write_text(content)
+        with self.assertRaisesRegex(UserError, f"{message}.*choose another output folder"):
+            assign_labels(self.predictions, "weak", self.labels)
+        self.assertEqual(os.listdir(self.labels), [name])
+        self.assertEqual((self.labels / name).read_text(), content)
+
     def test_a_damaged_label_side_car_is_made_anew(self):
         assign_labels(self.predictions, "weak", self.labels)
         (self.labels / "web-00002-of-00004.parquet").write_bytes(b"cut")

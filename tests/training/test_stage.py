@@ -195,7 +195,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         (["train_stage.batch_size = 5", "train_stage.accumulation = 2"], {}, "does not divide by 1 replicas x 2"),
         (["train_stage.crop_size = 64"], {}, "crop_size = 64 is larger than the 32 pixels of the short side"),
         (["train_stage.batch_size = 0"], {}, "train_stage.batch_size = 0: give a number above 0"),
-        (["train_stage.epochs = '4'"], {}, "train_stage.epochs = '4': give a number above 0"),
+        (["train_stage.epochs = '4'"], {}, "train_stage.epochs = '4': give a number"),
         (["warmup_cosine.peak = 0"], {}, "warmup_cosine.peak = 0"),
         ([], {"profile_steps": (5, 5)}, r"train_stage.profile_steps = \(5, 5\): give two numbers of steps"),
         ([], {"profile_steps": (-1, 2)}, "the second one larger"),
