@@ -30,8 +30,8 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
     The folder of `path` is created when missing.
 
     Raises:
-      OSError: ENOSPC, EDQUOT or EFBIG with the file's name when the body failed for want of room. HDF5,
-        Keras and Arrow report that with exceptions of their own.
+      OSError: with the name of `path` when the temporary file cannot be written or renamed; and ENOSPC, EDQUOT or
+        EFBIG when the body failed for want of room. HDF5, Keras and Arrow report that with exceptions of their own.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,10 +44,14 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
             os.fsync(written.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        full = _full_disk(path.parent, error)  # Before the next line makes room.
-        temporary.unlink(missing_ok=True)
-        if full and isinstance(error, Exception) and not isinstance(error, UserError):
-            raise OSError(full, os.strerror(full), str(path)) from error
+        if isinstance(error, OSError) and str(error.filename) == str(temporary):
+            number = error.errno
+        else:
+            number = _full_disk(path.parent, error)  # Before the next line makes room.
+        with contextlib.suppress(OSError):  # Where there can be none, what was raised before says why.
+            temporary.unlink()
+        if number and isinstance(error, Exception) and not isinstance(error, UserError):
+            raise OSError(number, os.strerror(number), str(path)) from error
         raise
     sync(path.parent)
 

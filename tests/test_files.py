@@ -67,6 +67,26 @@ class AtomicPathTest(tf.test.TestCase):
         for error in (UserError("a wrong input"), KeyboardInterrupt()):
             self.assertIs(self._fail(0, error), error)
 
+    def test_what_the_system_refuses_is_named_by_the_file_and_not_by_the_temporary_one(self):
+        path = self.folder / "a.json"
+        path.mkdir()
+        with self.assertRaises(IsADirectoryError) as caught:
+            files.write_json(path, {})
+        self.assertEqual((caught.exception.filename, caught.exception.filename2), (str(path), None))
+        self.assertEqual(os.listdir(self.folder), ["a.json"])
+        with self.assertRaises(FileNotFoundError) as caught:  # A folder that takes no files.
+            files.write_json("/proc/a.json", {})
+        self.assertEqual(caught.exception.filename, "/proc/a.json")
+        with self.assertRaises(OSError) as caught:
+            files.write_json(self.folder / ("a" * 250), {})  # With the temporary part it is too long.
+        self.assertEqual(os.path.basename(caught.exception.filename), "a" * 250)
+        self.assertEqual(caught.exception.errno, errno.ENAMETOOLONG)
+
+    def test_an_error_of_another_file_keeps_its_name(self):
+        with self.assertRaises(FileNotFoundError) as caught, files.atomic_path(self.folder / "a.json"):
+            (self.folder / "source").read_text()
+        self.assertEqual(str(caught.exception.filename), str(self.folder / "source"))
+
     def test_a_file_system_that_runs_full_under_a_library_is_a_full_disk(self):
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", self.folder], capture_output=True)
         if mounted.returncode:

@@ -68,7 +68,16 @@ class AnnotationsTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_the_position_in_the_video_is_preferred_to_the_time_of_the_game(self, position, seconds):
         content = annotated({"gameTime": "1 - 02:00", "label": "Goal", "position": position})
-        self.assertEqual(self.read(v2=content)[0], [(1, seconds, "Goal")])
+        events, problems = self.read(v2=content)
+        self.assertEqual(events, [(1, seconds, "Goal")])
+        reasons = {
+            *("damaged position ('x', gameTime taken)", "damaged position ('-1', gameTime taken)"),
+            *("damaged position ('nan', gameTime taken)", "damaged position ('inf', gameTime taken)"),
+            "damaged position ('', gameTime taken)",
+        }
+        self.assertLen(problems, int(seconds == 120.0 and position is not None))
+        self.assertContainsSubset({reason for reason, _ in problems}, reasons)
+        self.assertTrue(self.found.is_complete)
 
     def test_the_second_version_is_preferred_and_one_can_be_asked_for(self):
         labels = {"v1": annotated(("1 - 02:00", "soccer-ball")), "v2": annotated(("1 - 02:01", "Goal"))}
@@ -103,6 +112,17 @@ class AnnotationsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertStartsWith(found, f"damaged annotations ({reason}")
         self.assertEqual(self.read(v2=content)[1], problems)
         self.assertIsNone(self.found)
+
+    def test_damage_of_the_file_that_is_not_chosen_leaves_the_annotations_incomplete(self):
+        good, late = annotated(("1 - 02:00", "soccer-ball")), annotated(("1 - 02:00", "Goal"))
+        half = annotated(("1 - 02:00", "soccer-ball"), ("1 - xx", "y-card"))
+        for labels in ({"v2": "{", "v1": good}, {"v2": late, "v1": "{"}, {"v2": late, "v1": half}):
+            self.assertLen(self.read(**labels)[0], 1)
+            self.assertFalse(self.found.is_complete, labels)
+        reasons = self.read(v2=late, v1=half)[1]
+        self.assertIn(("damaged annotation (gameTime '1 - xx')", "Labels.json annotation 2"), reasons)
+        self.assertEqual(self.read("v2", v2=late, v1="{")[1], [])
+        self.assertTrue(self.found.is_complete)
 
     def test_text_that_is_not_utf8_is_damaged(self):
         folder = pathlib.Path(self.create_tempdir().full_path)

@@ -61,7 +61,7 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Something that gives no clip. What stands before a bracket in the reason is counted."""
+    """Something amiss, most of which gives no clip. What stands before a bracket in the reason is counted."""
 
     reason: str
     game: str
@@ -78,7 +78,8 @@ class GameEvents:
     Attributes:
       events: that give clips, each time and class once.
       moments: (half, time_ms) of whatever is annotated, in either version, from which Background keeps away.
-      is_complete: whether all annotations have a time, without which no part of the game is surely Background.
+      is_complete: whether the annotations of either version could all be read and have a time, without which no
+        part of the game is surely Background.
     """
 
     events: tuple[Event, ...]
@@ -110,15 +111,17 @@ def read_game(folder: pathlib.Path, game: str, version: str | None) -> tuple[Gam
       version: "v1" or "v2", as if there were no other; None for the later one that can be read.
 
     Returns:
-      The events, None where no file of the version can be read; and what gives no clip.
+      The events, None where no file of the version can be read; and what is amiss.
     """
     read: dict[str, tuple[list[Event], list[Problem]]] = {}
     problems = []
     for name, file_name in FILES.items():
-        if version not in (None, name) or not (folder / file_name).is_file():
+        if version not in (None, name):
             continue
         try:
             read[name] = _read_file(folder / file_name, game)
+        except FileNotFoundError:
+            continue
         except ValueError as error:
             problems.append(Problem(f"damaged annotations ({error})", game, source=file_name))
     chosen = next(iter(read), None)
@@ -126,24 +129,28 @@ def read_game(folder: pathlib.Path, game: str, version: str | None) -> tuple[Gam
         if not problems:
             problems.append(Problem(f"no annotations (no {FILES[version] if version else 'Labels file'})", game))
         return None, problems
+    faults = [fault for _, found in read.values() for fault in found]
+    is_complete = not problems and all(fault.time_ms is not None for fault in faults)
     others = [name for name in read if name != chosen]
     problems += [Problem(f"other annotations used ({FILES[chosen]})", game, source=FILES[name]) for name in others]
-    events, damaged = read[chosen]
-    usable, unusable = _usable(events, game)
+    usable, unusable = _usable(read[chosen][0], game)
     moments = sorted({(event.half, event.time_ms) for found, _ in read.values() for event in found})
-    return GameEvents(tuple(usable), tuple(moments), not damaged), problems + damaged + unusable
+    return GameEvents(tuple(usable), tuple(moments), is_complete), problems + faults + unusable
 
 
 def _read_file(path: pathlib.Path, game: str) -> tuple[list[Event], list[Problem]]:
-    """All events with a time, and the annotations without one.
+    """All events with a time; and the annotations without one, and those whose time is not the one of the video.
 
     Raises:
+      FileNotFoundError: there is no such file.
       ValueError: the file cannot be read, or holds no annotations.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ValueError(error.strerror) from error
     annotations = content.get("annotations") if isinstance(content, dict) else None
@@ -151,7 +158,7 @@ def _read_file(path: pathlib.Path, game: str) -> tuple[list[Event], list[Problem
         raise ValueError("no list 'annotations'")
     if not annotations:
         raise ValueError("the list 'annotations' is empty")
-    events, damaged = [], []
+    events, faults = [], []
     for number, annotation in enumerate(annotations, 1):
         source = f"{path.name} annotation {number}"
         fields = annotation if isinstance(annotation, dict) else {}
@@ -159,18 +166,21 @@ def _read_file(path: pathlib.Path, game: str) -> tuple[list[Event], list[Problem
         name = _GAME_TIME.fullmatch(game_time)
         if not name:
             what = f"gameTime {game_time!r}" if fields else "not an object"
-            damaged.append(Problem(f"damaged annotation ({what})", game, label=label, source=source))
+            faults.append(Problem(f"damaged annotation ({what})", game, label=label, source=source))
             continue
-        time_ms = _position_ms(fields.get("position"))
-        if time_ms is None:
-            time_ms = (60 * int(name[2]) + int(name[3])) * 1000
+        position = fields.get("position")
+        position_ms = _position_ms(position)
+        time_ms = (60 * int(name[2]) + int(name[3])) * 1000 if position_ms is None else position_ms
         try:
             class_name = class_of(label)
         except KeyError:
             class_name = ""
         shown = _text(fields.get("visibility")).lower() != "not shown"
-        events.append(Event(int(name[1]), time_ms, label, class_name, shown, source))
-    return events, damaged
+        event = Event(int(name[1]), time_ms, label, class_name, shown, source)
+        events.append(event)
+        if position is not None and position_ms is None:
+            faults.append(problem_of(event, f"damaged position ({_text(position)!r}, gameTime taken)", game))
+    return events, faults
 
 
 def _usable(events: list[Event], game: str) -> tuple[list[Event], list[Problem]]:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 
+from spl_tf.data.manifest import text
 from spl_tf.errors import UserError
 from tools.collect import results
 from tools.soccernet.annotations import FILES, Problem
@@ -66,18 +67,45 @@ def in_list(path: pathlib.Path) -> tuple[list[str], list[Problem]]:
     return list(games), problems
 
 
-def in_folder(root: str | os.PathLike) -> list[str]:
-    """All games of a folder, sorted: the folders below it with annotations or a half's video."""
-    games = []
-    for place, folders, names in os.walk(root):
-        folders.sort()
+def in_folder(root: pathlib.Path) -> list[str]:
+    """All games of a folder, sorted.
+
+    These are the folders below it with annotations or a half's video. Where none of them lies above, also those that
+    hold no other folder or cannot be read: the survey says what they lack.
+
+    Raises:
+      UserError: the folder is itself a game.
+    """
+    games: set[pathlib.Path] = set()
+    others: list[pathlib.Path] = []
+    for path, folders, names in os.walk(root, onerror=lambda error: others.append(pathlib.Path(error.filename))):
+        place = pathlib.Path(path)
+        folders[:] = [folder for folder in folders if not folder.startswith(".")]  # Such as a download's cache.
         if any(name in FILES.values() or _VIDEO_NAME.fullmatch(name) for name in names):
-            games.append(pathlib.Path(place).relative_to(root).as_posix())
-    return sorted(games)
+            games.add(place)
+        elif not folders:
+            others.append(place)
+    if root in games:
+        raise UserError(f"{root} is itself a game: give the folder of leagues, --games=SoccerNet")
+    found = [*games, *(place for place in others if games.isdisjoint(place.parents))]
+    return sorted(place.relative_to(root).as_posix() for place in found)
 
 
-def find_videos(folder: pathlib.Path, game: str, resolution: str) -> tuple[dict[int, str], list[Problem]]:
-    """The file of each half, and the halves without one.
+def fault_of(folder: pathlib.Path, game: str) -> Problem | None:
+    """Why nothing of a game can be used, if so."""
+    try:
+        # With the dot its files must be in reach, too, not only their names.
+        os.listdir(os.path.join(folder, os.curdir))
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no system has such a name.
+        return Problem("game not in the folder", game)
+    except OSError as error:
+        return Problem(f"folder not readable ({error.strerror})", game)
+    # No manifest can hold a name that is not UTF-8.
+    return Problem("unusable file name", game) if str(folder).strip() != text(folder) else None
+
+
+def find_videos(folder: pathlib.Path, game: str, resolution: str) -> tuple[dict[int, list[str]], list[Problem]]:
+    """The files of each half, the preferred one first; and the halves without one and the folders that hide theirs.
 
     Args:
       folder: of the game.
@@ -85,11 +113,18 @@ def find_videos(folder: pathlib.Path, game: str, resolution: str) -> tuple[dict[
       resolution: the preferred one of RESOLUTIONS.
     """
     stems = results.videos_by_stem(folder)
-    found, problems = {}, []
+    unreadable: list[OSError] = []
+    for _ in os.walk(folder, onerror=unreadable.append):
+        pass
+    problems = [
+        Problem(f"folder not readable ({error.strerror})", game, source=os.path.relpath(error.filename, folder))
+        for error in unreadable
+    ]
+    found = {}
     for half in HALVES:
         paths = [stems[f"{half}{ending}"] for ending in _PREFERRED[resolution] if f"{half}{ending}" in stems]
         if paths:
-            found[half] = paths[0]
+            found[half] = paths
         else:
             untrimmed = stems.get(f"{half}{_UNTRIMMED}")
             reason = f"no video ({os.path.basename(untrimmed)} is not trimmed)" if untrimmed else "no video"

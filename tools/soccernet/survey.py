@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import tqdm
 
 from spl_tf.data.cutting import probe_duration
-from spl_tf.data.manifest import Video, text
+from spl_tf.data.manifest import Video
 from spl_tf.data.workers import Failure, run_in_workers
 from tools.soccernet import annotations, games
 from tools.soccernet.clips import Clip, Half, Survey, around, background_clips
@@ -40,22 +40,21 @@ def survey(
       seed: of the draw of Background.
     """
     annotated: dict[str, annotations.GameEvents] = {}
-    videos: dict[tuple[str, int], str] = {}
+    videos: dict[tuple[str, int], list[str]] = {}
     problems: list[annotations.Problem] = []
     for game in tqdm.tqdm(wanted, desc="reading annotations", unit="game"):
         folder = root / game
-        if not folder.is_dir():
-            problems.append(annotations.Problem("game not in the folder", game))
-        elif str(folder).strip() != text(folder):  # No manifest can hold a name that is not UTF-8.
-            problems.append(annotations.Problem("unusable file name", game))
-        else:
-            events, faults = annotations.read_game(folder, game, labels)
+        fault = games.fault_of(folder, game)
+        if fault:
+            problems.append(fault)
+            continue
+        events, faults = annotations.read_game(folder, game, labels)
+        problems += faults
+        if events is not None:
+            annotated[game] = events
+            found, faults = games.find_videos(folder, game, resolution)
             problems += faults
-            if events is not None:
-                annotated[game] = events
-                found, faults = games.find_videos(folder, game, resolution)
-                problems += faults
-                videos |= {(game, half): path for half, path in found.items()}
+            videos |= {(game, half): paths for half, paths in found.items()}
     halves, faults = _probe(videos)
     problems += faults
     clips, faults = _event_clips(halves, annotated, clip_ms)
@@ -71,19 +70,24 @@ def survey(
     return Survey(clips, problems, count)
 
 
-def _probe(videos: dict[tuple[str, int], str]) -> tuple[dict[tuple[str, int], Half], list[annotations.Problem]]:
-    """The halves with their lengths, and those whose video cannot be opened."""
-    jobs = [Video(path, path, path, (0,), ("",), 0.0, math.inf, ()) for path in videos.values()]
-    probes = run_in_workers(probe_duration, jobs, num_workers=os.cpu_count() or 1, seconds_per_job=_SECONDS_PER_VIDEO)
+def _probe(videos: dict[tuple[str, int], list[str]]) -> tuple[dict[tuple[str, int], Half], list[annotations.Problem]]:
+    """The halves with the first of their videos that can be opened and its length, and the videos that cannot."""
     halves, problems = {}, []
-    for (key, path), probe in zip(
-        videos.items(), tqdm.tqdm(probes, total=len(jobs), desc="probing", unit="video"), strict=True
-    ):
-        if isinstance(probe, Failure):
-            reason = f"video not readable ({probe.kind} {probe.detail}".rstrip() + ")"
-            problems.append(annotations.Problem(reason, *key, source=os.path.basename(path)))
-        else:
-            halves[key] = Half(*key, path, probe // 1000)
+    while videos:
+        firsts = {key: paths[0] for key, paths in videos.items()}
+        jobs = [Video(path, path, path, (0,), ("",), 0.0, math.inf, ()) for path in firsts.values()]
+        probes = run_in_workers(
+            probe_duration, jobs, num_workers=os.cpu_count() or 1, seconds_per_job=_SECONDS_PER_VIDEO
+        )
+        for (key, path), probe in zip(
+            firsts.items(), tqdm.tqdm(probes, total=len(jobs), desc="probing", unit="video"), strict=True
+        ):
+            if isinstance(probe, Failure):
+                reason = f"video not readable ({probe.kind} {probe.detail}".rstrip() + ")"
+                problems.append(annotations.Problem(reason, *key, source=os.path.basename(path)))
+            else:
+                halves[key] = Half(*key, path, probe // 1000)
+        videos = {key: paths[1:] for key, paths in videos.items() if key not in halves and paths[1:]}
     return halves, problems
 
 
