@@ -49,7 +49,7 @@ def main() -> None:
     import numpy as np
 
     from spl_tf.cleaning.clean_labels import clean_labels
-    from spl_tf.labels.report import report
+    from spl_tf.labels.summary_text import report
 
     summary = clean_labels(
         FLAGS.model_dir,

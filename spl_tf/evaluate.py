@@ -42,7 +42,7 @@ def main() -> None:
     command.parse_gin(FLAGS)
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset
-    from spl_tf.inference.evaluate import evaluate_model
+    from spl_tf.inference.evaluation import evaluate_model
 
     output_dir = FLAGS.output_dir
     if not output_dir:

@@ -59,7 +59,7 @@ flags.mark_flags_as_required(["model_dir", "shards", "output_dir"], flag_values=
 def main() -> None:
     from spl_tf import files
     from spl_tf.inference.chosen_clips import Choice
-    from spl_tf.inference.explain import Target, explain_clips
+    from spl_tf.inference.explanation import Target, explain_clips
 
     with files.locked(FLAGS.output_dir, "the pictures"):
         number = explain_clips(

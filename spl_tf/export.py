@@ -46,7 +46,7 @@ flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
-    from spl_tf.inference.export import export_model
+    from spl_tf.inference.saved_model import export_model
 
     print(f"written to {export_model(FLAGS.model_dir, FLAGS.output_dir, precision=FLAGS.precision)}")
 

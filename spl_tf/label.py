@@ -61,7 +61,7 @@ def main() -> None:
     import numpy as np
 
     from spl_tf.labels.assign import assign_labels
-    from spl_tf.labels.report import report
+    from spl_tf.labels.summary_text import report
 
     summary = assign_labels(
         FLAGS.predictions,

@@ -34,7 +34,7 @@ flags.mark_flags_as_required(["model_dir", "shards", "output_dir"], flag_values=
 def main() -> None:
     command.parse_gin(FLAGS)
     from spl_tf import files
-    from spl_tf.inference.predict import predict_clips
+    from spl_tf.inference.prediction import predict_clips
 
     with files.locked(FLAGS.output_dir, "the predictions"):
         settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir)

@@ -100,7 +100,7 @@ def main() -> int:
     absent = [f"--{name}" for name in _NEEDED if not FLAGS[name].value]
     if absent:
         raise UserError(f"{' '.join(absent)} missing: needed to make shards (--verify=D checks a folder of them)")
-    from spl_tf.data.shards import summary, write_shards
+    from spl_tf.data.building.shards import summary, write_shards
     from spl_tf.labels.classes import read_classes
 
     dataset = write_shards(

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from spl_tf.data.shards import write_shards
+from spl_tf.data.building.shards import write_shards
 
 flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.
 
@@ -26,7 +26,7 @@ tf.config.set_logical_device_configuration(
 
 
 # A file is run by one worker: the longest first, so that none is left with one of them at the end.
-LONGEST = ("test_stage.py", "test_study_run.py", "test_recipe_steps.py", "test_recipe.py", "test_export.py")
+LONGEST = ("test_stage.py", "test_study_run.py", "test_recipe_steps.py", "test_recipe.py", "test_saved_model.py")
 
 
 def pytest_collection_modifyitems(items):

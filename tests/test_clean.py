@@ -14,9 +14,9 @@ from absl.testing import parameterized
 
 from spl_tf import clean, command
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.labels_join import join_labels
+from spl_tf.data.input.targets import join_labels
 from spl_tf.inference.trained_model import ClipInput, save_trained
-from spl_tf.training.inputs import open_inputs
+from spl_tf.training.identity import open_inputs
 
 SMALL = ("cleannet.steps = 30", "cleannet.num_references = 4", "clip_features.precision = 'float32'")
 

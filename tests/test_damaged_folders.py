@@ -19,7 +19,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
 from spl_tf.files import locked
-from spl_tf.labels import predictions, sidecars
+from spl_tf.labels import predictions, sidecar_files
 
 ROOT = pathlib.Path(__file__).parents[1]
 NAME = "web-00000-of-00001"
@@ -37,10 +37,12 @@ class FoldersTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "classes.txt").write_text("a\n")
         (self.folder / "empty.gin").touch()
         made = predictions.Predictions(
-            self.folder / "P", ("a", "b"), {NAME: sidecars.Header(900, "f", sidecars.ids_digest(["x"] * 900), {})}
+            self.folder / "P",
+            ("a", "b"),
+            {NAME: sidecar_files.Header(900, "f", sidecar_files.ids_digest(["x"] * 900), {})},
         )
         random = np.random.default_rng(0).integers(0, 2, (2, 900))
-        sidecars.write_predictions(
+        sidecar_files.write_predictions(
             made.path(NAME),
             clip_ids=["x"] * 900,
             weak=random[0],

@@ -15,7 +15,7 @@ from absl.testing import parameterized
 from spl_tf import command, files, inspect
 from spl_tf.data.clip import Clip
 from spl_tf.data.record import clip_to_bytes
-from spl_tf.labels import figures, sidecars
+from spl_tf.labels import figures, sidecar_files
 from spl_tf.labels.assign import assign_labels
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -45,7 +45,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
                 for row in rows:
                     writer.write(clip_to_bytes(_clip(row, labels[row])))
             shards.append({"name": name, "records": len(rows), "start": int(rows[0]), "bytes": path.stat().st_size})
-            digest = sidecars.ids_digest([_id(row) for row in rows])
+            digest = sidecar_files.ids_digest([_id(row) for row in rows])
             shards[-1] |= {"fingerprint": files.sha256(path), "ids_digest": digest}
         counts = {name: sum(index in own for own in labels) for index, name in enumerate(CLASSES)}
         description = {"format_version": 1, "classes": CLASSES, "clips_per_class": counts, "clip_seconds": 0.8}
@@ -64,7 +64,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         shards = {}
         for shard in json.loads((self.shards / "dataset.json").read_text())["shards"]:
             rows = slice(shard["start"], shard["start"] + shard["records"])
-            sidecars.write_predictions(
+            sidecar_files.write_predictions(
                 self.predictions / f"{shard['name']}.parquet",
                 clip_ids=[_id(row) for row in range(NUM_CLIPS)[rows]],
                 weak=self.weak[rows],

@@ -11,13 +11,13 @@ from absl.testing import parameterized
 
 from spl_tf import command, label
 from spl_tf.files import write_json
-from spl_tf.labels import sidecars
+from spl_tf.labels import sidecar_files
 
 
 def write_predictions(folder, classes, weak, teacher):
     """One prediction side-car, with its index."""
     ids = [f"clip {index}" for index in range(len(weak))]
-    sidecars.write_predictions(
+    sidecar_files.write_predictions(
         folder / "web-00000-of-00001.parquet",
         clip_ids=ids,
         weak=weak,
@@ -25,7 +25,7 @@ def write_predictions(folder, classes, weak, teacher):
         confidence=np.linspace(0, 1, len(weak)),
         shard_fingerprint="f",
     )
-    shard = {"fingerprint": "f", "ids_digest": sidecars.ids_digest(ids), "records": len(weak)}
+    shard = {"fingerprint": "f", "ids_digest": sidecar_files.ids_digest(ids), "records": len(weak)}
     shards = {"web-00000-of-00001": shard}
     write_json(folder / "predictions.json", {"format_version": 1, "classes": classes, "shards": shards})
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from spl_tf import configuration
 from spl_tf.cleaning.clean_labels import METHODS, clean_labels
-from spl_tf.inference.predict import predict_clips
+from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.strategies import STRATEGIES
 from spl_tf.models.transfer import read_backbone_weights

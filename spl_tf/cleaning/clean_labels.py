@@ -9,12 +9,12 @@ import numpy as np
 
 from spl_tf import files
 from spl_tf.cleaning.cleannet_training import cleannet, require_options
-from spl_tf.cleaning.clip_features import ClipFeatures, clip_features
 from spl_tf.cleaning.confident_learning import find_mistakes, require_cleanlab
 from spl_tf.cleaning.verified_pairs import make_pairs, web_labels_of
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
-from spl_tf.labels import sidecars
+from spl_tf.inference.features import ClipFeatures, clip_features
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.confusion import count_pairs
 from spl_tf.labels.label_folder import stale_labels, write_folder
@@ -73,7 +73,7 @@ def clean_labels(
     features_dir = pathlib.Path(features_dir or folder / "features")
     web_set = _load_labelled(web)
     headers = {
-        shard.name: sidecars.Header(shard.records, shard.fingerprint, shard.ids_digest) for shard in web_set.shards
+        shard.name: sidecar_files.Header(shard.records, shard.fingerprint, shard.ids_digest) for shard in web_set.shards
     }
     target = Predictions(folder, web_set.classes, headers)
     stale_labels(folder, target)
@@ -101,7 +101,7 @@ def clean_labels(
         ids_of = dict(zip((shard.name for shard in filled), web_clips.clip_ids(), strict=True))
         for shard in web_set.shards:
             rows = slice(shard.start, shard.start + shard.records)
-            sidecars.write_labels(
+            sidecar_files.write_labels(
                 folder / f"{shard.name}.parquet",
                 clip_ids=ids_of.get(shard.name, []),
                 labels=labels[rows],

@@ -12,10 +12,10 @@ import tqdm
 
 from spl_tf.cleaning.cleannet_loss import cleannet_loss, cosine_similarity
 from spl_tf.cleaning.cleannet_network import class_encoder, log_features, query_encoder
-from spl_tf.cleaning.clip_features import ClipFeatures
 from spl_tf.cleaning.references import reference_features
 from spl_tf.cleaning.verified_pairs import VerifiedPairs
 from spl_tf.errors import UserError
+from spl_tf.inference.features import ClipFeatures
 
 _DECAY = 0.1
 _CLIPS_AT_ONCE = 4096

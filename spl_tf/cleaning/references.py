@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import tqdm
 
-from spl_tf.cleaning.clip_features import ClipFeatures
+from spl_tf.inference.features import ClipFeatures
 
 # As the authors' code: 50 iterations or a shift below 1e-4, the best of 10 attempts.
 _CRITERIA = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 50, 1e-4)

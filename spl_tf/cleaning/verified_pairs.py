@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from spl_tf.cleaning.clip_features import ClipFeatures
 from spl_tf.errors import UserError
+from spl_tf.inference.features import ClipFeatures
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -86,7 +86,7 @@ class Rejection:
 def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column: str) -> list[Video | Rejection]:
     """Reads a CSV or JSONL (`.jsonl`, `.json`) manifest: one entry per row, in the order of the rows.
 
-    Rows with the same video_id and interval are the same upload, see `spl_tf.data.duplicates.merge_repeated`;
+    Rows with the same video_id and interval are the same upload, see `spl_tf.data.duplicates.uploads.merge_repeated`;
     with another interval than the first of them, a row is rejected.
 
     Args:

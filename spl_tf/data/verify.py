@@ -16,7 +16,7 @@ from spl_tf import files
 from spl_tf.data.clip import Clip
 from spl_tf.data.dataset import FILE_NAME, ClipDataset, Shard, file_fault, read_description
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.labels.sidecars import ids_digest
+from spl_tf.labels.sidecar_files import ids_digest
 
 _SHOWN_FAULTS = 100
 _THREADS = os.cpu_count() or 1

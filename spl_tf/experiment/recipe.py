@@ -11,8 +11,8 @@ from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
 from spl_tf.cleaning.clean_labels import require_method_options
 from spl_tf.errors import UserError
 from spl_tf.experiment.sets import make_sets
-from spl_tf.experiment.stages import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
 from spl_tf.experiment.table import Result, format_table, write_results
+from spl_tf.experiment.tasks import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes

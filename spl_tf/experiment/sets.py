@@ -3,7 +3,7 @@
 import functools
 import pathlib
 
-from spl_tf.experiment.stages import CleanShards, make_shards
+from spl_tf.experiment.tasks import CleanShards, make_shards
 from spl_tf.experiment.video_lists import VideoLists
 
 

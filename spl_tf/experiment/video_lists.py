@@ -6,7 +6,7 @@ import pathlib
 import gin
 
 from spl_tf import files
-from spl_tf.data.rendered_actions import render_actions
+from spl_tf.demo.rendered_actions import render_actions
 from spl_tf.errors import UserError
 
 

@@ -10,16 +10,17 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from spl_tf import files
-from spl_tf.data import record_decoding, sampling
+from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.reading import readable
+from spl_tf.data.input import views
+from spl_tf.data.input.reading import readable
+from spl_tf.data.random_clips import Place
+from spl_tf.data.sidecars import read_pairs
 from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput
-from spl_tf.inspection.draw import Place
-from spl_tf.inspection.pairs import read_pairs
 from spl_tf.labels.assign import read_summary
 from spl_tf.labels.predictions import Predictions
-from spl_tf.labels.sidecars import read_labels, read_predictions
+from spl_tf.labels.sidecar_files import read_labels, read_predictions
 
 DISCARDED = "discarded"
 """Shown for the SPL class of a clip that labelling left out."""
@@ -133,9 +134,9 @@ def read_clips(
 
     def decode(content: tf.Tensor) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(content)
-        start = sampling.view_start(clip.num_frames, frames, stride, 0, 1)
-        indices = sampling.frame_indices(start, clip.num_frames, frames, stride)
-        window = sampling.view_window(clip.height, clip.width, size, 0, 1)
+        start = views.view_start(clip.num_frames, frames, stride, 0, 1)
+        indices = views.frame_indices(start, clip.num_frames, frames, stride)
+        window = views.view_window(clip.height, clip.width, size, 0, 1)
         return {
             "clips": tf.ensure_shape(record_decoding.decode(clip, indices, window), [frames, size, size, 3]),
             "labels": tf.cond(tf.size(clip.labels) == 1, lambda: clip.labels[0], lambda: -1),

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from spl_tf.data.video_writing import write_video
+from spl_tf.data.video.writing import write_video
 from spl_tf.files import atomic_path
 from spl_tf.fonts import font_families
 

@@ -11,9 +11,9 @@ import tensorflow as tf
 import tqdm
 
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.pipeline import evaluation_clips
-from spl_tf.data.preprocessing import normalize
-from spl_tf.data.reading import readable
+from spl_tf.data.input.pipeline import evaluation_clips
+from spl_tf.data.input.preprocessing import normalize
+from spl_tf.data.input.reading import readable
 from spl_tf.hardware.distribution import join_batch, split_batch
 from spl_tf.inference.trained_model import ClipInput
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from spl_tf.data import record_decoding, sampling
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data import record_decoding
+from spl_tf.data.input import views
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.record_decoding import EncodedClip
 from spl_tf.inference.trained_model import ClipInput, TrainedModel
 
@@ -81,7 +82,7 @@ def _draw(clips: tf.Tensor, view: ClipInput) -> tf.Tensor:
         ["the clips are smaller than the", size, "x", size, "pixels the network sees: shape", shape],
         shape,
     )
-    y, x, _, _ = tf.unstack(sampling.view_window(shape[2], shape[3], size, 0, 1))
+    y, x, _, _ = tf.unstack(views.view_window(shape[2], shape[3], size, 0, 1))
     frames = tf.gather(clips, _indices(shape[1], view), axis=1)
     return tf.ensure_shape(frames[:, :, y : y + size, x : x + size], [None, view.num_frames, size, size, 3])
 
@@ -149,14 +150,14 @@ def _decode(clip: EncodedClip, view: ClipInput) -> tf.Tensor:
         stored,
     )
     size = view.crop_size
-    window = sampling.view_window(stored[0], stored[1], size, 0, 1)
+    window = views.view_window(stored[0], stored[1], size, 0, 1)
     return tf.ensure_shape(record_decoding.decode(clip, indices, window), [view.num_frames, size, size, 3])
 
 
 def _indices(available: tf.Tensor, view: ClipInput) -> tf.Tensor:
     """int32 [num_frames]: the frames of the one centred view."""
-    start = sampling.view_start(available, view.num_frames, view.frame_stride, 0, 1)
-    return sampling.frame_indices(start, available, view.num_frames, view.frame_stride)
+    start = views.view_start(available, view.num_frames, view.frame_stride, 0, 1)
+    return views.frame_indices(start, available, view.num_frames, view.frame_stride)
 
 
 def _require_jpegs(clip_id: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:

@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from spl_tf.data.thumbnails import BOX_HEIGHT, BOX_WIDTH, Strip
 from spl_tf.files import atomic_path
-from spl_tf.inspection.strips import BOX_HEIGHT, BOX_WIDTH, Strip
 
 PAGE_HEIGHT = 8000
 """Most pixels of a page; viewers and browsers show no more, or show it slowly."""

@@ -3,13 +3,14 @@
 import numpy as np
 
 from spl_tf import files
+from spl_tf.data import random_clips
 from spl_tf.data.dataset import ClipDataset, read_description
+from spl_tf.data.sidecars import count_confusion, count_fates, open_predictions_of, read_pairs
+from spl_tf.data.thumbnails import Strip
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
-from spl_tf.inspection import draw, report
-from spl_tf.inspection.pairs import count_confusion, count_fates, open_predictions_of, read_pairs
+from spl_tf.inspection import text
 from spl_tf.inspection.sheets import write_sheets
-from spl_tf.inspection.strips import Strip
 from spl_tf.inspection.survey import survey
 
 # More heads say nothing new, and would take minutes.
@@ -60,30 +61,30 @@ def inspect_shards(
         predictions = open_predictions_of(dataset, predictions_dir)
         confusion = count_confusion(dataset, predictions)
         labelled = count_fates(dataset, predictions, labels_dir) if labels_dir is not None else None
-        pairs_text = report.weak_and_teacher(confusion, dataset.classes, labelled)
+        pairs_text = text.weak_and_teacher(confusion, dataset.classes, labelled)
     seen = survey(dataset, np.random.default_rng([seed, 0]), most_clips=MOST_CLIPS)
-    print(report.contents(dataset, seen) + pairs_text, flush=True)
+    print(text.contents(dataset, seen) + pairs_text, flush=True)
     if output_dir is not None:
         rng = np.random.default_rng([seed, 1])
         if confusion is None:
             captions, left_out = _class_rows(dataset, None, most_rows)
-            drawn = draw.draw_by_label(seen, len(captions), clips, rng)
+            drawn = random_clips.draw_by_label(seen, len(captions), clips, rng)
         else:
             if per == "class":
-                groups = draw.weak_groups(dataset.num_classes, most_rows)
+                groups = random_clips.weak_groups(dataset.num_classes, most_rows)
                 captions, left_out = _class_rows(dataset, confusion, most_rows)
             else:
-                groups = draw.cell_groups(confusion, most_rows)
+                groups = random_clips.cell_groups(confusion, most_rows)
                 captions, left_out = _cell_rows(dataset, confusion, groups)
-            drawn = draw.draw_by_cell(read_pairs(dataset, predictions), groups, len(captions), clips, rng)
+            drawn = random_clips.draw_by_cell(read_pairs(dataset, predictions), groups, len(captions), clips, rng)
         sheets = write_sheets(
             dataset, captions, drawn, lambda strip: _label(strip, dataset, per), output_dir, num_frames=frames
         )
-        print("\n" + report.drawn(dataset, sheets, seen if confusion is None else None, left_out), flush=True)
+        print("\n" + text.drawn(dataset, sheets, seen if confusion is None else None, left_out), flush=True)
     if not check:
         return 0
     found = verify(shards)
-    print("\n" + report.verification(found))
+    print("\n" + text.verification(found))
     return len(found.faults)
 
 

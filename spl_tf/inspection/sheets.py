@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.random_clips import Place
+from spl_tf.data.thumbnails import Strip, read_strips
 from spl_tf.files import atomic_path
 from spl_tf.fonts import font_families
 from spl_tf.inspection.contact_sheet import Row, draw_page, lay_out
-from spl_tf.inspection.draw import Place
-from spl_tf.inspection.strips import Strip, read_strips
 
 LIST_FILE = "clips.csv"
 _PAGE_NAME = re.compile(r"sheet-\d{3,}\.png")

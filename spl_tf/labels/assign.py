@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from spl_tf.errors import UserError
 from spl_tf.files import read_json
-from spl_tf.labels import sidecars
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import count_pairs
 from spl_tf.labels.label_folder import CONFUSION, FORMAT_VERSION, SUMMARY, stale_labels, write_folder
 from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, open_predictions
@@ -140,7 +140,7 @@ def _batches(
 ) -> Iterator[tuple[pa.RecordBatch, np.ndarray, np.ndarray]]:
     """Yields batches of a shard with their weak and teacher ids, checked to be class ids."""
     first_row = 0
-    for batch in sidecars.read_predictions(predictions.path(shard), columns):
+    for batch in sidecar_files.read_predictions(predictions.path(shard), columns):
         ids = {}
         for name in ("weak", "teacher"):
             column = batch.column(name)
@@ -188,7 +188,7 @@ def _write_labels(
     with _progress(predictions, "labelling") as progress:
         for shard, header in predictions.shards.items():
             kept_of_shard[shard] = 0
-            with sidecars.label_writer(
+            with sidecar_files.label_writer(
                 output_dir / f"{shard}.parquet",
                 shard_fingerprint=header.shard_fingerprint,
                 ids_digest=header.ids_digest,
@@ -199,7 +199,9 @@ def _write_labels(
                         labels[~_confident(batch, min_confidence)] = DISCARDED
                     kept = labels >= 0
                     kept_of_shard[shard] += int(np.count_nonzero(kept))
-                    writer.write_batch(sidecars.label_batch(batch.column("clip_id"), labels, kept.astype(np.float32)))
+                    writer.write_batch(
+                        sidecar_files.label_batch(batch.column("clip_id"), labels, kept.astype(np.float32))
+                    )
     return kept_of_shard
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from spl_tf.errors import UserError
 from spl_tf.files import TEMPORARY, atomic_path, locked, read_json, write_json
-from spl_tf.labels import figures, sidecars
+from spl_tf.labels import figures, sidecar_files
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import clips_per_class, noise_ratio, samples_cover_ratio
 from spl_tf.labels.predictions import Predictions, lists_predictions
@@ -42,11 +42,11 @@ def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pat
     stale = []
     for path in sorted(output_dir.glob("*.parquet")):
         if path.stem in predictions.shards:
-            if sidecars.holds_predictions(path):
+            if sidecar_files.holds_predictions(path):
                 raise UserError(f"{path} is a prediction, which labels would overwrite: choose another output folder")
             continue
         if not path.match(TEMPORARY):
-            sidecars.read_header(path, sidecars.LABEL, "it is no label file, so choose another output folder")
+            sidecar_files.read_header(path, sidecar_files.LABEL, "it is no label file, so choose another output folder")
         stale.append(path)
     return stale
 

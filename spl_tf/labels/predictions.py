@@ -8,7 +8,7 @@ from typing import Any
 
 from spl_tf.errors import UserError
 from spl_tf.files import TEMPORARY, read_json, write_json
-from spl_tf.labels import sidecars
+from spl_tf.labels import sidecar_files
 
 Path = str | os.PathLike
 
@@ -30,7 +30,7 @@ class Predictions:
 
     folder: pathlib.Path
     classes: tuple[str, ...]
-    shards: dict[str, sidecars.Header]
+    shards: dict[str, sidecar_files.Header]
 
     @property
     def num_clips(self) -> int:
@@ -103,7 +103,9 @@ def finished_shards(predictions: Predictions) -> set[str]:
         wanted = predictions.shards.get(path.stem)
         if wanted is None:
             raise UserError(f"{path} belongs to no shard of this data set: use another --output_dir")
-        found = sidecars.read_header(path, sidecars.PREDICTION, "use another --output_dir, or delete the file")
+        found = sidecar_files.read_header(
+            path, sidecar_files.PREDICTION, "use another --output_dir, or delete the file"
+        )
         if dataclasses.replace(found, made_by=wanted.made_by) != wanted:
             raise UserError(f"{path} is of another shard of that name: use another --output_dir, or delete the file")
         different = [name for name, value in wanted.made_by.items() if found.made_by.get(name) != value]
@@ -128,7 +130,7 @@ def open_predictions(folder: Path) -> Predictions:
         version = content["format_version"]
         classes = tuple(content["classes"])
         shards = {
-            name: sidecars.Header(
+            name: sidecar_files.Header(
                 shard["records"], shard["fingerprint"], shard["ids_digest"], content.get("made_by", {})
             )
             for name, shard in content["shards"].items()
@@ -145,7 +147,7 @@ def open_predictions(folder: Path) -> Predictions:
         raise UserError(f"{folder} lacks {', '.join(missing[:3])}{more}, listed in {_FILE_NAME}: {PREDICT_AGAIN}")
     for name, listed in shards.items():
         path = predictions.path(name)
-        header = sidecars.read_header(path, sidecars.PREDICTION, PREDICT_AGAIN)
+        header = sidecar_files.read_header(path, sidecar_files.PREDICTION, PREDICT_AGAIN)
         if header.records != listed.records:
             raise UserError(f"{path} has {header.records} rows, {index} says {listed.records}: {PREDICT_AGAIN}")
         if header.made_by != listed.made_by:

@@ -6,11 +6,11 @@ import pathlib
 import numpy as np
 
 from spl_tf.data.dataset import ClipDataset, read_description
-from spl_tf.inspection.pairs import count_confusion, open_predictions_of, read_pairs
+from spl_tf.data.sidecars import count_confusion, open_predictions_of, read_pairs
 from spl_tf.labels.assign import read_summary
 from spl_tf.labels.confusion import count_pairs
 from spl_tf.labels.predictions import Predictions
-from spl_tf.labels.sidecars import read_labels
+from spl_tf.labels.sidecar_files import read_labels
 from spl_tf.report.collect import Labels, Recipe, read_labels_of
 
 KEPT, MERGED, DISCARDED = "kept", "merged", "discarded"

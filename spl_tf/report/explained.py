@@ -2,12 +2,12 @@
 
 import numpy as np
 
+from spl_tf.data.random_clips import cell_groups, draw_by_cell
+from spl_tf.data.sidecars import read_pairs
 from spl_tf.inference.chosen_clips import spl_classes
-from spl_tf.inference.explain import Explained, Target, explained_clips
+from spl_tf.inference.explanation import Explained, Target, explained_clips
 from spl_tf.inference.overlay import overlay
 from spl_tf.inference.trained_model import load_trained
-from spl_tf.inspection.draw import cell_groups, draw_by_cell
-from spl_tf.inspection.pairs import read_pairs
 from spl_tf.report.cells import CellFates, Matrix, off_diagonal
 from spl_tf.report.collect import Recipe
 from spl_tf.report.markup import Html, Section, element, joined, section

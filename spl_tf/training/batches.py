@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from spl_tf.data.pipeline import training_clips
-from spl_tf.data.preprocessing import prepare_training
+from spl_tf.data.input.pipeline import training_clips
+from spl_tf.data.input.preprocessing import prepare_training
 from spl_tf.inference.trained_model import ClipInput
-from spl_tf.training.inputs import StageInputs
+from spl_tf.training.identity import StageInputs
 from spl_tf.training.step import Batch
 
 

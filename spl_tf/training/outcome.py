@@ -9,7 +9,7 @@ import keras
 from spl_tf import configuration, files
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.models.transfer import save_backbone_weights
-from spl_tf.training.inputs import FINISHED
+from spl_tf.training.identity import FINISHED
 
 
 @dataclasses.dataclass

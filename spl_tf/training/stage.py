@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.pipeline import count_training_clips
-from spl_tf.data.reading import readable
+from spl_tf.data.input.pipeline import count_training_clips
+from spl_tf.data.input.reading import readable
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference.evaluate import count_confusion, score_videos, summarize
+from spl_tf.inference.evaluation import count_confusion, score_videos, summarize
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.losses.data_parameters import DataParameters
@@ -26,7 +26,7 @@ from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.training.batches import batches_from, prepare
 from spl_tf.training.board import Board
 from spl_tf.training.checkpoints import Checkpoints
-from spl_tf.training.inputs import FINISHED, claim_folder, hyper_parameters, open_inputs, run_identity
+from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop, steps_shown
 from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics

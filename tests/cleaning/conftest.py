@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from spl_tf.cleaning.clip_features import ClipFeatures
+from spl_tf.inference.features import ClipFeatures
 from spl_tf.inference.trained_model import ClipInput, save_trained
 
 

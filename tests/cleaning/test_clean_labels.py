@@ -13,14 +13,14 @@ from absl.testing import parameterized
 
 from spl_tf.cleaning import clean_labels as module
 from spl_tf.cleaning.clean_labels import clean_labels, hard_weights, require_method_options, soft_weights
-from spl_tf.cleaning.clip_features import clip_features
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.labels_join import join_labels
+from spl_tf.data.input.targets import join_labels
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import Result
-from spl_tf.inference.predict import predict_clips
+from spl_tf.inference.features import clip_features
+from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.assign import assign_labels, read_confusion
-from spl_tf.labels.report import report
+from spl_tf.labels.summary_text import report
 from spl_tf.report.cells import read_matrix
 from spl_tf.report.collect import Recipe, read_labels_of
 from spl_tf.report.labels import coverage_section, fates_section, tail_section

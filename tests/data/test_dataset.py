@@ -8,7 +8,7 @@ from absl.testing import parameterized
 from spl_tf import files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
-from spl_tf.labels.sidecars import ids_digest
+from spl_tf.labels.sidecar_files import ids_digest
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "tfrecords_spec/golden"
 

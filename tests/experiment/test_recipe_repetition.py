@@ -18,8 +18,8 @@ from spl_tf import command, files
 from spl_tf import recipe as recipe_command
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.experiment import stages
-from spl_tf.labels import label_folder, sidecars
+from spl_tf.experiment import tasks
+from spl_tf.labels import label_folder, sidecar_files
 
 # All stages of strategies none and weak, in order.
 ALL = ["teacher", "predictions", "none/finetune", "none/test", "weak/pretrain", "weak/finetune", "weak/test"]
@@ -46,9 +46,9 @@ class _FakeStages:
     def in_place(self):
         with (
             mock.patch.multiple(
-                stages, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
+                tasks, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
             ),
-            mock.patch.object(stages.gc, "collect"),  # No network is built, and a search takes a second.
+            mock.patch.object(tasks.gc, "collect"),  # No network is built, and a search takes a second.
             mock.patch.multiple(label_folder.figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
         ):
             yield
@@ -66,7 +66,7 @@ class _FakeStages:
         index = {"format_version": 1, "classes": list(dataset.classes), "shards": {}}
         for shard in dataset.shards:
             clips = [clip_from_bytes(record) for record in tf.data.TFRecordDataset(shard.path).as_numpy_iterator()]
-            sidecars.write_predictions(
+            sidecar_files.write_predictions(
                 output_dir / f"{shard.name}.parquet",
                 clip_ids=[clip.clip_id for clip in clips],
                 weak=np.array([clip.labels[0] for clip in clips]),

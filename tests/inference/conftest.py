@@ -15,7 +15,7 @@ import tensorflow as tf
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes, clip_to_bytes
-from spl_tf.labels.sidecars import ids_digest
+from spl_tf.labels.sidecar_files import ids_digest
 from spl_tf.training.stage import train_stage
 
 

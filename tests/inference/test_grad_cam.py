@@ -7,7 +7,7 @@ import scipy.ndimage
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.inference.grad_cam import PREDICTED, grad_cam, upsample, with_map
 from spl_tf.inference.trained_model import load_trained

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from spl_tf import configuration, explain
 from spl_tf.command import execute
+from spl_tf.data.building.shards import write_shards
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.data.shards import write_shards
-from spl_tf.inference.evaluate import evaluate_model
-from spl_tf.inference.export import export_model
-from spl_tf.inference.predict import predict_clips
+from spl_tf.inference.evaluation import evaluate_model
+from spl_tf.inference.prediction import predict_clips
+from spl_tf.inference.saved_model import export_model
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.training.stage import train_stage
 

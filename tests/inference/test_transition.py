@@ -11,7 +11,7 @@ from absl.testing import parameterized
 
 from spl_tf import command, transition
 from spl_tf.inference.trained_model import load_trained
-from spl_tf.labels import sidecars
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.predictions import Predictions, write_index
 
@@ -70,8 +70,8 @@ class TransitionTest(parameterized.TestCase, tf.test.TestCase):
         """Labels of clips of which query and teacher are given."""
         folder, ids = self.folder / "P", [f"clip{i}" for i in range(len(weak))]
         folder.mkdir()
-        header = sidecars.Header(len(ids), "f", sidecars.ids_digest(ids), {"model": "m"})
-        sidecars.write_predictions(
+        header = sidecar_files.Header(len(ids), "f", sidecar_files.ids_digest(ids), {"model": "m"})
+        sidecar_files.write_predictions(
             folder / "web.parquet",
             clip_ids=ids,
             weak=np.array(weak),

@@ -6,7 +6,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from spl_tf.inference.export import export_model
+from spl_tf.inference.saved_model import export_model
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.inference.warmup import prediction_log
 

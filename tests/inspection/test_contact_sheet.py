@@ -5,9 +5,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.data.random_clips import Place
+from spl_tf.data.thumbnails import Strip
 from spl_tf.inspection.contact_sheet import PAGE_HEIGHT, draw_page, lay_out
-from spl_tf.inspection.draw import Place
-from spl_tf.inspection.strips import Strip
 
 
 class ContactSheetTest(parameterized.TestCase, tf.test.TestCase):

@@ -12,7 +12,7 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
-from spl_tf.labels import figures, sidecars, strategies
+from spl_tf.labels import figures, sidecar_files, strategies
 from spl_tf.labels.assign import assign_labels, read_summary
 from spl_tf.labels.confusion import count_pairs
 
@@ -40,7 +40,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         for position, size in enumerate(sizes):
             name, rows = f"web-{position:05d}-of-{len(sizes):05d}", slice(start, start + size)
             self._write_shard(name, rows)
-            digest = sidecars.ids_digest(self.ids[rows])
+            digest = sidecar_files.ids_digest(self.ids[rows])
             shards[name] = {"fingerprint": f"print of {name}", "ids_digest": digest, "records": size}
             start += size
         index = {"format_version": 1, "classes": CLASSES, "num_clips": 300, "shards": shards}
@@ -49,12 +49,12 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
     def _write_shard(self, name, rows, **changes):
         columns = {"clip_ids": self.ids[rows], "weak": self.weak[rows], "teacher": self.teacher[rows]}
         columns |= {"confidence": self.confidence[rows], "shard_fingerprint": f"print of {name}"}
-        sidecars.write_predictions(self.predictions / f"{name}.parquet", **columns | changes)
+        sidecar_files.write_predictions(self.predictions / f"{name}.parquet", **columns | changes)
 
     def _written(self):
         """Ids, labels and weights of all shards, in order."""
         tables = [pq.read_table(path) for path in sorted(self.labels.glob("*.parquet"))]
-        return [np.concatenate([table[name].to_numpy() for table in tables]) for name in sidecars.LABEL.names]
+        return [np.concatenate([table[name].to_numpy() for table in tables]) for name in sidecar_files.LABEL.names]
 
     @parameterized.parameters(*strategies.STRATEGIES)
     def test_sharded_assignment_equals_assignment_of_the_whole(self, strategy):
@@ -78,11 +78,11 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
     def test_labels_join_their_shard(self):
         assign_labels(self.predictions, "spl_b", self.labels)
         name = "web-00002-of-00004"
-        column = sidecars.read_labels(
+        column = sidecar_files.read_labels(
             self.labels / f"{name}.parquet",
             shard_name=name,
             shard_fingerprint=f"print of {name}",
-            ids_digest=sidecars.ids_digest(self.ids[100:107]),
+            ids_digest=sidecar_files.ids_digest(self.ids[100:107]),
             num_records=7,
             num_classes=8,
         )
@@ -148,7 +148,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(before, json.loads((self.labels / "summary.json").read_text()))
 
     def test_files_that_are_not_ours_are_never_removed(self):
-        sidecars.write_predictions(
+        sidecar_files.write_predictions(
             self.labels / "other.parquet", clip_ids=[], weak=[], teacher=[], confidence=[], shard_fingerprint=""
         )
         with self.assertRaisesRegex(UserError, "other.parquet .*choose another output folder"):
@@ -259,7 +259,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
                 assign_labels(self.predictions, "spl", self.labels, min_confidence=value)
 
     def test_labelling_does_not_import_tensorflow(self):
-        code = "import sys, spl_tf.labels.assign, spl_tf.labels.report, spl_tf.labels.classes; "
+        code = "import sys, spl_tf.labels.assign, spl_tf.labels.summary_text, spl_tf.labels.classes; "
         code += "print([name for name in ('tensorflow', 'keras', 'matplotlib.pyplot') if name in sys.modules])"
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         self.assertEqual(found.stdout.strip(), "[]")

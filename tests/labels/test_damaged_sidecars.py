@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf.errors import UserError
-from spl_tf.labels import predictions, sidecars
+from spl_tf.labels import predictions, sidecar_files
 from spl_tf.labels.assign import assign_labels, read_summary
 
 NAME = "web-00000-of-00001"
@@ -22,7 +22,7 @@ class DamagedSidecarsTest(tf.test.TestCase):
         root = pathlib.Path(self.create_tempdir().full_path)
         self.predictions, self.labels = root / "P", root / "L"
         generator = np.random.default_rng(0)
-        sidecars.write_predictions(
+        sidecar_files.write_predictions(
             self.predictions / f"{NAME}.parquet",
             clip_ids=IDS,
             weak=generator.integers(0, 4, 40),
@@ -31,7 +31,7 @@ class DamagedSidecarsTest(tf.test.TestCase):
             shard_fingerprint="f",
             made_by=MADE_BY,
         )
-        header = sidecars.Header(40, "f", sidecars.ids_digest(IDS), MADE_BY)
+        header = sidecar_files.Header(40, "f", sidecar_files.ids_digest(IDS), MADE_BY)
         index = predictions.Predictions(self.predictions, ("a", "b", "c", "d"), {NAME: header})
         predictions.write_index(index, MADE_BY)
         with contextlib.redirect_stderr(io.StringIO()):
@@ -63,10 +63,10 @@ class DamagedSidecarsTest(tf.test.TestCase):
 
         def read():
             predictions.open_predictions(self.predictions)
-            sidecars.holds_predictions(path)
+            sidecar_files.holds_predictions(path)
             # Ids are not among the columns whose values count.
             columns = ["weak", "teacher", "confidence"]
-            return [batch.to_pydict() for batch in sidecars.read_predictions(path, columns)]
+            return [batch.to_pydict() for batch in sidecar_files.read_predictions(path, columns)]
 
         self.assert_refused_or_unchanged(path, read, step=17)
 
@@ -74,11 +74,11 @@ class DamagedSidecarsTest(tf.test.TestCase):
         path = self.labels / f"{NAME}.parquet"
 
         def read():
-            column = sidecars.read_labels(
+            column = sidecar_files.read_labels(
                 path,
                 shard_name=NAME,
                 shard_fingerprint="f",
-                ids_digest=sidecars.ids_digest(IDS),
+                ids_digest=sidecar_files.ids_digest(IDS),
                 num_records=40,
                 num_classes=8,
             )
@@ -92,7 +92,7 @@ class DamagedSidecarsTest(tf.test.TestCase):
         content[5] ^= 1  # The first page becomes one of a kind that readers skip.
         path.write_bytes(content)
         with self.assertRaisesRegex(UserError, f"{NAME}.parquet is damaged .*: run spl_tf.predict again"):
-            list(sidecars.read_predictions(path))
+            list(sidecar_files.read_predictions(path))
         labels = self.labels.with_name("L2")
         with (
             self.assertRaisesRegex(UserError, f"{NAME}.parquet is damaged"),

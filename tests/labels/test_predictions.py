@@ -11,7 +11,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.labels import predictions, sidecars
+from spl_tf.labels import predictions, sidecar_files
 
 MADE_BY = {"model": "sha", "precision": "float32", "num_views": 1}
 NAMES = ("web-00000-of-00002", "web-00001-of-00002")
@@ -28,12 +28,12 @@ class PredictionsTest(parameterized.TestCase, tf.test.TestCase):
         return [f"{name} {row}" for row in range(3)]
 
     def _header(self, name):
-        return sidecars.Header(3, f"print of {name}", sidecars.ids_digest(self._ids(name)), MADE_BY)
+        return sidecar_files.Header(3, f"print of {name}", sidecar_files.ids_digest(self._ids(name)), MADE_BY)
 
     def _write(self, name, **changes):
         columns = {"clip_ids": self._ids(name), "weak": np.zeros(3), "teacher": np.zeros(3), "confidence": np.ones(3)}
         columns |= {"shard_fingerprint": f"print of {name}", "made_by": MADE_BY}
-        sidecars.write_predictions(self.wanted.path(name), **columns | changes)
+        sidecar_files.write_predictions(self.wanted.path(name), **columns | changes)
 
     def test_shards_are_finished_one_by_one(self):
         self.assertEmpty(predictions.finished_shards(self.wanted))
@@ -82,7 +82,7 @@ class PredictionsTest(parameterized.TestCase, tf.test.TestCase):
     def test_labels_are_not_overwritten(self, finished):
         ids = self._ids(NAMES[0])
         path = self.wanted.path(NAMES[0])
-        sidecars.write_labels(
+        sidecar_files.write_labels(
             path, clip_ids=ids, labels=np.zeros(3), weights=np.ones(3), shard_fingerprint=f"print of {NAMES[0]}"
         )
         message = "has no column 'weak'"

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.inference.grad_cam import with_map
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, load_trained, save_trained

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.models.classifier import classifier
 from spl_tf.models.resnet3d import resnet3d

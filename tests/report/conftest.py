@@ -16,7 +16,7 @@ from spl_tf.data.clip import Clip
 from spl_tf.data.record import clip_to_bytes
 from spl_tf.experiment.table import Result
 from spl_tf.files import write_json
-from spl_tf.labels import figures, sidecars
+from spl_tf.labels import figures, sidecar_files
 from spl_tf.labels.assign import assign_labels
 
 _VOID = {"br", "img", "link", "meta"}
@@ -139,7 +139,7 @@ class Made:
         """Web shards, without records or with those of real clips, and a teacher's predictions of them."""
         weak, teacher = (ids.repeat(np.ravel(confusion)) for ids in map(np.ravel, np.indices(np.shape(confusion))))
         ids = [f"clip{number}" for number in range(len(weak))]
-        name, digest, fingerprint = "web-00000-of-00001", sidecars.ids_digest(ids), "print"
+        name, digest, fingerprint = "web-00000-of-00001", sidecar_files.ids_digest(ids), "print"
         shards, predictions = self.folder / "shards" / "web", self.folder / f"seed{seed}" / "predictions"
         shard = {"name": name, "records": len(weak), "start": 0, "bytes": 0}
         shard |= {"fingerprint": fingerprint, "ids_digest": digest}
@@ -151,7 +151,7 @@ class Made:
             with tf.io.TFRecordWriter(str(shards / f"{name}.tfrecord")) as writer:
                 for number in range(len(weak)):
                     writer.write(clip_to_bytes(_clip(number)))
-        sidecars.write_predictions(
+        sidecar_files.write_predictions(
             predictions / f"{name}.parquet",
             clip_ids=ids,
             weak=weak,

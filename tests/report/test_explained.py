@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spl_tf.inference.explain import Explained
+from spl_tf.inference.explanation import Explained
 from spl_tf.report import explained
 from spl_tf.report.cells import read_matrix
 from spl_tf.report.collect import Recipe

@@ -12,8 +12,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
+from spl_tf.data.building.shards import write_shards
 from spl_tf.data.manifest import Video, read_manifest
-from spl_tf.data.shards import write_shards
 from spl_tf.labels.classes import read_classes
 from tools.clothing1m import manifest
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command, configuration
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.models.classifier import classifier
 from spl_tf.models.transfer import load_backbone_weights

@@ -13,10 +13,10 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
-from spl_tf.data.held_out import read_held_out
+from spl_tf.data.building.shards import write_shards
+from spl_tf.data.duplicates.held_out import read_held_out
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.data.shards import write_shards
 from spl_tf.labels.classes import read_classes
 from tools.kinetics200 import annotations, manifest
 

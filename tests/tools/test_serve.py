@@ -17,9 +17,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.command import execute
+from spl_tf.data.building.shards import write_shards
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.shards import write_shards
-from spl_tf.inference.export import export_model
+from spl_tf.inference.saved_model import export_model
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.trained_model import ClipInput, load_trained, save_trained
 from spl_tf.models.classifier import classifier

@@ -17,7 +17,7 @@ from spl_tf import command, configuration, evaluate, shard
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.hardware.distribution import device_strategy
-from spl_tf.inference.evaluate import score_videos
+from spl_tf.inference.evaluation import score_videos
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.training.stage import train_stage
 from tools.soccernet import manifest

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from spl_tf import configuration
-from spl_tf.training.inputs import stage_settings
+from spl_tf.training.identity import stage_settings
 from tools.study.results import read_rows
 from tools.study.run import run_arms
 from tools.table6.rows import ROWS, Arm

@@ -14,10 +14,10 @@ from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import Terminated, UserError
 from spl_tf.training.board import Board
-from spl_tf.training.inputs import StageInputs, hyper_parameters
+from spl_tf.training.identity import StageInputs, hyper_parameters
 from spl_tf.training.loop import LoopPlan, steps_shown
 from spl_tf.training.stage import train_stage
 

@@ -28,8 +28,8 @@ _MOTION = 0.25
 
 
 def main() -> int:
-    from spl_tf.data.lookalikes import VIEWS, find_lookalikes
-    from spl_tf.data.near_duplicates import DISTANCE_LIMIT, distance
+    from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
+    from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
 
     generator = np.random.default_rng(FLAGS.seed)
     uploads, planted = FLAGS.uploads, FLAGS.planted
@@ -86,7 +86,7 @@ def _upload_pictures(seeds: np.ndarray, num_scenes: int) -> np.ndarray:
 
     Pictures are sums of cosine waves, the finer the weaker, as natural ones are.
     """
-    from spl_tf.data.fingerprints import MOMENTS, SIDE
+    from spl_tf.data.duplicates.fingerprints import MOMENTS, SIDE
 
     waves = np.arange(_WAVES)
     strength = 90 / (1 + waves[:, None] ** 2 + waves**2) ** 0.75
@@ -104,8 +104,8 @@ def _upload_pictures(seeds: np.ndarray, num_scenes: int) -> np.ndarray:
 
 def _degraded(pictures: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """A copy of [MOMENTS, SIDE, SIDE]: up to 15 % off each side, another contrast, up to 0.15 moments late, noise."""
-    from spl_tf.data.fingerprints import SIDE
-    from spl_tf.data.near_duplicates import sampling
+    from spl_tf.data.duplicates.fingerprints import SIDE
+    from spl_tf.data.duplicates.near_duplicates import sampling
 
     views = []
     for _ in range(2):

@@ -5,8 +5,8 @@ import dataclasses
 import pathlib
 import posixpath
 
-from spl_tf.data.images import is_image
 from spl_tf.data.manifest import text
+from spl_tf.data.video.images import is_image
 from spl_tf.errors import UserError
 
 CLASSES = "category_names_eng.txt"

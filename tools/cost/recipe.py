@@ -88,7 +88,7 @@ def recipe_parts(num_classes: int, target_videos: int, test_videos: int, web_cli
     from spl_tf import configuration
     from spl_tf.errors import UserError
     from spl_tf.experiment.recipe import WITHOUT_TEACHER
-    from spl_tf.experiment.stages import NO_PRETRAINING
+    from spl_tf.experiment.tasks import NO_PRETRAINING
 
     strategies = _value("recipe.strategies", "", ())
     seeds = len(_value("recipe.seeds", "", (0,)))

@@ -23,7 +23,7 @@ import numpy as np
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.preprocessing import normalize
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.inference.trained_model import load_trained
 from tools.convert import video
 from tools.convert.sources import SOURCES

@@ -8,8 +8,8 @@ import tempfile
 import numpy as np
 
 from spl_tf import files
+from spl_tf.data.building.cutting import ClipFormat, Cut, read_spool, spool_clips
 from spl_tf.data.clip import Clip
-from spl_tf.data.cutting import ClipFormat, Cut, read_spool, spool_clips
 from spl_tf.data.manifest import Video
 from spl_tf.data.workers import Failure, run_in_workers
 from spl_tf.errors import UserError

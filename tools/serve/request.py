@@ -103,7 +103,7 @@ def make_request(flag_values: flags.FlagValues) -> Request:
         flag_values.version,
         flag_values.signature,
     )
-    from spl_tf.data.cutting import ClipFormat
+    from spl_tf.data.building.cutting import ClipFormat
     from tools.serve.clips import cut_clip, request_inputs
 
     if flag_values.protocol == "rest":

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from spl_tf import files
-from spl_tf.data.video_writing import write_video
+from spl_tf.data.video.writing import write_video
 
 _FRAME_RATE = 5
 _HEIGHT, _WIDTH = 36, 48

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import tqdm
 
-from spl_tf.data.cutting import probe_duration
+from spl_tf.data.building.cutting import probe_duration
 from spl_tf.data.manifest import Video
 from spl_tf.data.workers import Failure, run_in_workers
 from tools.soccernet import annotations, games

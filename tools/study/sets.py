@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from spl_tf import files
-from spl_tf.experiment.stages import CleanShards, make_shards
-from spl_tf.experiment.steps import Json, run_step
+from spl_tf.experiment.resumable import Json, run_step
+from spl_tf.experiment.tasks import CleanShards, make_shards
 from spl_tf.experiment.video_lists import video_folder
 from spl_tf.labels import predictions as prediction_files
-from spl_tf.labels import sidecars
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.noise import flip_uniformly
 from tools.study import manifests
@@ -92,7 +92,7 @@ class VideoSets:
             weak = flip_uniformly(truths, right, len(self.classes), np.random.default_rng(seed))
             ends = np.cumsum([len(table["clip_id"]) for table in tables])[:-1]
             for (shard, header), table, labels in zip(source.shards.items(), tables, np.split(weak, ends), strict=True):
-                sidecars.write_predictions(
+                sidecar_files.write_predictions(
                     folder / f"{shard}.parquet",
                     clip_ids=table["clip_id"],
                     weak=labels,

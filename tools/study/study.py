@@ -11,23 +11,16 @@ import numpy as np
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
-from spl_tf.experiment.stages import (
-    NO_PRETRAINING,
-    WebLabels,
-    networks_forgotten,
-    predict,
-    run_strategy,
-    train,
-)
-from spl_tf.experiment.steps import Json, run_step
+from spl_tf.experiment.noise_matrices import save_counts, save_estimate
+from spl_tf.experiment.resumable import Json, run_step
 from spl_tf.experiment.table import Result
-from spl_tf.experiment.transitions import save_counts, save_estimate
+from spl_tf.experiment.tasks import NO_PRETRAINING, WebLabels, networks_forgotten, predict, run_strategy, train
 from spl_tf.inference.probe import probe_backbone
 from spl_tf.labels import predictions as prediction_files
 from spl_tf.models.inflation import inflate
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
-from spl_tf.training.inputs import digest, stage_settings
+from spl_tf.training.identity import digest, stage_settings
 from tools.study.arms import MAIN, Arm
 from tools.study.results import Row, provenance
 from tools.study.sets import VideoSets, read_sidecar

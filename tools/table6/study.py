@@ -10,12 +10,12 @@ import gin
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
+from spl_tf.experiment.noise_matrices import counted_transition, save_estimate
 from spl_tf.experiment.sets import make_sets
-from spl_tf.experiment.stages import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
-from spl_tf.experiment.transitions import counted_transition, save_estimate
+from spl_tf.experiment.tasks import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
 from spl_tf.experiment.video_lists import video_folder
 from spl_tf.inference.probe import probe_backbone
-from spl_tf.training.inputs import digest, stage_settings
+from spl_tf.training.identity import digest, stage_settings
 from tools.study.results import Row as Json
 from tools.study.results import provenance
 from tools.table6.rows import ROWS, Arm

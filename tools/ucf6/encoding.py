@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 
 from spl_tf import files
-from spl_tf.data.video_writing import write_video
+from spl_tf.data.video.writing import write_video
 from spl_tf.errors import UserError
 
 

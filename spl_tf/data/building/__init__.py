@@ -1,0 +1,1 @@
+"""From a manifest to shards: plan, cutting in worker processes, resume."""

@@ -1,0 +1,224 @@
+"""One video to its clips: the work of a video worker. Frames are encoded while the video is decoded."""
+
+import dataclasses
+import itertools
+import math
+import pickle
+from collections.abc import Iterator
+
+import cv2
+
+from spl_tf.data.building.windows import frames_per_clip, target_times_us, window_start_us
+from spl_tf.data.clip import Clip
+from spl_tf.data.manifest import Video
+from spl_tf.data.video.frame_times import MAX_PAUSE_US
+from spl_tf.data.video.images import is_image, read_image
+from spl_tf.data.video.reader import UnreadableError, VideoReader, encode_frame, scaled_size
+from spl_tf.data.workers import Failure
+
+# Matroska, WebM and FLV round times to milliseconds: a frame that is late by so little is on time.
+_TOLERANCE_US = 1000
+# A damaged header may promise years, and the plan divides the shards by it.
+_LONGEST_US = 12 * 3600 * 1_000_000
+# A protocol buffer holds less than 2 GiB.
+_MAX_CLIP_BYTES = 1 << 30
+# Annotated ends lie a little behind the video's; one of which more is missing may not show its event.
+_LEAST_SHOWN = 0.9
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipFormat:
+    """How clips are cut and stored.
+
+    Attributes:
+      clip_seconds: length; 0 makes one clip of the whole video.
+      fps: frames per second of the clips.
+      short_side: of the stored frames, pixels; smaller videos are enlarged to it.
+      jpeg_quality: 1 to 100.
+    """
+
+    clip_seconds: float
+    fps: float
+    short_side: int
+    jpeg_quality: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """A job: which windows of a video (None: all) become clips, and the file they are spooled to."""
+
+    video: Video
+    windows: tuple[int, ...] | None
+    clip_format: ClipFormat
+    spool: str
+
+
+def probe_duration(video: Video) -> int | Failure:
+    """Microseconds of the video's interval by its header, up to 12 hours.
+
+    Good enough to plan with. A header may promise more than there is.
+    """
+    try:
+        reader = VideoReader(video.path)
+        end_us = min(reader.duration_us(), _end_us(video))
+        reader.close()
+    except (UnreadableError, cv2.error, MemoryError) as error:
+        return _failure(error)
+    return max(0, round(min(end_us - video.start_seconds * 1e6, _LONGEST_US)))
+
+
+def spool_clips(cut: Cut) -> int | Failure:
+    """Cuts a video into `cut.spool`, one pickled `Clip` after the other; returns how many."""
+    cv2.setNumThreads(1)  # Scaling too: there is a worker per core.
+    count = 0
+    with open(cut.spool, "wb") as spool:
+        try:
+            for clip in cut_clips(cut.video, cut.windows, cut.clip_format):
+                pickle.dump(clip, spool, protocol=pickle.HIGHEST_PROTOCOL)
+                count += 1
+        except (UnreadableError, cv2.error, MemoryError) as error:
+            return _failure(error)
+    return count
+
+
+def read_spool(path: str, count: int) -> Iterator[Clip]:
+    """Reads back what `spool_clips` wrote, one clip in memory at a time."""
+    with open(path, "rb") as spool:
+        for _ in range(count):
+            yield pickle.load(spool)
+
+
+def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat) -> Iterator[Clip]:
+    """Yields a video's clips in order, each as soon as its last frame is decoded.
+
+    Args:
+      video: the row of the manifest.
+      windows: indices of the wanted windows, None for all (see `spl_tf.data.building.windows`).
+      clip_format: length, frame rate and size.
+
+    Raises:
+      UnreadableError: the file gives no clip, or less than 9/10 of the interval that shall be one.
+    """
+    if is_image(video.path):
+        yield _image_clip(video, clip_format)
+        return
+    reader = VideoReader(video.path)
+    size = scaled_size(reader.height, reader.width, clip_format.short_side)
+    num_frames = None if clip_format.clip_seconds == 0 else frames_per_clip(clip_format.clip_seconds, clip_format.fps)
+    targets = _all_targets(video, windows, clip_format, num_frames)
+    first_target = next(targets, None)
+    if first_target is not None:
+        reader.start_before(first_target)
+        targets = itertools.chain([first_target], targets)
+    made, times, frames, num_bytes = 0, [], [], 0
+    for time_us, jpeg in _frames_at(reader, targets, size, clip_format.jpeg_quality):
+        times.append(time_us)
+        frames.append(jpeg)
+        num_bytes += len(jpeg)
+        if num_bytes > _MAX_CLIP_BYTES:
+            raise UnreadableError("clip too large", "(more than 1 GiB of frames: give shorter clips)")
+        if len(frames) == num_frames:
+            yield _clip(video, clip_format, size, times, frames, times[0] + round(clip_format.clip_seconds * 1e6))
+            made, times, frames, num_bytes = made + 1, [], [], 0
+    starts_at_first = windows is None or windows[0] == 0
+    if frames and not made and starts_at_first:
+        end_us = times[-1] + round(1e6 / clip_format.fps)
+        if clip_format.clip_seconds == 0:
+            _require_most_shown(video, end_us)
+        yield _clip(video, clip_format, size, times, frames, end_us)
+    elif not made:
+        raise UnreadableError("no frame in the interval" if starts_at_first else "shorter than its header says")
+
+
+def _require_most_shown(video: Video, end_us: int) -> None:
+    """Refuses a clip that ends long before the row's interval: the file is cut off, whatever its header says."""
+    shown = end_us / 1e6 - video.start_seconds
+    wanted = video.end_seconds - video.start_seconds
+    if math.isfinite(wanted) and shown < _LEAST_SHOWN * wanted:
+        raise UnreadableError("shorter than its interval", f"({shown:.1f} of {wanted:.1f} s)")
+
+
+def _all_targets(
+    video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat, num_frames: int | None
+) -> Iterator[int]:
+    """Moments of the frames of all clips, microseconds, increasing, up to the end of the video's interval."""
+    origin_us = round(video.start_seconds * 1e6)
+    indices = windows if windows is not None else itertools.count()
+    starts = (window_start_us(index, clip_format.clip_seconds, origin_us) for index in indices)
+    targets = itertools.chain.from_iterable(target_times_us(start, clip_format.fps, num_frames) for start in starts)
+    end_us = _end_us(video)
+    return itertools.takewhile(lambda target: target < end_us, targets)
+
+
+def _frames_at(
+    reader: VideoReader, targets: Iterator[int], size: tuple[int, int], jpeg_quality: int
+) -> Iterator[tuple[int, bytes]]:
+    """Yields (target, JPEG file) for each moment up to the video's end.
+
+    The frame is the one the video shows at that moment, the last that began: a slower
+    source repeats frames, a faster one drops some. Stops reading after the last target.
+    """
+    target = next(targets, None)
+    pixels = jpeg = time_us = None
+
+    def due_before(limit_us: int) -> Iterator[tuple[int, bytes]]:
+        nonlocal target, jpeg
+        while target is not None and target < limit_us:
+            jpeg = jpeg or encode_frame(pixels, *size, jpeg_quality)
+            yield target, jpeg
+            target = next(targets, None)
+
+    for time_us in reader:
+        yield from due_before(time_us - _TOLERANCE_US)
+        if target is None:
+            return
+        # A frame is not converted when the next one surely comes before the next target.
+        pixels, jpeg = (reader.pixels() if target - time_us <= MAX_PAUSE_US else None), None
+    if time_us is None:
+        raise UnreadableError("no frame can be decoded")
+    yield from due_before(time_us + reader.period_us - _TOLERANCE_US)
+
+
+def _image_clip(video: Video, clip_format: ClipFormat) -> Clip:
+    image = read_image(video.path, clip_format.short_side)
+    size = scaled_size(*image.shape[:2], clip_format.short_side)
+    clip = _clip(video, clip_format, size, [0], [encode_frame(image, *size, clip_format.jpeg_quality)], 0)
+    clip.frame_rate = 0.0
+    return clip
+
+
+def _clip(
+    video: Video,
+    clip_format: ClipFormat,
+    size: tuple[int, int],
+    times: list[int],
+    frames: list[bytes],
+    end_us: int,
+) -> Clip:
+    return Clip(
+        clip_id=f"{video.video_id}@{times[0] // 1000}",
+        video_id=video.video_id,
+        labels=list(video.labels),
+        label_texts=list(video.label_texts),
+        start_us=times[0],
+        end_us=end_us,
+        frame_rate=clip_format.fps,
+        height=size[0],
+        width=size[1],
+        frames=frames,
+        timestamps_us=times,
+        queries=list(video.queries),
+    )
+
+
+def _end_us(video: Video) -> float:
+    """End of the video's interval, microseconds, rounded like its start; may be infinite."""
+    return video.end_seconds if math.isinf(video.end_seconds) else round(video.end_seconds * 1e6)
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, UnreadableError):
+        return Failure(error.kind, error.detail)
+    if isinstance(error, MemoryError):
+        return Failure("out of memory")
+    return Failure("decoder error", f"({' '.join(str(error).split())})")

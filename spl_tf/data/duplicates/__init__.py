@@ -1,0 +1,1 @@
+"""Copies of one upload, near-copies among them, and held-out videos."""

@@ -1,0 +1,219 @@
+"""Of several copies of an upload the best-ranked is kept, then the first; it gets the queries of the others.
+
+Copies are rows of the same upload, files of equal content, and near-duplicates: the same video encoded
+again, rescaled, with borders cut off, or at another speed. Whole uploads are compared, since different
+uploads may share a part. Near-duplicate is not transitive: each rejected row is near one that is kept, or
+near a held-out video. Images are compared by content only.
+"""
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from spl_tf import files
+from spl_tf.data.duplicates.fingerprint_files import make_fingerprints
+from spl_tf.data.duplicates.fingerprints import Interval
+from spl_tf.data.duplicates.held_out import HeldOutFile
+from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
+from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
+from spl_tf.data.manifest import Rejection, Video
+from spl_tf.data.video.images import is_image
+
+
+@dataclasses.dataclass(frozen=True)
+class _Copy:
+    """What an upload is a copy of: the partner's position, the distance, and how it was found out."""
+
+    partner: int
+    distance: float
+    relation: str
+
+
+_SAME_ID, _SAME_CONTENT, _NEAR = "same video_id as", "same content as", "near-duplicate of"
+
+
+def merge_repeated(entries: Sequence[Video | Rejection]) -> list[Video | Rejection]:
+    """Keeps one of the rows with one video_id: they are the same upload, found by several queries."""
+    order = _by_rank(entries)
+    firsts: dict[str, int] = {}
+    copies = {}
+    for position, place in enumerate(order):
+        first = firsts.setdefault(entries[place].video_id, position)
+        if first != position:
+            copies[position] = _Copy(first, 0.0, _SAME_ID)
+    return _without(copies, entries, order, [])
+
+
+def drop_duplicates(
+    entries: Sequence[Video | Rejection],
+    held_out: Sequence[HeldOutFile],
+    folder: pathlib.Path,
+    num_workers: int,
+    seconds_per_video: float,
+) -> list[Video | Rejection]:
+    """Replaces all but one of the copies of an upload by rejections, and all copies of held-out videos.
+
+    Args:
+      entries: the manifest's rows.
+      held_out: existing files of held-out videos, those of the manifests and of rejected uploads.
+      folder: where fingerprints are kept, so that a killed run goes on.
+      num_workers: processes.
+      seconds_per_video: a video that takes longer has no fingerprint.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
+    order = _by_rank(entries)
+    uploads = [*held_out, *(entries[place] for place in order)]
+    contents = _contents([upload.path for upload in uploads])
+    copies = _equal_content(uploads, contents)
+    firsts: dict[tuple, int] = {}  # A file that is held out twice is looked at once.
+    for position, upload in enumerate(uploads):
+        if position not in copies and not is_image(upload.path):
+            firsts.setdefault((contents[position], upload.interval), position)
+    compared = list(firsts.values())
+    if any(isinstance(uploads[position], Video) for position in compared) and len(compared) > 1:
+        copies |= _near(uploads, contents, compared, folder, num_workers, seconds_per_video)
+    return _without(copies, entries, order, held_out)
+
+
+def _by_rank(entries: Sequence[Video | Rejection]) -> list[int]:
+    """Places of the videos, the best-ranked first, those of equal rank in the order of the rows."""
+    videos = [place for place, entry in enumerate(entries) if isinstance(entry, Video)]
+    return sorted(videos, key=lambda place: entries[place].rank)
+
+
+def _contents(paths: Sequence[str]) -> list[str]:
+    """Equal for files of equal content. Only files that share their size with another are read."""
+    names = [os.path.realpath(path) for path in paths]
+    of_size = collections.defaultdict(list)
+    for name in dict.fromkeys(names):
+        of_size[os.path.getsize(name)].append(name)
+    suspects = [name for group in of_size.values() if len(group) > 1 for name in group]
+    digests = {name: _digest(name) for name in tqdm(suspects, desc="equal sizes", unit="file", disable=not suspects)}
+    return [digests.get(name, name) for name in names]
+
+
+def _digest(path: str) -> str:
+    try:
+        return files.sha256(path)
+    except PermissionError:  # Probing gives the reason.
+        return path
+
+
+def _equal_content(uploads: Sequence[Video | HeldOutFile], contents: Sequence[str]) -> dict[int, _Copy]:
+    """Copies by content: of any held-out file, or of an upload with the same interval."""
+    held_out, firsts, copies = {}, {}, {}
+    for position, (upload, content) in enumerate(zip(uploads, contents, strict=True)):
+        if isinstance(upload, HeldOutFile):
+            held_out.setdefault(content, position)
+            continue
+        first = held_out.get(content)
+        if first is None:
+            first = firsts.setdefault((content, upload.interval), position)
+        if first != position:
+            copies[position] = _Copy(first, 0.0, _SAME_CONTENT)
+    return copies
+
+
+def _near(
+    uploads: Sequence[Video | HeldOutFile],
+    contents: Sequence[str],
+    compared: Sequence[int],
+    folder: pathlib.Path,
+    num_workers: int,
+    seconds_per_video: float,
+) -> dict[int, _Copy]:
+    """Near-duplicates among the uploads at the positions `compared`; parts of one file are none."""
+    intervals = [Interval(uploads[position].path, *uploads[position].interval) for position in compared]
+    fingerprints = make_fingerprints(intervals, folder, num_workers, seconds_per_video)
+    _report_missing(fingerprints.is_made, [uploads[position] for position in compared])
+    takes_part = fingerprints.is_made.copy()
+    copies, known = {}, {}
+    while True:
+        found = find_lookalikes(fingerprints.chunks, takes_part)
+        earlier = collections.defaultdict(list)
+        for first, second, view in found.pairs:
+            earlier[max(first, second)].append((first, second, view))
+        before = takes_part.sum()
+        for late in tqdm(sorted(earlier), desc="comparing", unit="video"):
+            if isinstance(uploads[compared[late]], HeldOutFile):
+                continue
+            nearest = (DISTANCE_LIMIT, None)
+            for first, second, view in earlier[late]:
+                early = min(first, second)
+                if not takes_part[early] or contents[compared[early]] == contents[compared[late]]:
+                    continue
+                if (first, second) not in known:
+                    known[first, second] = distance(fingerprints[first], fingerprints[second], VIEWS[view])
+                nearest = min(nearest, (known[first, second], early), key=lambda pair: pair[0])
+            if nearest[1] is not None:
+                takes_part[late] = False
+                copies[compared[late]] = _Copy(compared[nearest[1]], max(0.0, nearest[0]), _NEAR)
+        # In a crowd only the most similar ones were compared: without its copies there is room for others.
+        if not found.left_out or takes_part.sum() == before:
+            break
+    if found.left_out:
+        print(f"{found.left_out:,} pairs of videos that look alike from afar were not compared: too many alike")
+    return copies
+
+
+def _report_missing(is_made: np.ndarray, uploads: Sequence[Video | HeldOutFile]) -> None:
+    missing = [upload for upload, made in zip(uploads, is_made, strict=True) if not made]
+    if missing:
+        num_held_out = sum(isinstance(upload, HeldOutFile) for upload in missing)
+        print(
+            f"{len(missing) - num_held_out:,} uploads and {num_held_out:,} held-out videos could not be decoded for "
+            "the comparison: compared by id, name, address and equal bytes only"
+        )
+
+
+def _without(
+    copies: dict[int, _Copy],
+    entries: Sequence[Video | Rejection],
+    order: Sequence[int],
+    held_out: Sequence[HeldOutFile],
+) -> list[Video | Rejection]:
+    """Rejects the copies and gives their queries to the kept ones. Positions count the held-out files, then `order`."""
+    kept = list(entries)
+    queries = {place: list(entries[place].queries) for place in order}
+    for position in sorted(copies):
+        video = entries[order[position - len(held_out)]]
+        copy = _followed(copies, position)
+        if copy.partner < len(held_out):
+            partner = held_out[copy.partner]
+            name, kind, detail = (
+                partner.name,
+                "held out",
+                f"({copy.relation} {partner.name} of {partner.manifest})",
+            )
+        else:
+            place = order[copy.partner - len(held_out)]
+            queries[place] += video.queries
+            name = entries[place].video_id
+            kind = "near-duplicate" if copy.relation == _NEAR else "duplicate"
+            detail = f"(of {name})" if copy.relation == _NEAR else f"({copy.relation} {name})"
+        kept[order[position - len(held_out)]] = Rejection(
+            path=video.listed_path,
+            video_id=video.video_id,
+            label="|".join(video.label_texts),
+            kind=kind,
+            detail=detail,
+            partner=name,
+            distance=round(copy.distance, 4),
+        )
+    return [
+        dataclasses.replace(entry, queries=tuple(dict.fromkeys(queries[place]))) if isinstance(entry, Video) else entry
+        for place, entry in enumerate(kept)
+    ]
+
+
+def _followed(copies: dict[int, _Copy], position: int) -> _Copy:
+    """A file whose equal turned out to be near another one is a copy of that one."""
+    copy = copies[position]
+    return _followed(copies, copy.partner) if copy.partner in copies else copy

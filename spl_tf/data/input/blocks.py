@@ -1,0 +1,142 @@
+"""Blocks of undecoded records: read in parallel, permuted in memory, streamed one by one.
+
+What is read and in which order is planned in numpy, once per block; every record
+is moved by TensorFlow alone.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from spl_tf.data.dataset import Shard
+from spl_tf.data.input.order import Block, BlockOrder, host_share
+from spl_tf.data.input.targets import ShardLabels
+
+_PARALLEL_READS = 8
+
+# A plan: k shards hold r records, n of which are wanted.
+_PLAN = {
+    "paths": tf.TensorSpec([None], tf.string),  # [k]
+    "records": tf.TensorSpec([None], tf.int64),  # [k], in each shard.
+    "slots": tf.TensorSpec([None], tf.int64),  # [r], place of a record among the n wanted ones, -1 for unwanted.
+    "label": tf.TensorSpec([None], tf.int32),  # [n] in stream order, as are the next two.
+    "weight": tf.TensorSpec([None], tf.float32),
+    "index": tf.TensorSpec([None], tf.int64),
+    "epoch": tf.TensorSpec([], tf.int64),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockPlanner:
+    """Says for any stream position what one host has to read there.
+
+    Attributes:
+      order: the blocks.
+      shards: of the data set.
+      joined: the labels of each shard.
+      batch_size: global batch.
+      host: number of the host.
+      num_hosts: that share each global batch.
+    """
+
+    order: BlockOrder
+    shards: Sequence[Shard]
+    joined: Sequence[ShardLabels]
+    batch_size: int
+    host: int
+    num_hosts: int
+
+    def plans(self, start: int) -> tf.data.Dataset:
+        """Endless plans from stream position `start` on.
+
+        Each plan is a function of a position and gives the next one, so the data set
+        can be iterated again and holds no Python state (a generator would; besides,
+        TensorFlow 2.21 changes the whole process's memory allocation when it runs one).
+        """
+
+        def plan(position: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            types = [tf.int64, *(spec.dtype for spec in _PLAN.values())]
+            following, *arrays = tf.numpy_function(self._plan, [position], types)
+            shaped = zip(_PLAN.items(), arrays, strict=True)
+            return tf.ensure_shape(following, []), {
+                name: tf.ensure_shape(array, spec.shape) for (name, spec), array in shaped
+            }
+
+        return tf.data.Dataset.from_tensors(0).repeat().scan(tf.constant(start, tf.int64), plan)
+
+    def _plan(self, position: np.int64) -> list[np.ndarray]:
+        """The position after the block, then the arrays of `_PLAN`, from `position` to the block's end."""
+        position = int(position)
+        while True:
+            block = self.order.block_at(position)
+            arrays = self.block_plan(block, position)
+            position = block.first + block.clips
+            if len(arrays["label"]):  # Else the whole block is other hosts'.
+                return [np.int64(position), *(arrays[name] for name in _PLAN)]
+
+    def block_plan(self, block: Block, start: int) -> dict[str, np.ndarray]:
+        """The arrays of `_PLAN` for the clips of a block at stream positions >= `start`."""
+        positions = block.first + np.arange(block.clips)
+        mine = host_share(positions, batch_size=self.batch_size, host=self.host, num_hosts=self.num_hosts)
+        wanted = self.order.clip_order(block)[mine & (positions >= start)]
+
+        shards = [self.shards[shard] for shard in block.shards]
+        joined = [self.joined[shard] for shard in block.shards]
+        records = np.array([shard.records for shard in shards], np.int64)
+        firsts = np.cumsum(records) - records
+        rows = np.concatenate([labels.rows + first for labels, first in zip(joined, firsts, strict=True)])
+        index = np.concatenate([labels.rows + shard.start for labels, shard in zip(joined, shards, strict=True)])
+        slots = np.full(records.sum(), -1, np.int64)
+        slots[rows[wanted]] = np.arange(len(wanted))
+        return {
+            "paths": np.array([shard.path for shard in shards], object),
+            "records": records,
+            "slots": slots,
+            "label": np.concatenate([labels.labels for labels in joined])[wanted],
+            "weight": np.concatenate([labels.weights for labels in joined])[wanted],
+            "index": index[wanted],
+            "epoch": np.int64(block.epoch),
+        }
+
+
+def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Reads the wanted records of a block.
+
+    Shards are read in whatever order is fastest: each record knows its slot.
+
+    Returns:
+      the plan with "block_records" string [n], as read, and "places" int64 [n]:
+      for each step of the stream, where its record is among them.
+    """
+    slots = plan["slots"]
+
+    def read_shard(path: tf.Tensor, first: tf.Tensor, records: tf.Tensor) -> tf.data.Dataset:
+        lines = tf.data.TFRecordDataset(path)
+        wanted = tf.data.Dataset.from_tensor_slices(slots[first : first + records])
+        return tf.data.Dataset.zip((lines, wanted)).filter(lambda record, slot: slot >= 0)
+
+    firsts = tf.cumsum(plan["records"], exclusive=True)
+    shards = tf.data.Dataset.from_tensor_slices((plan["paths"], firsts, plan["records"]))
+    found = shards.interleave(
+        read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False
+    )
+    wanted = tf.size(plan["label"], out_type=tf.int64)
+    block_records, read_slots = found.batch(wanted).get_single_element()
+    complete = tf.debugging.assert_equal(
+        tf.size(read_slots, out_type=tf.int64), wanted, "a shard holds fewer records than dataset.json says"
+    )
+    with tf.control_dependencies([complete]):
+        places = tf.scatter_nd(read_slots[:, None], tf.range(wanted), wanted[None])
+    return {**plan, "block_records": block_records, "places": places}
+
+
+def stream_block(block: dict[str, tf.Tensor]) -> tf.data.Dataset:
+    """The clips of a block in stream order: dicts of "record", "label", "weight", "index" and "epoch", all scalars."""
+    rows = {name: block[name] for name in ("label", "weight", "index")}
+
+    def add_record(place: tf.Tensor, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {"record": block["block_records"][place], "epoch": block["epoch"], **row}
+
+    return tf.data.Dataset.from_tensor_slices((block["places"], rows)).map(add_record)

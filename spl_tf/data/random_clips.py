@@ -1,0 +1,125 @@
+"""Draws a few clips of every class or cell, each clip with the same chance, in one stream and little memory."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from spl_tf.data.sidecars import WeakPairs
+from spl_tf.inspection.survey import Survey
+
+_NO_TEACHER = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a drawn clip is stored, and what the teacher said of it.
+
+    Attributes:
+      shard: position of its shard in the data set.
+      row: of the record in the shard.
+      teacher: predicted class; -1 without predictions.
+      confidence: the teacher's probability of that class; 0 without predictions.
+    """
+
+    shard: int
+    row: int
+    teacher: int = _NO_TEACHER
+    confidence: float = 0.0
+
+
+_OFFERED = np.dtype(
+    [
+        ("group", np.int64),
+        ("key", np.float64),
+        ("shard", np.int64),
+        ("row", np.int64),
+        ("teacher", np.int32),
+        ("confidence", np.float32),
+    ]
+)
+
+
+class Draw:
+    """Keeps of every group the clips with the smallest random keys: a uniform draw without replacement.
+
+    Args:
+      size: clips a group gets at most.
+      rng: of the keys.
+    """
+
+    def __init__(self, size: int, rng: np.random.Generator):
+        self._size = size
+        self._rng = rng
+        self._kept = np.zeros(0, _OFFERED)
+
+    def offer(
+        self,
+        groups: np.ndarray,
+        shards: np.ndarray | int,
+        rows: np.ndarray,
+        teacher: np.ndarray | int = _NO_TEACHER,
+        confidence: np.ndarray | float = 0.0,
+    ) -> None:
+        """Offers n clips: int [n] groups, negative for none, and what `Place` holds, each [n] or one for all."""
+        wanted = groups >= 0
+        offered = np.zeros(len(groups), _OFFERED)
+        # Every clip takes a key, wanted or not: a group's draw does not hang on which others are drawn.
+        columns = (groups, self._rng.random(len(groups)), shards, rows, teacher, confidence)
+        for name, column in zip(_OFFERED.names, columns, strict=True):
+            offered[name] = column
+        together = np.concatenate([self._kept, offered[wanted]])
+        together = together[np.lexsort((together["key"], together["group"]))]
+        first_of_group = np.searchsorted(together["group"], together["group"])
+        self._kept = together[np.arange(len(together)) - first_of_group < self._size]
+
+    def places(self, num_groups: int) -> list[list[Place]]:
+        """The drawn clips of groups 0 to `num_groups` - 1, in random order."""
+        drawn: list[list[Place]] = [[] for _ in range(num_groups)]
+        for clip in self._kept:
+            place = Place(int(clip["shard"]), int(clip["row"]), int(clip["teacher"]), float(clip["confidence"]))
+            drawn[clip["group"]].append(place)
+        return drawn
+
+
+def draw_by_label(seen: Survey, num_groups: int, size: int, rng: np.random.Generator) -> list[list[Place]]:
+    """Up to `size` clips of each of the first classes, by the labels in the records; a clip may have several."""
+    clips = [
+        (label, head.shard, head.row) for head in seen.heads for label in set(head.labels) if 0 <= label < num_groups
+    ]
+    draw = Draw(size, rng)
+    draw.offer(*np.array(clips, np.int64).reshape(-1, 3).T)
+    return draw.places(num_groups)
+
+
+def draw_by_cell(
+    pairs: Iterator[WeakPairs], group_of_cell: np.ndarray, num_groups: int, size: int, rng: np.random.Generator
+) -> list[list[Place]]:
+    """Up to `size` clips of each group of cells of the confusion matrix.
+
+    Args:
+      pairs: of all clips, see `spl_tf.data.sidecars`.
+      group_of_cell: int [N, N], rows weak labels, columns predictions: the group, -1 for none.
+      num_groups: groups are below it.
+      size: clips a group gets at most.
+      rng: of the draw.
+    """
+    draw = Draw(size, rng)
+    for batch in pairs:
+        rows = batch.first_row + np.arange(len(batch.weak))
+        draw.offer(group_of_cell[batch.weak, batch.teacher], batch.shard, rows, batch.teacher, batch.confidence)
+    return draw.places(num_groups)
+
+
+def weak_groups(num_classes: int, most: int) -> np.ndarray:
+    """int [N, N]: every cell in the group of its weak label; -1 from the class `most` on."""
+    weak = np.arange(num_classes)
+    return np.repeat(np.where(weak < most, weak, -1)[:, None], num_classes, axis=1)
+
+
+def cell_groups(confusion: np.ndarray, most: int) -> np.ndarray:
+    """int [N, N]: the `most` largest non-empty cells, numbered by falling count and then by place; -1 elsewhere."""
+    order = np.argsort(-confusion, axis=None, kind="stable")[: min(most, np.count_nonzero(confusion))]
+    groups = np.full(confusion.size, -1)
+    groups[order] = np.arange(len(order))
+    return groups.reshape(confusion.shape)

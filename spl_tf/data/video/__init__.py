@@ -1,0 +1,1 @@
+"""One video or image file read: frames, times, seeking, damage."""

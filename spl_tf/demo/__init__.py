@@ -1,0 +1,1 @@
+"""Videos rendered for a first try: actions told apart by their motion."""

@@ -1,0 +1,77 @@
+"""One step of a recipe: done once, skipped while its inputs and configuration stay the same."""
+
+import pathlib
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from spl_tf import files
+from spl_tf.errors import UserError
+from spl_tf.training.identity import first_difference
+
+Json = dict[str, object]
+
+_MARKER = "step.json"
+
+
+def run_step(
+    folder: pathlib.Path, identity: Mapping[str, str], action: Callable[[], Json], outputs: Sequence[str]
+) -> Json:
+    """Runs `action`, unless its outputs stand and were made from the same things.
+
+    A folder made from other things is removed first; one that was interrupted is
+    left to `action`, which goes on where it was.
+
+    Args:
+      folder: where `action` writes.
+      identity: configuration and inputs as flat text.
+      action: makes the outputs and returns what the table needs of them.
+      outputs: names of files in `folder` without which the step counts as undone.
+
+    Returns:
+      What `action` returned, with "seconds" over all sessions.
+    """
+    marker = folder / _MARKER
+    identity = dict(identity)
+    spent = 0.0
+    if marker.exists():
+        known = _read_marker(marker)
+        missing = [name for name in outputs if not (folder / name).exists()]
+        if difference := first_difference(known["identity"], identity):
+            _remove(folder, difference)
+        elif known["result"] is None:
+            spent = known["seconds"]
+        elif missing:
+            _remove(folder, f"{missing[0]} is missing")
+        else:
+            return known["result"]
+    files.write_json(marker, {"identity": identity, "result": None, "seconds": spent})
+    started = time.monotonic()
+    try:
+        result = action()
+    finally:
+        spent += time.monotonic() - started
+        files.write_json(marker, {"identity": identity, "result": None, "seconds": spent})
+    # What killed sessions were writing. Not before the action: only its end shows that no other run writes here.
+    for half_written in folder.rglob(files.TEMPORARY):
+        half_written.unlink(missing_ok=True)
+    result = {**result, "seconds": round(spent, 1)}
+    files.write_json(marker, {"identity": identity, "result": result, "seconds": spent})
+    return result
+
+
+def _read_marker(marker: pathlib.Path) -> Json:
+    way_out = f"delete {marker.parent} and run the recipe again"
+    known = files.read_json(marker, way_out)
+    if not isinstance(known, dict) or not {"identity", "result", "seconds"} <= known.keys():
+        raise UserError(f"{marker} is damaged: {way_out}")
+    return known
+
+
+def _remove(folder: pathlib.Path, reason: str) -> None:
+    """Removes a folder in one move: a half-removed one could pass for an interrupted step."""
+    print(f"{folder}: {reason}; done anew", flush=True)
+    removed = folder.with_name(f".{folder.name}.removed")
+    shutil.rmtree(removed, ignore_errors=True)
+    folder.rename(removed)
+    shutil.rmtree(removed)

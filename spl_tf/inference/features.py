@@ -1,0 +1,197 @@
+"""Pooled features and scores of every clip, in files that are read where they lie.
+
+A million clips with 2,048 features are 4 GB of float16. They are written shard by shard as the
+network runs and then mapped, never loaded: memory holds what is asked for.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import pathlib
+from collections.abc import Iterator, Sequence
+
+import gin
+import numpy as np
+
+from spl_tf import files
+from spl_tf.data.dataset import Shard
+from spl_tf.errors import UserError
+from spl_tf.inference.scores import ClipScores, score_clips
+from spl_tf.inference.trained_model import load_with_clips
+from spl_tf.labels.sidecar_files import ids_digest
+
+_IDENTITY = "features.json"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipFeatures:
+    """What a network says of every clip of a data set.
+
+    Attributes:
+      tables: one structured array a shard that holds clips, in the order of the data set, with the fields
+        "clip_id" (UTF-8), "label" (int32) and "scores" (float32 [N]); mapped from files.
+      features: float16 [records, C] of the same shards; mapped from files.
+    """
+
+    tables: Sequence[np.ndarray]
+    features: Sequence[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_features(self) -> int:
+        return self.features[0].shape[1]
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """int32 [n]: every clip's own label."""
+        return np.concatenate([table["label"] for table in self.tables])
+
+    def scores(self) -> np.ndarray:
+        """float32 [n, N]: 4 bytes times clips times classes."""
+        return np.concatenate([table["scores"] for table in self.tables])
+
+    def predictions(self) -> np.ndarray:
+        """int32 [n]: the class with the highest score."""
+        return np.concatenate([table["scores"].argmax(axis=1).astype(np.int32) for table in self.tables])
+
+    def clip_ids(self) -> Iterator[list[str]]:
+        """The ids of one shard after the other."""
+        for table in self.tables:
+            yield _decoded(table)
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """float32 [len(rows), C]: features of clips by their place in the data set."""
+        found = np.empty((len(rows), self.num_features), np.float32)
+        of_shard = np.searchsorted(self._ends, rows, side="right")
+        for position in np.unique(of_shard):
+            chosen, features = of_shard == position, self.features[position]
+            found[chosen] = features[rows[chosen] - (self._ends[position] - len(features))]
+        return found
+
+    @functools.cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum([len(features) for features in self.features])
+
+
+@gin.configurable
+def clip_features(
+    model_dir: files.Path,
+    shards: files.Path,
+    folder: files.Path,
+    *,
+    num_views: int = 1,
+    batch_size: int = 16,
+    precision: str = "auto",
+) -> ClipFeatures:
+    """Runs a trained network over all clips; a shard whose file stands is not run again.
+
+    Args:
+      model_dir: folder of a finished stage.
+      shards: folder of shards of the same classes.
+      folder: gets `features.json`, `<shard>.features.npy` with 2 bytes a feature of every clip, and `<shard>.npy`
+        with its id, label and scores, 4 bytes a class.
+      num_views: uniformly spaced temporal views of each clip.
+      batch_size: views at once.
+      precision: "auto", "float32", "bfloat16" or "float16".
+
+    Raises:
+      UserError: network and data don't fit together, there is no clip, a record can't be read, features are not
+        finite, or the folder holds damaged files, or features of another network, other settings or other shards.
+    """
+    trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
+    if not dataset.num_clips:
+        raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
+    folder = pathlib.Path(folder)
+    with files.locked(folder, "the features"):
+        made_by = {"model": trained.weights_hash, "precision": trained.precision, "num_views": num_views}
+        made_by |= dataclasses.asdict(trained.clip_input)
+        _require_identity(folder, made_by | {"shards": {shard.name: shard.fingerprint for shard in dataset.shards}})
+        # A shard without clips has no files: nobody knows how wide they would be.
+        filled = [place for place, shard in enumerate(dataset.shards) if shard.records]
+        missing = [place for place in filled if not _table_path(folder, dataset.shards[place]).exists()]
+        if missing:
+            clips = score_clips(
+                trained.network,
+                dataset,
+                trained.clip_input,
+                strategy,
+                batch_size=batch_size,
+                num_views=num_views,
+                description="features",
+                shards=missing,
+            )
+            with contextlib.closing(clips):
+                for place in missing:
+                    _write(folder, dataset.shards[place], clips)
+        mapped = [_map_shard(folder, dataset.shards[place]) for place in filled]
+        return ClipFeatures(*zip(*mapped, strict=True))
+
+
+def _table_path(folder: pathlib.Path, shard: Shard) -> pathlib.Path:
+    return folder / f"{shard.name}.npy"
+
+
+def _features_path(folder: pathlib.Path, shard: Shard) -> pathlib.Path:
+    return folder / f"{shard.name}.features.npy"
+
+
+def _decoded(table: np.ndarray) -> list[str]:
+    return [clip_id.decode() for clip_id in table["clip_id"].tolist()]
+
+
+def _require_identity(folder: pathlib.Path, identity: dict) -> None:
+    path = folder / _IDENTITY
+    way_out = f"delete {folder}, or choose another folder for the features"
+    if not path.exists():
+        if any(folder.glob("*.npy")):
+            raise UserError(f"{folder} holds .npy files, but no {_IDENTITY} that says of what: {way_out}")
+        files.write_json(path, identity)
+    elif files.read_json(path, way_out) != identity:
+        raise UserError(f"{path} is of another network, other settings or other shards: {way_out}")
+
+
+def _write(folder: pathlib.Path, shard: Shard, clips: Iterator[ClipScores]) -> None:
+    """Writes the files of the shard that the next clips belong to; the table last, which makes them complete."""
+    of_shard = list(itertools.islice(clips, shard.records))
+    clip_ids = [clip.clip_id.encode() for clip in of_shard]
+    columns = [
+        ("clip_id", f"S{max(map(len, clip_ids))}"),
+        ("label", "<i4"),
+        ("scores", "<f4", of_shard[0].scores.shape),
+    ]
+    table = np.empty(len(of_shard), columns)
+    table["clip_id"] = clip_ids
+    table["label"] = [clip.label for clip in of_shard]
+    table["scores"] = [clip.scores for clip in of_shard]
+    with np.errstate(over="ignore"):
+        features = np.array([clip.features for clip in of_shard]).astype(np.float16)
+    if (wrong := np.flatnonzero(~np.isfinite(features).all(axis=1))).size:
+        raise UserError(
+            f"the network's features of clip {of_shard[wrong[0]].clip_id} in {shard.path} are not finite or beyond "
+            "65,504: train it again, e.g. with a smaller learning rate"
+        )
+    for path, values in ((_features_path(folder, shard), features), (_table_path(folder, shard), table)):
+        with files.atomic_path(path) as temporary, open(temporary, "wb") as opened:
+            np.save(opened, values)
+
+
+def _map_shard(folder: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
+    table, features = (_map(path) for path in (_table_path(folder, shard), _features_path(folder, shard)))
+    if len(features) != len(table) or ids_digest(_decoded(table)) != shard.ids_digest:
+        raise UserError(
+            f"{_table_path(folder, shard)} is of other clips than {shard.path}: delete {folder} and run the same "
+            "command again"
+        )
+    return table, features
+
+
+def _map(path: pathlib.Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(
+            f"{path} is missing or damaged ({error}): delete {path.parent} and run the same command again"
+        ) from error

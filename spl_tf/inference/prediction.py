@@ -1,0 +1,136 @@
+"""The teacher over every web clip: one prediction side-car per shard."""
+
+import contextlib
+import functools
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from spl_tf import files
+from spl_tf.data.dataset import ClipDataset, Shard
+from spl_tf.errors import UserError
+from spl_tf.inference.scores import ClipScores, score_clips
+from spl_tf.inference.trained_model import TrainedModel, load_with_clips, with_precision
+from spl_tf.labels import predictions, sidecar_files
+
+_CLIPS_COMPARED = 32
+
+MadeBy = dict[str, str | int]
+
+
+@gin.configurable
+def predict_clips(
+    model_dir: files.Path,
+    shards: files.Path,
+    output_dir: files.Path,
+    *,
+    num_views: int = 1,
+    batch_size: int = 16,
+    precision: str = "auto",
+) -> dict:
+    """Predicts every clip of a data set and writes `<shard>.parquet` files, then `predictions.json`.
+
+    A shard whose side-car stands, made by the same weights and settings, is not predicted again.
+
+    Args:
+      model_dir: folder of a finished stage, the teacher.
+      shards: folder of shards, the web data.
+      output_dir: the side-cars' folder.
+      num_views: uniformly spaced temporal views of each clip; the paper leaves it
+        open, one centred view is our choice.
+      batch_size: views at once.
+      precision: "auto", "float32", "bfloat16" or "float16".
+
+    Returns:
+      The content of `predictions.json`.
+
+    Raises:
+      UserError: teacher and data don't fit together, the data is multi-label, a record
+        can't be read, or the folder holds anything but these predictions.
+    """
+    trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
+    if dataset.multi_label:
+        raise UserError(f"{dataset.folder} is multi-label: its clips can't be labelled from predictions yet")
+    made_by: MadeBy = {
+        "model": trained.weights_hash,
+        "precision": trained.precision,
+        "num_frames": trained.clip_input.num_frames,
+        "frame_stride": trained.clip_input.frame_stride,
+        "crop_size": trained.clip_input.crop_size,
+        "num_views": num_views,
+    }
+    wanted = predictions.Predictions(
+        pathlib.Path(output_dir),
+        dataset.classes,
+        {
+            shard.name: sidecar_files.Header(shard.records, shard.fingerprint, shard.ids_digest, made_by)
+            for shard in dataset.shards
+        },
+    )
+    finished = predictions.finished_shards(wanted)
+    missing = [position for position, shard in enumerate(dataset.shards) if shard.name not in finished]
+    score = functools.partial(
+        score_clips,
+        dataset=dataset,
+        clip_input=trained.clip_input,
+        strategy=strategy,
+        batch_size=batch_size,
+        num_views=num_views,
+    )
+    notes = {"model_dir": str(model_dir)}
+    if not missing and predictions.lists_predictions(wanted.folder):
+        return predictions.read_index(wanted.folder)
+    if trained.precision != "float32":
+        notes["agreement_with_float32"] = _agreement_with_float32(trained, dataset, strategy, score)
+    if missing:
+        predictions.remove_index(wanted.folder)  # Until it is back the folder is incomplete.
+        with contextlib.closing(score(trained.network, shards=missing, description="predict")) as clips:
+            for position in missing:
+                _write_sidecar(wanted, dataset.shards[position], clips)
+    return predictions.write_index(wanted, made_by, **notes)
+
+
+def _write_sidecar(wanted: predictions.Predictions, shard: Shard, clips: Iterator[ClipScores]) -> None:
+    """Writes the side-car of the shard that the next clips belong to."""
+    of_shard = list(itertools.islice(clips, shard.records))
+    sidecar_files.write_predictions(
+        wanted.path(shard.name),
+        clip_ids=[clip.clip_id for clip in of_shard],
+        weak=np.array([clip.label for clip in of_shard], dtype=np.int32),
+        teacher=np.array([clip.scores.argmax() for clip in of_shard], dtype=np.int32),
+        confidence=np.array([clip.scores.max() for clip in of_shard], dtype=np.float32),
+        shard_fingerprint=shard.fingerprint,
+        made_by=wanted.shards[shard.name].made_by,
+    )
+
+
+def _agreement_with_float32(
+    trained: TrainedModel,
+    dataset: ClipDataset,
+    strategy: tf.distribute.Strategy,
+    score: Callable[..., Iterator[ClipScores]],
+) -> dict[str, int]:
+    """On how many of a few dozen clips, from shards all over the data set, the precision keeps the predicted class."""
+    with strategy.scope():
+        reference = with_precision(trained.network, "float32")
+    filled = [position for position, shard in enumerate(dataset.shards) if shard.records]
+    chosen = filled[:: -(-len(filled) // _CLIPS_COMPARED)]
+    exact, low = (
+        [
+            clip.scores.argmax()
+            for clip in score(
+                network,
+                shards=chosen,
+                rows_per_shard=-(-_CLIPS_COMPARED // len(chosen)),
+                description="compare with float32",
+            )
+        ]
+        for network in (reference, trained.network)
+    )
+    agreement = {"equal": int(np.sum(np.equal(exact, low))), "compared": len(exact)}
+    print(f"{trained.precision} predicts the class of float32 on {agreement['equal']} of {agreement['compared']} clips")
+    return agreement

@@ -1,0 +1,75 @@
+"""Labels of other shards, of other classes, or of no finished run are refused before training."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl.testing import parameterized
+
+from spl_tf.data.input.targets import join_labels
+from spl_tf.errors import UserError
+from spl_tf.files import write_json
+from spl_tf.labels.sidecar_files import write_labels
+
+
+class JoinLabelsTest(parameterized.TestCase, tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _readable(self, readable_shards):
+        self.readable = readable_shards
+
+    def setUp(self):
+        super().setUp()
+        self.dataset = self.readable.write(self.create_tempdir().full_path, (5, 4, 6))
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        self.labels = np.array([0, 1, -1] * 5)
+        for shard in self.dataset.shards:
+            rows = slice(shard.start, shard.start + shard.records)
+            write_labels(
+                self.folder / f"{shard.name}.parquet",
+                clip_ids=[f"clip{index}" for index in range(rows.start, rows.stop)],
+                labels=self.labels[rows],
+                weights=np.ones(shard.records),
+                shard_fingerprint=shard.fingerprint,
+            )
+        self._write_summary()
+
+    def _write_summary(self, classes=("a", "b"), dataset=None):
+        shards = {shard.name: {"fingerprint": shard.fingerprint} for shard in (dataset or self.dataset).shards}
+        content = {"format_version": 1, "class_names": list(classes), "shards": shards}
+        write_json(self.folder / "summary.json", content)
+
+    def _assert_refused(self, message, dataset=None):
+        with self.assertRaisesRegex(UserError, message):
+            join_labels(dataset or self.dataset, self.folder)
+
+    def test_kept_clips_come_with_their_rows(self):
+        for shard, joined in zip(self.dataset.shards, join_labels(self.dataset, self.folder), strict=True):
+            labels = self.labels[shard.start : shard.start + shard.records]
+            self.assertAllEqual(joined.rows, np.flatnonzero(labels >= 0))
+            self.assertAllEqual(joined.labels, labels[labels >= 0])
+
+    def test_labels_must_be_classes_of_the_summary(self):
+        self._write_summary(classes=["a"])
+        self._assert_refused("web-00000-of-00003.parquet row 1 has label 1, but there are 1 classes: run spl_tf.label")
+
+    def test_the_summary_must_be_of_these_shards(self):
+        self._write_summary(dataset=dataclasses.replace(self.dataset, shards=self.dataset.shards[:1]))
+        self._assert_refused("shard web-00001-of-00003, but .*/summary.json does not list it: run spl_tf.predict and")
+        (self.folder / "summary.json").write_text("{}")
+        self._assert_refused("/summary.json is not what spl_tf.label writes")
+        (self.folder / "summary.json").unlink()
+        self._assert_refused("/summary.json does not exist: run spl_tf.label")
+
+    def test_labels_of_rebuilt_shards_are_refused(self):
+        rebuilt = tuple(dataclasses.replace(shard, fingerprint="other") for shard in self.dataset.shards)
+        foreign = dataclasses.replace(self.dataset, shards=rebuilt)
+        message = "has the shard web-00000-of-00003, but .*/summary.json lists another one of that name"
+        self._assert_refused(message, foreign)
+        self._write_summary(dataset=foreign)
+        self._assert_refused("web-00000-of-00003.parquet.*fingerprint", foreign)
+
+    def test_a_missing_side_car_is_named(self):
+        (self.folder / "web-00002-of-00003.parquet").unlink()
+        self._assert_refused("web-00002-of-00003.parquet does not exist")
