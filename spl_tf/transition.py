@@ -54,9 +54,9 @@ def main() -> None:
     import numpy as np
 
     from spl_tf import files
-    from spl_tf.labels.assign import read_confusion
     from spl_tf.labels.both_labels import read_both_labels
     from spl_tf.labels.classes import read_classes
+    from spl_tf.labels.label_folder import read_confusion
     from spl_tf.labels.transition import count_transition, estimate_transition
 
     if FLAGS.labels is not None:

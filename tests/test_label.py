@@ -63,7 +63,8 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
         ):
             self.assertIn(line, lines)
         self.assertEqual(json.loads((self.labels / "summary.json").read_text())["kept"], 15)
-        expected = {"web-00000-of-00001.parquet", "confusion.npy", "confusion.png", "long_tail.png", "summary.json"}
+        expected = {"web-00000-of-00001.parquet", "cells.npz", "confusion.npy", "confusion.png", "long_tail.png"}
+        expected |= {"summary.json"}
         self.assertEqual({path.name for path in self.labels.iterdir()}, expected | {".lock"})
 
     def test_every_querys_agreement_is_printed_and_saved_with_chance(self):

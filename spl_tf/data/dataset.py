@@ -72,7 +72,7 @@ class ClipDataset:
         return len(self.classes)
 
 
-def load_dataset(folder: str | os.PathLike) -> ClipDataset:
+def load_dataset(folder: files.Path) -> ClipDataset:
     """Reads a shard folder's description and checks that its shards are there in full length.
 
     Raises:
@@ -87,7 +87,7 @@ def load_dataset(folder: str | os.PathLike) -> ClipDataset:
     return dataset
 
 
-def read_description(folder: str | os.PathLike) -> ClipDataset:
+def read_description(folder: files.Path) -> ClipDataset:
     """Reads `dataset.json` without looking at the shards; raises as `load_dataset` does."""
     folder = pathlib.Path(folder)
     path = folder / FILE_NAME

@@ -16,6 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from spl_tf.errors import UserError
+from spl_tf.files import Path
 
 PATH = "path"
 VIDEO_ID = "video_id"
@@ -83,7 +84,7 @@ class Rejection:
         return f"{self.kind} {self.detail}".strip()
 
 
-def read_manifest(path: str | os.PathLike, classes: Sequence[str], label_column: str) -> list[Video | Rejection]:
+def read_manifest(path: Path, classes: Sequence[str], label_column: str) -> list[Video | Rejection]:
     """Reads a CSV or JSONL (`.jsonl`, `.json`) manifest: one entry per row, in the order of the rows.
 
     Rows with the same video_id and interval are the same upload, see `spl_tf.data.duplicates.uploads.merge_repeated`;

@@ -1,31 +1,13 @@
 """Draws a few clips of every class or cell, each clip with the same chance, in one stream and little memory."""
 
-import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
-from spl_tf.data.sidecars import WeakPairs
+from spl_tf.data.sidecars import Place, WeakPairs
 from spl_tf.inspection.survey import Survey
 
 _NO_TEACHER = -1
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a drawn clip is stored, and what the teacher said of it.
-
-    Attributes:
-      shard: position of its shard in the data set.
-      row: of the record in the shard.
-      teacher: predicted class; -1 without predictions.
-      confidence: the teacher's probability of that class; 0 without predictions.
-    """
-
-    shard: int
-    row: int
-    teacher: int = _NO_TEACHER
-    confidence: float = 0.0
 
 
 _OFFERED = np.dtype(

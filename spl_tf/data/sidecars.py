@@ -1,19 +1,41 @@
-"""Side-cars of a shard folder, checked against it: what the teacher said of its clips, what labelling made of them."""
+"""Shards joined with their side-cars: what the teacher said of a clip, and what labelling made of it.
+
+Row i of a side-car belongs to record i of its shard. Whatever reads the two together reads them here, where
+they are checked against each other, so that a side-car of other shards is an error in every command.
+"""
 
 import dataclasses
+import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from spl_tf import files
-from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.dataset import ClipDataset, Shard
 from spl_tf.errors import UserError
-from spl_tf.labels.assign import Summary, read_summary
 from spl_tf.labels.confusion import count_pairs
+from spl_tf.labels.label_folder import Summary, read_cells, read_summary
 from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, open_predictions
-from spl_tf.labels.sidecar_files import read_labels, read_predictions
+from spl_tf.labels.sidecar_files import LabelColumn, read_labels, read_predictions
 
-_COLUMNS = ("weak", "teacher", "confidence")
+_NO_TEACHER = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a clip is stored, and what the teacher said of it.
+
+    Attributes:
+      shard: position of its shard in the data set.
+      row: of the record in the shard.
+      teacher: predicted class; -1 without predictions.
+      confidence: the teacher's probability of that class; 0 without predictions.
+    """
+
+    shard: int
+    row: int
+    teacher: int = _NO_TEACHER
+    confidence: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,18 +58,34 @@ class WeakPairs:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Fate:
-    """What labelling made of the clips of every weak label, each int64 [N].
+class LabelledCells:
+    """What labelling made of every cell of the confusion matrix, weak label (row) by prediction (column).
 
     Attributes:
-      kept: have a label; the merged ones among them.
-      merged: lost the class of their cell to that of their query (SPL-M).
-      discarded: have none.
+      strategy: its name.
+      class_names: of the label space.
+      clips: int64 [N, N], all clips.
+      kept: int64 [N, N], those that have a label; the merged ones among them.
+      table: int32 [N, N], class of the cell's clips; -1 where none is kept.
+      merges: bool [N, N], cells that lost the class of their own to that of their query (SPL-M).
     """
 
+    strategy: str
+    class_names: tuple[str, ...]
+    clips: np.ndarray
     kept: np.ndarray
-    merged: np.ndarray
-    discarded: np.ndarray
+    table: np.ndarray
+    merges: np.ndarray
+
+    @property
+    def merged(self) -> np.ndarray:
+        """int64 [N, N]: clips that got their query's class in place of their cell's."""
+        return np.where(self.merges, self.kept, 0)
+
+    @property
+    def discarded(self) -> np.ndarray:
+        """int64 [N, N]: clips without a label."""
+        return self.clips - self.kept
 
 
 def open_predictions_of(dataset: ClipDataset, folder: files.Path) -> Predictions:
@@ -62,15 +100,42 @@ def open_predictions_of(dataset: ClipDataset, folder: files.Path) -> Predictions
     for shard in dataset.shards:
         header = predictions.shards.get(shard.name)
         if header is None or header.shard_fingerprint != shard.fingerprint or header.records != shard.records:
-            found = (
-                "does not list it" if header is None else "lists another one of that name (their fingerprints differ)"
-            )
+            fault = _not_this_shard(header is not None)
             raise UserError(
-                f"{dataset.folder} has the shard {shard.name}, but {folder} {found}: {PREDICT_AGAIN} on these shards"
+                f"{dataset.folder} has the shard {shard.name}, but {folder} {fault}: {PREDICT_AGAIN} on these shards"
             )
     if len(predictions.shards) > len(dataset.shards):
         raise UserError(f"{folder} lists shards that {dataset.folder} does not have: {PREDICT_AGAIN} on these shards")
     return predictions
+
+
+def open_labels_of(dataset: ClipDataset, folder: files.Path) -> Summary:
+    """The summary of labels of exactly these shards.
+
+    Raises:
+      UserError: it is missing or damaged, or of other shards.
+    """
+    summary = read_summary(folder)
+    for shard in dataset.shards:
+        fingerprint = summary.fingerprints.get(shard.name)
+        if fingerprint != shard.fingerprint:
+            raise UserError(
+                f"{dataset.folder} has the shard {shard.name}, but {summary.path} "
+                f"{_not_this_shard(fingerprint is not None)}: run spl_tf.predict and spl_tf.label on these shards"
+            )
+    return summary
+
+
+def labels_of_shard(shard: Shard, summary: Summary) -> LabelColumn:
+    """The labels of a shard's clips, in record order; raises as `read_labels`."""
+    return read_labels(
+        summary.path.with_name(f"{shard.name}.parquet"),
+        shard_name=shard.name,
+        shard_fingerprint=shard.fingerprint,
+        ids_digest=shard.ids_digest,
+        num_records=shard.records,
+        num_classes=len(summary.class_names),
+    )
 
 
 def read_pairs(dataset: ClipDataset, predictions: Predictions) -> Iterator[WeakPairs]:
@@ -102,44 +167,31 @@ def count_confusion(dataset: ClipDataset, predictions: Predictions) -> np.ndarra
     return confusion
 
 
-def count_fates(dataset: ClipDataset, predictions: Predictions, labels_dir: files.Path) -> tuple[str, Fate]:
-    """The strategy's name, and what it made of every weak label's clips.
+def count_labelled(
+    dataset: ClipDataset, predictions: Predictions, labels_dir: files.Path, confusion: np.ndarray
+) -> LabelledCells:
+    """What labels made from these predictions did to every cell.
+
+    Args:
+      dataset: the shards.
+      predictions: of exactly these shards.
+      labels_dir: made from the predictions.
+      confusion: as `count_confusion`.
 
     Raises:
       UserError: the labels are missing, damaged or of other shards.
     """
-    summary = read_summary(labels_dir)
-    strategy = str(files.read_json(summary.path, "run spl_tf.label").get("strategy", "unknown strategy"))
-    fate = Fate(*(np.zeros(dataset.num_classes, np.int64) for _ in dataclasses.fields(Fate)))
-    merged_labels = _merged_labels(dataset, strategy, summary)
+    summary = open_labels_of(dataset, labels_dir)
+    kept = np.zeros_like(confusion)
     labels = np.zeros(0, np.int32)
     for batch in read_pairs(dataset, predictions):
         if batch.first_row == 0:
-            labels = _labels(dataset, batch.shard, summary)
-        _add(fate, batch, labels[batch.first_row :][: len(batch.weak)], merged_labels)
-    return strategy, fate
+            labels = labels_of_shard(dataset.shards[batch.shard], summary).labels
+        has_label = labels[batch.first_row :][: len(batch.weak)] >= 0
+        kept += count_pairs(batch.weak[has_label], batch.teacher[has_label], dataset.num_classes)
+    table, merges = read_cells(pathlib.Path(labels_dir), dataset.num_classes)
+    return LabelledCells(summary.strategy, summary.class_names, confusion, kept, np.where(kept, table, -1), merges)
 
 
-def _labels(dataset: ClipDataset, position: int, summary: Summary) -> np.ndarray:
-    shard = dataset.shards[position]
-    return read_labels(
-        summary.path.with_name(f"{shard.name}.parquet"),
-        shard_name=shard.name,
-        shard_fingerprint=shard.fingerprint,
-        ids_digest=shard.ids_digest,
-        num_records=shard.records,
-        num_classes=len(summary.class_names),
-    ).labels
-
-
-def _merged_labels(dataset: ClipDataset, strategy: str, summary: Summary) -> np.ndarray:
-    """int [N]: the label of a clip that was merged into its query's class; no label where nothing is merged."""
-    ids = {name: index for index, name in enumerate(summary.class_names)} if strategy == "spl_m" else {}
-    return np.array([ids.get(name, -2) for name in dataset.classes])
-
-
-def _add(fate: Fate, batch: WeakPairs, labels: np.ndarray, merged_labels: np.ndarray) -> None:
-    kept = labels >= 0
-    merged = (batch.weak != batch.teacher) & (labels == merged_labels[batch.weak])
-    for counts, chosen in ((fate.kept, kept), (fate.merged, merged), (fate.discarded, ~kept)):
-        counts += np.bincount(batch.weak[chosen], minlength=len(counts))
+def _not_this_shard(is_listed: bool) -> str:
+    return "lists another one of that name (their fingerprints differ)" if is_listed else "does not list it"

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from spl_tf.data.clip import Clip
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.random_clips import Place
 from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.sidecars import Place
 
 BOX_WIDTH, BOX_HEIGHT = 112, 84
 """Pixels of one frame in a strip; other shapes are fitted inside."""

@@ -53,7 +53,7 @@ class Report:
         return "\n".join(lines)
 
 
-def verify(folder: str | os.PathLike) -> Report:
+def verify(folder: files.Path) -> Report:
     """Checks sizes, fingerprints, checksums, ids, labels, times and every JPEG file.
 
     Raises:

@@ -6,7 +6,6 @@ Nothing is downloaded. An upload is several shots of `action_drawing` one after 
 
 import csv
 import dataclasses
-import os
 import pathlib
 from collections.abc import Sequence
 
@@ -71,7 +70,7 @@ class Shot:
 
 @gin.configurable
 def render_actions(
-    output_dir: str | os.PathLike,
+    output_dir: files.Path,
     *,
     seed: int = 1,
     noise_rate: float = 0.6,

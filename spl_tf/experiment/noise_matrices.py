@@ -11,8 +11,8 @@ from spl_tf import configuration, files
 from spl_tf.experiment.resumable import Json, run_step
 from spl_tf.experiment.tasks import networks_forgotten, train
 from spl_tf.inference.shard_scores import score_shards
-from spl_tf.labels.assign import read_confusion
 from spl_tf.labels.both_labels import read_both_labels
+from spl_tf.labels.label_folder import read_confusion
 from spl_tf.labels.transition import count_transition, estimate_transition
 
 

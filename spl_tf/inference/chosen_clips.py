@@ -14,13 +14,11 @@ from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input import views
 from spl_tf.data.input.reading import readable
-from spl_tf.data.random_clips import Place
-from spl_tf.data.sidecars import read_pairs
+from spl_tf.data.sidecars import Place, labels_of_shard, open_labels_of, read_pairs
 from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput
-from spl_tf.labels.assign import read_summary
 from spl_tf.labels.predictions import Predictions
-from spl_tf.labels.sidecar_files import read_labels, read_predictions
+from spl_tf.labels.sidecar_files import read_predictions
 
 DISCARDED = "discarded"
 """Shown for the SPL class of a clip that labelling left out."""
@@ -105,12 +103,13 @@ def with_teacher(dataset: ClipDataset, places: Sequence[Place], predictions: Pre
 
 def spl_classes(dataset: ClipDataset, places: Sequence[Place], labels_dir: files.Path) -> list[str]:
     """Names of the classes that labelling gave the clips; raises as `read_labels` does."""
-    given = {position: _labels(dataset, position, labels_dir) for position in {place.shard for place in places}}
-    names = []
-    for place in places:
-        class_names, labels = given[place.shard]
-        names.append(class_names[labels[place.row]] if labels[place.row] >= 0 else DISCARDED)
-    return names
+    summary = open_labels_of(dataset, labels_dir)
+    given = {
+        position: labels_of_shard(dataset.shards[position], summary).labels
+        for position in {place.shard for place in places}
+    }
+    labels = (given[place.shard][place.row] for place in places)
+    return [summary.class_names[label] if label >= 0 else DISCARDED for label in labels]
 
 
 def read_clips(
@@ -176,9 +175,10 @@ def _of_label(dataset: ClipDataset, name: str, predictions: Predictions | None) 
 def _of_spl_class(dataset: ClipDataset, name: str, labels_dir: files.Path | None) -> Iterator[Place]:
     if labels_dir is None:
         raise UserError("--spl_class needs the labels: give the folder that spl_tf.label wrote as --labels_dir")
-    label = class_index(name, read_summary(labels_dir).class_names, f"--spl_class: {labels_dir}")
-    for position in range(len(dataset.shards)):
-        _, labels = _labels(dataset, position, labels_dir)
+    summary = open_labels_of(dataset, labels_dir)
+    label = class_index(name, summary.class_names, f"--spl_class: {labels_dir}")
+    for position, shard in enumerate(dataset.shards):
+        labels = labels_of_shard(shard, summary).labels
         yield from (Place(position, int(row)) for row in np.flatnonzero(labels == label))
 
 
@@ -207,17 +207,3 @@ def _ids_and_labels_of_records(dataset: ClipDataset) -> Iterator[tuple[Place, st
             for row, (clip_id, labels) in enumerate(records.as_numpy_iterator()):
                 yield Place(position, row), clip_id.decode(), labels
                 bar.update()
-
-
-def _labels(dataset: ClipDataset, position: int, labels_dir: files.Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names of the labels' classes, and the labels of one shard, int32 [n]."""
-    summary, shard = read_summary(labels_dir), dataset.shards[position]
-    column = read_labels(
-        summary.path.with_name(f"{shard.name}.parquet"),
-        shard_name=shard.name,
-        shard_fingerprint=shard.fingerprint,
-        ids_digest=shard.ids_digest,
-        num_records=shard.records,
-        num_classes=len(summary.class_names),
-    )
-    return summary.class_names, column.labels

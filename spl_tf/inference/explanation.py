@@ -13,8 +13,7 @@ from absl import logging
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.data.input.preprocessing import normalize
-from spl_tf.data.random_clips import Place
-from spl_tf.data.sidecars import open_predictions_of
+from spl_tf.data.sidecars import Place, open_predictions_of
 from spl_tf.errors import UserError
 from spl_tf.fonts import font_families
 from spl_tf.inference import chosen_clips, overlay

@@ -5,7 +5,7 @@ import numpy as np
 from spl_tf import files
 from spl_tf.data import random_clips
 from spl_tf.data.dataset import ClipDataset, read_description
-from spl_tf.data.sidecars import count_confusion, count_fates, open_predictions_of, read_pairs
+from spl_tf.data.sidecars import count_confusion, count_labelled, open_predictions_of, read_pairs
 from spl_tf.data.thumbnails import Strip
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
@@ -60,7 +60,7 @@ def inspect_shards(
     if predictions_dir is not None:
         predictions = open_predictions_of(dataset, predictions_dir)
         confusion = count_confusion(dataset, predictions)
-        labelled = count_fates(dataset, predictions, labels_dir) if labels_dir is not None else None
+        labelled = count_labelled(dataset, predictions, labels_dir, confusion) if labels_dir is not None else None
         pairs_text = text.weak_and_teacher(confusion, dataset.classes, labelled)
     seen = survey(dataset, np.random.default_rng([seed, 0]), most_clips=MOST_CLIPS)
     print(text.contents(dataset, seen) + pairs_text, flush=True)

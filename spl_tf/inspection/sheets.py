@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import os
 import pathlib
 import re
 from collections.abc import Callable, Sequence
@@ -10,9 +9,9 @@ from collections.abc import Callable, Sequence
 from tqdm import tqdm
 
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.random_clips import Place
+from spl_tf.data.sidecars import Place
 from spl_tf.data.thumbnails import Strip, read_strips
-from spl_tf.files import atomic_path
+from spl_tf.files import Path, atomic_path
 from spl_tf.fonts import font_families
 from spl_tf.inspection.contact_sheet import Row, draw_page, lay_out
 
@@ -42,7 +41,7 @@ def write_sheets(
     captions: Sequence[str],
     drawn: Sequence[Sequence[Place]],
     label: Callable[[Strip], str],
-    output_dir: str | os.PathLike,
+    output_dir: Path,
     *,
     num_frames: int,
 ) -> Sheets:

@@ -8,7 +8,7 @@ import numpy as np
 
 from spl_tf.data.building.shards import REJECTED_FILE
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.sidecars import Fate
+from spl_tf.data.sidecars import LabelledCells
 from spl_tf.data.verify import Report
 from spl_tf.inspection.sheets import LIST_FILE, Sheets
 from spl_tf.inspection.survey import Survey
@@ -64,13 +64,13 @@ def _lengths(dataset: ClipDataset, seen: Survey) -> list[tuple[str, str]]:
     ]
 
 
-def weak_and_teacher(confusion: np.ndarray, classes: Sequence[str], labelled: tuple[str, Fate] | None) -> str:
+def weak_and_teacher(confusion: np.ndarray, classes: Sequence[str], labelled: LabelledCells | None) -> str:
     """Noise ratio and largest cells of the confusion matrix, int [N, N], and what became of every weak label's clips.
 
     Args:
       confusion: rows weak labels, columns predictions.
       classes: the N class names.
-      labelled: the strategy's name and what it made of the clips.
+      labelled: what labelling made of the clips.
     """
     return f"\n\n{_cells(confusion, classes)}\n\n{_weak_classes(confusion, classes, labelled)}"
 
@@ -87,14 +87,13 @@ def _cells(confusion: np.ndarray, classes: Sequence[str]) -> str:
     return f"{heading}\n{aligned_table(rows, '<<>>')}"
 
 
-def _weak_classes(confusion: np.ndarray, classes: Sequence[str], labelled: tuple[str, Fate] | None) -> str:
+def _weak_classes(confusion: np.ndarray, classes: Sequence[str], labelled: LabelledCells | None) -> str:
     heading, title = ["weak label", "clips", "agree"], "Clips per weak label"
     columns = [confusion.sum(axis=1), np.diag(confusion)]
     if labelled:
-        strategy, fate = labelled
         heading += ["kept", "merged", "discarded"]
-        title += f", and what {strategy} made of them (the merged are among the kept)"
-        columns += [fate.kept, fate.merged, fate.discarded]
+        title += f", and what {labelled.strategy} made of them (the merged are among the kept)"
+        columns += [counts.sum(axis=1) for counts in (labelled.kept, labelled.merged, labelled.discarded)]
     # A last row for all classes.
     table = np.stack([np.append(column, column.sum()) for column in columns], axis=1)
     rows = [heading]

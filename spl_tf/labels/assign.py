@@ -4,9 +4,7 @@ The first pass adds up the confusion matrix, from which the strategy makes its t
 looks every clip up in it. No more than a batch of rows is in memory, whatever the number of clips.
 """
 
-import dataclasses
 import functools
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -17,29 +15,12 @@ from absl import logging
 from tqdm import tqdm
 
 from spl_tf.errors import UserError
-from spl_tf.files import read_json
+from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import CONFUSION, FORMAT_VERSION, SUMMARY, stale_labels, write_folder
+from spl_tf.labels.label_folder import stale_labels, write_folder
 from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, open_predictions
 from spl_tf.labels.strategies import DISCARDED, STRATEGIES, TAKING_NUM_LABELS, LabelMap, require_strategy
-
-Path = str | os.PathLike
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """What training needs of `summary.json`.
-
-    Attributes:
-      path: the file.
-      class_names: names of the labels' classes, in order.
-      fingerprints: shard name -> fingerprint of the shard that was labelled.
-    """
-
-    path: pathlib.Path
-    class_names: tuple[str, ...]
-    fingerprints: dict[str, str]
 
 
 def assign_labels(
@@ -95,44 +76,6 @@ def assign_labels(
     write_sidecars = functools.partial(_write_labels, predictions, label_map, min_confidence, output_dir)
     notes = {"strategy": strategy, "min_confidence": min_confidence}
     return write_folder(output_dir, predictions, label_map, confusion, usable, write_sidecars, **notes)
-
-
-def read_summary(folder: Path) -> Summary:
-    """Reads what `assign_labels` wrote last.
-
-    Raises:
-      UserError: the folder holds no finished labels, or the summary is not ours or damaged.
-    """
-    path = pathlib.Path(folder) / SUMMARY
-    content = read_json(path, "run spl_tf.label")
-    try:
-        version = content["format_version"]
-        fingerprints = {name: shard["fingerprint"] for name, shard in content["shards"].items()}
-        summary = Summary(path, tuple(content["class_names"]), fingerprints)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
-    if version != FORMAT_VERSION:
-        raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
-    return summary
-
-
-def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """The N classes and the clips by query (row) and teacher's class (column), int64 [N, N], of finished labels.
-
-    Raises:
-      UserError: as `read_summary`, or the matrix is missing or damaged.
-    """
-    folder = pathlib.Path(folder)
-    read_summary(folder)
-    classes = tuple(read_json(folder / SUMMARY, "run spl_tf.label")["source_classes"])
-    path = folder / CONFUSION
-    try:
-        confusion = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
-    if confusion.shape != (len(classes), len(classes)):
-        raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
-    return classes, confusion
 
 
 def _batches(

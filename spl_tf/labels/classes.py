@@ -1,14 +1,14 @@
 """The ordered class list: class ids are positions in it, never the order in which labels were met."""
 
 import itertools
-import os
 import pathlib
 from collections.abc import Sequence
 
 from spl_tf.errors import UserError
+from spl_tf.files import Path
 
 
-def read_classes(path: str | os.PathLike) -> tuple[str, ...]:
+def read_classes(path: Path) -> tuple[str, ...]:
     """Reads a classes file: one name a line, the first line is class 0.
 
     Raises:

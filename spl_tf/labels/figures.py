@@ -1,6 +1,5 @@
 """Two figures of a labelled web set: the confusion matrix and the long tail of its classes (paper figures 8 and 7)."""
 
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,11 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from spl_tf.files import atomic_path
+from spl_tf.files import Path, atomic_path
 from spl_tf.fonts import font_families
 from spl_tf.labels.strategies import LabelMap
-
-Path = str | os.PathLike
 
 _AGREE, _OTHER, _INK = "#2a5d9f", "#e08a3c", "#333333"
 

@@ -1,14 +1,16 @@
-"""A folder of labels as it is written: side-cars, confusion matrix, figures, and the summary that completes it."""
+"""A folder of labels, written and read: side-cars, confusion matrix, figures, and the summary that completes it."""
 
+import dataclasses
 import pathlib
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, atomic_path, locked, read_json, write_json
-from spl_tf.labels import figures, sidecar_files
+from spl_tf.files import TEMPORARY, Path, atomic_path, locked, read_json, write_json
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import clips_per_class, noise_ratio, samples_cover_ratio
 from spl_tf.labels.predictions import Predictions, lists_predictions
@@ -18,8 +20,85 @@ FORMAT_VERSION = 1
 
 SUMMARY = "summary.json"
 CONFUSION = "confusion.npy"
+CELLS = "cells.npz"
 
 _OTHER_FOLDERS = {"dataset.json": "shards", "model.json": "a model"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What training needs of `summary.json`.
+
+    Attributes:
+      path: the file.
+      strategy: by which the clips were labelled.
+      class_names: names of the labels' classes, in order.
+      fingerprints: shard name -> fingerprint of the shard that was labelled.
+    """
+
+    path: pathlib.Path
+    strategy: str
+    class_names: tuple[str, ...]
+    fingerprints: dict[str, str]
+
+
+def read_summary(folder: Path) -> Summary:
+    """Reads the summary of finished labels.
+
+    Raises:
+      UserError: the folder holds no finished labels, or the summary is not ours or damaged.
+    """
+    path = pathlib.Path(folder) / SUMMARY
+    content = read_json(path, "run spl_tf.label")
+    try:
+        version = content["format_version"]
+        if version != FORMAT_VERSION:
+            raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
+        fingerprints = {name: shard["fingerprint"] for name, shard in content["shards"].items()}
+        summary = Summary(path, str(content["strategy"]), tuple(content["class_names"]), fingerprints)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
+    return summary
+
+
+def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """The N classes and the clips by query (row) and teacher's class (column), int64 [N, N], of finished labels.
+
+    Raises:
+      UserError: as `read_summary`, or the matrix is missing or damaged.
+    """
+    folder = pathlib.Path(folder)
+    read_summary(folder)
+    classes = tuple(read_json(folder / SUMMARY, "run spl_tf.label")["source_classes"])
+    path = folder / CONFUSION
+    try:
+        confusion = np.load(path, allow_pickle=False)
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
+    if confusion.shape != (len(classes), len(classes)):
+        raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
+    return classes, confusion
+
+
+def read_cells(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """What finished labels made of every cell of the confusion matrix.
+
+    Returns:
+      int32 [N, N], the class of the cell's clips, -1 = discarded; bool [N, N], cells that lost the class of their
+      own to that of their query (SPL-M).
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    path = pathlib.Path(folder) / CELLS
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            table, merged = stored["table"], stored["merged"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
+    if not table.shape == merged.shape == (num_classes, num_classes):
+        raise UserError(f"{path} is {table.shape}, there are {num_classes} classes: run spl_tf.label again")
+    return table, merged
 
 
 def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
@@ -83,6 +162,10 @@ def write_folder(
     Raises:
       UserError: as `stale_labels`, or another run is writing to the folder.
     """
+    from spl_tf.labels import (
+        figures,  # matplotlib takes half a second: training, which reads labels, has no use for it.
+    )
+
     stale = stale_labels(output_dir, predictions)
     with locked(output_dir, "the labels"):
         # From here on the folder is incomplete until its summary is back.
@@ -92,6 +175,8 @@ def write_folder(
         kept_of_shard = write_sidecars()
         with atomic_path(output_dir / CONFUSION) as temporary:
             np.save(temporary, confusion)
+        with atomic_path(output_dir / CELLS) as temporary:
+            np.savez_compressed(temporary, table=label_map.table, merged=label_map.merges)
         figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
         figures.draw_long_tail(clips_per_class(usable, label_map), label_map, output_dir / "long_tail.png")
         summary = _describe(predictions, label_map, confusion, usable, kept_of_shard) | notes
@@ -116,7 +201,7 @@ def _describe(
         "counts": clips_per_class(usable, label_map).tolist(),
         "clips": predictions.num_clips,
         "kept": kept,
-        "merged": 0 if label_map.merged is None else int(usable[label_map.merged].sum()),
+        "merged": int(usable[label_map.merges].sum()),
         "discarded": predictions.num_clips - kept,
         "noise_ratio": noise_ratio(confusion),
         "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),

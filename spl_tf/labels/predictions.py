@@ -1,16 +1,13 @@
 """A folder of predictions: one side-car per shard, and `predictions.json`, written last, that lists them."""
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, read_json, write_json
+from spl_tf.files import TEMPORARY, Path, read_json, write_json
 from spl_tf.labels import sidecar_files
-
-Path = str | os.PathLike
 
 FORMAT_VERSION = 1
 PREDICT_AGAIN = "run spl_tf.predict again"

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,9 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
-from spl_tf.files import atomic_path
-
-Path = str | os.PathLike
+from spl_tf.files import Path, atomic_path
 
 PREDICTION = pa.schema(
     [("clip_id", pa.string()), ("weak", pa.int32()), ("teacher", pa.int32()), ("confidence", pa.float32())]

@@ -54,10 +54,14 @@ class LabelMap:
         return len(self.class_names)
 
     @property
+    def merges(self) -> np.ndarray:
+        """bool [N, N]: `merged`, where there are none too."""
+        return np.zeros(self.table.shape, bool) if self.merged is None else self.merged
+
+    @property
     def selected(self) -> np.ndarray:
         """bool [N, N]: cells whose clips count in the samples cover ratio."""
-        labelled = self.table >= 0
-        return labelled if self.merged is None else labelled & ~self.merged
+        return (self.table >= 0) & ~self.merges
 
     def apply(self, weak: np.ndarray, teacher: np.ndarray) -> np.ndarray:
         """Labels of clips: int32 [n] from ids in [0, N), each [n]."""

@@ -1,17 +1,13 @@
 """The web set by query and prediction: how many clips a cell has, and what every strategy made of them."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 
 from spl_tf.data.dataset import ClipDataset, read_description
-from spl_tf.data.sidecars import count_confusion, open_predictions_of, read_pairs
-from spl_tf.labels.assign import read_summary
-from spl_tf.labels.confusion import count_pairs
+from spl_tf.data.sidecars import LabelledCells, count_confusion, count_labelled, open_predictions_of
 from spl_tf.labels.predictions import Predictions
-from spl_tf.labels.sidecar_files import read_labels
-from spl_tf.report.collect import Labels, Recipe, read_labels_of
+from spl_tf.report.collect import Recipe, read_labels_of
 
 KEPT, MERGED, DISCARDED = "kept", "merged", "discarded"
 
@@ -37,23 +33,34 @@ class Fate:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CellFates:
-    """What one strategy made of every cell.
+    """What one run's strategy made of every cell.
 
     Attributes:
       name: of the run: strategy and round.
-      strategy: without the round.
-      class_names: of its label space.
-      clips: int64 [N, N], by query and prediction.
-      labels: int32 [N, N], class of the cell's clips; -1 where none is kept.
-      kept: int64 [N, N], clips that have a label.
+      cells: its clips, weak label by prediction.
     """
 
     name: str
-    strategy: str
-    class_names: tuple[str, ...]
-    clips: np.ndarray
-    labels: np.ndarray
-    kept: np.ndarray
+    cells: LabelledCells
+
+    @property
+    def strategy(self) -> str:
+        """Without the round."""
+        return self.cells.strategy
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.cells.class_names
+
+    @property
+    def kept(self) -> np.ndarray:
+        """int64 [N, N]: clips that have a label."""
+        return self.cells.kept
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int32 [N, N]: class of the cell's clips; -1 where none is kept."""
+        return self.cells.table
 
     @property
     def discarded(self) -> np.ndarray:
@@ -63,17 +70,14 @@ class CellFates:
     @property
     def merged(self) -> np.ndarray:
         """bool [N, N]: cells whose clips got their query's class for want of one of their own."""
-        query, prediction = np.indices(self.labels.shape)
-        # Weak labels give a cell its query's class too, but there no cell has another.
-        return (self.labels == query) & (query != prediction) & (self.strategy == "spl_m")
+        return self.cells.merges & (self.kept > 0)
 
     def fate(self, weak: int, teacher: int) -> Fate:
         label = int(self.labels[weak, teacher])
         if label < 0:
             return Fate(DISCARDED)
-        merged = self.strategy == "spl_m" and weak != teacher and label == weak
-        unsure = int(self.clips[weak, teacher] - self.kept[weak, teacher])
-        return Fate(MERGED if merged else KEPT, self.class_names[label], unsure)
+        unsure = int(self.cells.discarded[weak, teacher])
+        return Fate(MERGED if self.merged[weak, teacher] else KEPT, self.class_names[label], unsure)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,34 +136,5 @@ def read_matrix(recipe: Recipe) -> Matrix:
     confusion = count_confusion(dataset, predictions)
     # Later rounds are labelled by other predictions.
     first_round = [labels for labels in read_labels_of(recipe, seed) if labels.name == labels.strategy]
-    fates = [_fates(dataset, predictions, of, confusion) for of in first_round]
+    fates = [CellFates(of.name, count_labelled(dataset, predictions, of.folder, confusion)) for of in first_round]
     return Matrix(seed, dataset, predictions, confusion, fates)
-
-
-def _fates(dataset: ClipDataset, predictions: Predictions, labels: Labels, confusion: np.ndarray) -> CellFates:
-    num_classes = dataset.num_classes
-    class_names = read_summary(labels.folder).class_names
-    label_of_cell = np.full((num_classes, num_classes), -1, np.int32)
-    kept = np.zeros((num_classes, num_classes), np.int64)
-    of_shard = np.zeros(0, np.int32)
-    for batch in read_pairs(dataset, predictions):
-        if batch.first_row == 0:
-            of_shard = _labels_of_shard(dataset, batch.shard, labels.folder, len(class_names))
-        label = of_shard[batch.first_row :][: len(batch.weak)]
-        has_label = label >= 0
-        weak, teacher = batch.weak[has_label], batch.teacher[has_label]
-        label_of_cell[weak, teacher] = label[has_label]
-        kept += count_pairs(weak, teacher, num_classes)
-    return CellFates(labels.name, labels.strategy, class_names, confusion, label_of_cell, kept)
-
-
-def _labels_of_shard(dataset: ClipDataset, position: int, folder: pathlib.Path, num_labels: int) -> np.ndarray:
-    shard = dataset.shards[position]
-    return read_labels(
-        folder / f"{shard.name}.parquet",
-        shard_name=shard.name,
-        shard_fingerprint=shard.fingerprint,
-        ids_digest=shard.ids_digest,
-        num_records=shard.records,
-        num_classes=num_labels,
-    ).labels

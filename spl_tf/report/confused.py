@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from spl_tf.data.random_clips import Place, cell_groups, draw_by_cell
-from spl_tf.data.sidecars import read_pairs
+from spl_tf.data.random_clips import cell_groups, draw_by_cell
+from spl_tf.data.sidecars import Place, read_pairs
 from spl_tf.data.thumbnails import Strip, read_strips
 from spl_tf.report.cells import Matrix, clips, off_diagonal
 from spl_tf.report.markup import Html, Section, element, section

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import spl_tf
 from spl_tf import files
+from spl_tf.configuration import STAGES
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import Result
 from spl_tf.report.cells import read_matrix
@@ -23,7 +24,7 @@ from spl_tf.report.labels import coverage_section, fates_section, tail_section
 from spl_tf.report.markup import Html, Section, element, joined, section, table
 from spl_tf.report.matrix import matrix_section
 from spl_tf.report.results import noise_of, results_section
-from spl_tf.report.training import STAGES, timing_section, training_section
+from spl_tf.report.training import timing_section, training_section
 
 REPORT_FILE = "report.html"
 

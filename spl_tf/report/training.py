@@ -7,13 +7,13 @@ import statistics
 from tqdm import tqdm
 
 from spl_tf import files
+from spl_tf.configuration import STAGES
 from spl_tf.errors import UserError
 from spl_tf.report.collect import AGAIN, Recipe, read_seconds
 from spl_tf.report.curves import Curve, read_curves
 from spl_tf.report.markup import Html, Section, element, section, table
 from spl_tf.report.svg import Series, line_chart
 
-STAGES = ("teacher", "pretrain", "finetune")
 _MEASURES = ("loss", "accuracy")
 _NOTHING = "-"
 

@@ -6,8 +6,8 @@ import pathlib
 from spl_tf import configuration, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
-from spl_tf.labels.assign import read_summary
 from spl_tf.labels.classes import require_same_classes
+from spl_tf.labels.label_folder import read_summary
 
 # The marker of a finished stage, written last.
 FINISHED = "finished.json"

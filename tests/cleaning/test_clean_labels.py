@@ -19,7 +19,8 @@ from spl_tf.errors import UserError
 from spl_tf.experiment.table import Result
 from spl_tf.inference.features import clip_features
 from spl_tf.inference.prediction import predict_clips
-from spl_tf.labels.assign import assign_labels, read_confusion
+from spl_tf.labels.assign import assign_labels
+from spl_tf.labels.label_folder import read_confusion
 from spl_tf.labels.summary_text import report
 from spl_tf.report.cells import read_matrix
 from spl_tf.report.collect import Recipe, read_labels_of

@@ -8,8 +8,8 @@ from absl.testing import parameterized
 
 from spl_tf.data.clip import Clip
 from spl_tf.data.dataset import Shard, read_description
-from spl_tf.data.random_clips import Place
 from spl_tf.data.record import clip_to_bytes
+from spl_tf.data.sidecars import Place
 from spl_tf.data.thumbnails import read_strips
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "tfrecords_spec/golden"

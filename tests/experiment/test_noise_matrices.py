@@ -31,7 +31,13 @@ class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
         folder.mkdir()
         np.save(folder / "confusion.npy", np.array(confusion))
         classes = ["red", "green", "blue"]
-        summary = {"format_version": 1, "class_names": classes, "source_classes": classes, "shards": {}}
+        summary = {
+            "format_version": 1,
+            "strategy": "weak",
+            "class_names": classes,
+            "source_classes": classes,
+            "shards": {},
+        }
         (folder / "summary.json").write_text(json.dumps(summary))
         return folder
 

@@ -21,8 +21,7 @@ from spl_tf.command import execute
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.input.pipeline import evaluation_clips
 from spl_tf.data.input.preprocessing import normalize
-from spl_tf.data.random_clips import Place
-from spl_tf.data.sidecars import open_predictions_of
+from spl_tf.data.sidecars import Place, open_predictions_of
 from spl_tf.errors import UserError
 from spl_tf.inference.chosen_clips import Choice, choose, read_clips, spl_classes, with_teacher
 from spl_tf.inference.explanation import Target, explained_clips

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.random_clips import Place
+from spl_tf.data.sidecars import Place
 from spl_tf.data.thumbnails import Strip
 from spl_tf.inspection.contact_sheet import PAGE_HEIGHT, draw_page, lay_out
 

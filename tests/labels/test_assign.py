@@ -13,8 +13,9 @@ from absl.testing import parameterized
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
 from spl_tf.labels import figures, sidecar_files, strategies
-from spl_tf.labels.assign import assign_labels, read_summary
+from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.confusion import count_pairs
+from spl_tf.labels.label_folder import read_summary
 
 CLASSES = ["archery", "bowling", "climbing", "diving"]
 
@@ -128,7 +129,13 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         self._write_predictions([200, 100])
         assign_labels(self.predictions, "weak", self.labels)
         self.assertAllEqual(self._written()[1], self.weak)
-        expected = {"web-00000-of-00002.parquet", "web-00001-of-00002.parquet", "confusion.npy", "summary.json"}
+        expected = {
+            "web-00000-of-00002.parquet",
+            "web-00001-of-00002.parquet",
+            "cells.npz",
+            "confusion.npy",
+            "summary.json",
+        }
         self.assertEqual(set(os.listdir(self.labels)), expected | {".lock"})
 
     def test_a_broken_off_run_does_not_look_complete(self):
@@ -199,7 +206,10 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         ("{}", "is not what spl_tf.label writes"),
         ("[]", "is not what spl_tf.label writes"),
         ('{"format_version": 2, "class_names": [], "shards": {}}', "has format version 2, not 1"),
-        ('{"format_version": 1, "class_names": ["a"], "shards": {"web": {}}}', "is .*lacks 'fingerprint'"),
+        (
+            '{"format_version": 1, "strategy": "weak", "class_names": ["a"], "shards": {"web": {}}}',
+            "is .*lacks 'fingerprint'",
+        ),
     )
     def test_a_summary_that_is_none_is_refused(self, content, message):
         self.labels.mkdir()

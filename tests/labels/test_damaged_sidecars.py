@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from spl_tf.errors import UserError
 from spl_tf.labels import predictions, sidecar_files
-from spl_tf.labels.assign import assign_labels, read_summary
+from spl_tf.labels.assign import assign_labels
+from spl_tf.labels.label_folder import read_summary
 
 NAME = "web-00000-of-00001"
 IDS = [f"clip {row}" for row in range(40)]

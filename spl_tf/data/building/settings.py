@@ -1,7 +1,6 @@
 """The settings that decide the content of the shards: checked, stored, and compared before a run goes on."""
 
 import dataclasses
-import os
 import pathlib
 from typing import Any
 
@@ -61,7 +60,7 @@ class Settings:
         return {**dataclasses.asdict(self), **lists}
 
 
-def settings_of(manifest: str | os.PathLike, **settings: Any) -> Settings:
+def settings_of(manifest: files.Path, **settings: Any) -> Settings:
     """Settings of a run on this manifest: to move it changes nothing, to rename or edit it does.
 
     Raises:
@@ -73,7 +72,7 @@ def settings_of(manifest: str | os.PathLike, **settings: Any) -> Settings:
     return Settings(manifest=path.stem, manifest_sha256=files.sha256(path), **settings)
 
 
-def require_same_settings(settings: Settings, stored: Any, folder: str | os.PathLike) -> None:
+def require_same_settings(settings: Settings, stored: Any, folder: files.Path) -> None:
     """Raises a UserError that names the first setting in which a folder's shards differ from this run."""
     stored = stored if isinstance(stored, dict) else {}
     for name, value in settings.as_json().items():

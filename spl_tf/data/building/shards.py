@@ -20,8 +20,8 @@ REJECTED_FILE = "rejected.csv"
 
 
 def write_shards(
-    manifest: str | os.PathLike,
-    output_dir: str | os.PathLike,
+    manifest: files.Path,
+    output_dir: files.Path,
     *,
     classes: Sequence[str],
     label_column: str = "label",
@@ -31,7 +31,7 @@ def write_shards(
     jpeg_quality: int = 90,
     clips_per_class: int | None = None,
     num_shards: int | None = None,
-    exclude: Sequence[str | os.PathLike] = (),
+    exclude: Sequence[files.Path] = (),
     keep_duplicates: bool = False,
     workers: int | None = None,
     seed: int = 0,

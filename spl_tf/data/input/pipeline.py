@@ -22,7 +22,7 @@ from spl_tf.data.input.order import BlockOrder
 from spl_tf.data.input.targets import join_labels
 from spl_tf.errors import UserError
 from spl_tf.files import Path
-from spl_tf.labels.assign import read_summary
+from spl_tf.labels.label_folder import read_summary
 
 GIB = 1 << 30
 

@@ -1,13 +1,13 @@
 """A record that can't be read, from TensorFlow's traceback to one line that names the data set."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 from spl_tf.errors import UserError
+from spl_tf.files import Path
 
 # What only our input pipelines contain. The name of the iterator's own operation says nothing:
 # TensorFlow also puts it under errors of a network that is fed by it.
@@ -25,7 +25,7 @@ _NO_CAUSE = re.compile(r"\s|$|Graph execution error|Detected at node|<stack trac
 
 
 @contextlib.contextmanager
-def readable(folder: str | os.PathLike) -> Iterator[None]:
+def readable(folder: Path) -> Iterator[None]:
     """Turns TensorFlow's error about a damaged shard into the user's; all other errors pass.
 
     Args:

@@ -1,15 +1,14 @@
 """Training labels of every shard: from a label side-car, or the records' own."""
 
 import dataclasses
-import pathlib
 
 import numpy as np
 
 from spl_tf.data.dataset import ClipDataset, Shard
+from spl_tf.data.sidecars import labels_of_shard, open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.files import Path
-from spl_tf.labels.assign import Summary, read_summary
-from spl_tf.labels.sidecar_files import read_labels
+from spl_tf.labels.label_folder import Summary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +44,8 @@ def join_labels(dataset: ClipDataset, labels_dir: Path | None) -> list[ShardLabe
             )
         joined = [_own_labels(shard) for shard in dataset.shards]
     else:
-        summary = read_summary(labels_dir)
-        for shard in dataset.shards:
-            _require_labelled(shard, dataset, summary)
-        joined = [_join_shard(shard, pathlib.Path(labels_dir), len(summary.class_names)) for shard in dataset.shards]
+        summary = open_labels_of(dataset, labels_dir)
+        joined = [_join_shard(shard, summary) for shard in dataset.shards]
     if not any(len(shard.rows) for shard in joined):
         reason = "it holds no clip" if labels_dir is None else f"{labels_dir} discards all its clips"
         raise UserError(f"{dataset.folder}: {reason}, nothing is left to train on")
@@ -63,25 +60,7 @@ def _own_labels(shard: Shard) -> ShardLabels:
     )
 
 
-def _require_labelled(shard: Shard, dataset: ClipDataset, summary: Summary) -> None:
-    fingerprint = summary.fingerprints.get(shard.name)
-    if fingerprint == shard.fingerprint:
-        return
-    found = "does not list it" if fingerprint is None else "lists another one of that name (their fingerprints differ)"
-    raise UserError(
-        f"{dataset.folder} has the shard {shard.name}, but {summary.path} {found}: "
-        "run spl_tf.predict and spl_tf.label on these shards"
-    )
-
-
-def _join_shard(shard: Shard, labels_dir: pathlib.Path, num_classes: int) -> ShardLabels:
-    column = read_labels(
-        labels_dir / f"{shard.name}.parquet",
-        shard_name=shard.name,
-        shard_fingerprint=shard.fingerprint,
-        ids_digest=shard.ids_digest,
-        num_records=shard.records,
-        num_classes=num_classes,
-    )
+def _join_shard(shard: Shard, summary: Summary) -> ShardLabels:
+    column = labels_of_shard(shard, summary)
     rows = np.flatnonzero(column.labels >= 0)
     return ShardLabels(rows, column.labels[rows], column.weights[rows])

@@ -1,7 +1,5 @@
 """Writes frames as a video file with OpenCV, whole or not at all."""
 
-import os
-
 import cv2
 import numpy as np
 
@@ -9,7 +7,7 @@ from spl_tf import files
 from spl_tf.errors import UserError
 
 
-def write_video(path: str | os.PathLike, frames: np.ndarray, frame_rate: float) -> None:
+def write_video(path: files.Path, frames: np.ndarray, frame_rate: float) -> None:
     """Writes uint8 frames [T, H, W, 3] in OpenCV's channel order as MPEG-4 part 2 (mp4v).
 
     Raises:

@@ -49,7 +49,9 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
             )
         shards = {shard.name: {"fingerprint": shard.fingerprint} for shard in dataset.shards}
         classes = [str(label) for label in range(max(labels) + 1)]
-        write_json(folder / "summary.json", {"format_version": 1, "class_names": classes, "shards": shards})
+        write_json(
+            folder / "summary.json", {"format_version": 1, "strategy": "weak", "class_names": classes, "shards": shards}
+        )
         return folder
 
     def _assert_same(self, first, second):

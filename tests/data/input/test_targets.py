@@ -37,7 +37,7 @@ class JoinLabelsTest(parameterized.TestCase, tf.test.TestCase):
 
     def _write_summary(self, classes=("a", "b"), dataset=None):
         shards = {shard.name: {"fingerprint": shard.fingerprint} for shard in (dataset or self.dataset).shards}
-        content = {"format_version": 1, "class_names": list(classes), "shards": shards}
+        content = {"format_version": 1, "strategy": "weak", "class_names": list(classes), "shards": shards}
         write_json(self.folder / "summary.json", content)
 
     def _assert_refused(self, message, dataset=None):

@@ -1,0 +1,112 @@
+"""What clips are trained towards: one class each, several classes of which some are unknown, or a distribution."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+SINGLE, SEVERAL, DISTRIBUTION = "single", "several", "distribution"
+FORMS = (SINGLE, SEVERAL, DISTRIBUTION)
+
+DISCARDED = -1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SingleLabels:
+    """One class a clip.
+
+    Attributes:
+      labels: int32 [n], class ids; -1 = discarded.
+    """
+
+    labels: np.ndarray
+
+    form = SINGLE
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def kept(self) -> np.ndarray:
+        """bool [n]: clips that have a target."""
+        return self.labels != DISCARDED
+
+    @property
+    def classes(self) -> np.ndarray:
+        """int32 [kept]: every class that some clip has, as often as clips have it."""
+        return self.labels[self.kept]
+
+    def take(self, rows: np.ndarray) -> "SingleLabels":
+        """The targets of some clips, int [m], in that order."""
+        return SingleLabels(self.labels[rows])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SparseTargets:
+    """Several classes a clip, or a distribution over classes; clip i has the entries offsets[i] to offsets[i + 1].
+
+    Attributes:
+      form: "several" or "distribution".
+      offsets: int64 [n + 1].
+      classes: int32 [entries], class ids, no class twice in a clip.
+      values: float32 [entries]. Of "several": 1 for a class the clip has, 0 for one of which nothing is known, which
+        counts neither way; classes without an entry are those it does not have. Of "distribution": probabilities.
+      kept: bool [n], clips that have a target; a clip may well be kept and have no class.
+    """
+
+    form: str
+    offsets: np.ndarray
+    classes: np.ndarray
+    values: np.ndarray
+    kept: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def take(self, rows: np.ndarray) -> "SparseTargets":
+        """The targets of some clips, int [m], in that order."""
+        sizes = np.diff(self.offsets)[rows]
+        offsets = np.append(0, np.cumsum(sizes))
+        entries = np.repeat(self.offsets[:-1][rows] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        return SparseTargets(self.form, offsets, self.classes[entries], self.values[entries], self.kept[rows])
+
+    def dense(self, num_classes: int) -> np.ndarray:
+        """float32 [n, N]: the values, 0 for classes without an entry."""
+        table = np.zeros((len(self), num_classes), np.float32)
+        table[np.repeat(np.arange(len(self)), np.diff(self.offsets)), self.classes] = self.values
+        return table
+
+
+Targets = SingleLabels | SparseTargets
+
+
+def several_labels(
+    classes: Sequence[Sequence[int] | None], masked: Sequence[Sequence[int]] | None = None
+) -> SparseTargets:
+    """Targets of "several" from the classes of each clip, None for a discarded one, and those not known of each."""
+    masked = [()] * len(classes) if masked is None else masked
+    has = [() if own is None else own for own in classes]
+    sizes = [len(own) + len(unknown) for own, unknown in zip(has, masked, strict=True)]
+    entries = [index for own, unknown in zip(has, masked, strict=True) for index in (*own, *unknown)]
+    values = [
+        value for own, unknown in zip(has, masked, strict=True) for value in (*[1] * len(own), *[0] * len(unknown))
+    ]
+    return SparseTargets(
+        SEVERAL,
+        np.append(0, np.cumsum(sizes)).astype(np.int64),
+        np.array(entries, np.int32),
+        np.array(values, np.float32),
+        np.array([own is not None for own in classes]),
+    )
+
+
+def distributions(probabilities: np.ndarray, kept: np.ndarray | None = None) -> SparseTargets:
+    """Targets of "distribution" from float [n, N]; zeros take no room."""
+    rows, classes = np.nonzero(probabilities)
+    return SparseTargets(
+        DISTRIBUTION,
+        np.searchsorted(rows, np.arange(len(probabilities) + 1)),
+        classes.astype(np.int32),
+        probabilities[rows, classes].astype(np.float32),
+        np.ones(len(probabilities), bool) if kept is None else kept,
+    )
