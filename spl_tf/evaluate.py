@@ -18,8 +18,9 @@ Options are gin bindings:
 Written into --output_dir (default M/evaluate-<name of D>):
 
   metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class;
-                  classes_without_videos are in neither mean
-  confusion.npy   int64 [N, N], videos by true class (row) and prediction (column)
+                  classes_without_videos are in neither mean. Of a network that was trained on several
+                  labels a clip: average precision per class, its mean, over all decisions (micro), hit at 1
+  confusion.npy   int64 [N, N], videos by true class (row) and prediction (column); of one label a clip
   videos.csv      one row a video, for paired comparisons of networks
   scores.npy      float32 [videos, N], the scores of every class, rows in the order of videos.csv
 """
@@ -34,6 +35,17 @@ flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_value
 flags.DEFINE_string("shards", None, "Folder of shards with true labels.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the metrics.", flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards"], flag_values=FLAGS)
+
+# What is printed of metrics.json, where it is there: measures of a class, and of all videos.
+_OF_A_CLASS = {"accuracy": "accuracy", "average_precision": "AP"}
+_OF_ALL = {
+    "top_1": "top-1",
+    "top_5": "top-5",
+    "hit_at_1": "hit at 1",
+    "mean_class_accuracy": "mean over classes",
+    "mean_average_precision": "mAP",
+    "micro_average_precision": "micro AP",
+}
 
 
 def main() -> None:
@@ -56,21 +68,20 @@ def main() -> None:
         metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
     width = max(map(len, metrics["per_class"]))
     for name, row in metrics["per_class"].items():
-        accuracy, precision = (
-            "-" if row[key] is None else f"{100 * row[key]:.1f}" for key in ("accuracy", "average_precision")
-        )
-        print(f"{name:<{width}}  {row['videos']:>7,} videos  {accuracy:>5} %  AP {precision:>5} %")
+        measured = "  ".join(f"{text} {_percent(row[key], 1):>5} %" for key, text in _OF_A_CLASS.items() if key in row)
+        print(f"{name:<{width}}  {row['videos']:>7,} videos  {measured}")
     views = metrics["num_views"] * metrics["num_crops"]
-    mean_precision = metrics["mean_average_precision"]
     uncounted = len({*metrics["classes_without_videos"]} - {metrics["background"]})
     print(
         f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {views} views): "
-        f"top-1 {100 * metrics['top_1']:.2f} %, top-5 {100 * metrics['top_5']:.2f} %, "
-        f"mean over classes {100 * metrics['mean_class_accuracy']:.2f} %, "
-        + ("mAP -" if mean_precision is None else f"mAP {100 * mean_precision:.2f} %")
+        + ", ".join(f"{text} {_percent(metrics[key], 2)} %" for key, text in _OF_ALL.items() if key in metrics)
         + (f" (without {uncounted} of {len(metrics['per_class'])} classes, which have no videos)" if uncounted else "")
     )
     print(f"written to {output_dir}")
+
+
+def _percent(share: float | None, decimals: int) -> str:
+    return "-" if share is None else f"{100 * share:.{decimals}f}"
 
 
 if __name__ == "__main__":

@@ -7,14 +7,13 @@ import subprocess
 import sys
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import clean, command
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.input.targets import join_labels
+from spl_tf.data.input.targets import join_targets
 from spl_tf.inference.trained_model import ClipInput, save_trained
 from spl_tf.training.identity import open_inputs
 
@@ -58,7 +57,8 @@ class CleanTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual({path.name for path in self.labels.iterdir()}, written)
         inputs = open_inputs(self.shards / "web", self.labels, validation_shards=None, init_weights=None)
         self.assertEqual(inputs.classes, ("red", "green", "blue"))
-        weights = np.concatenate([shard.weights for shard in join_labels(inputs.train, inputs.labels_dir)])
+        targets = join_targets(inputs.train, inputs.labels)
+        weights = targets.weights[targets.table.kept]
         self.assertLen(weights, summary["kept"])
         self.assertAllInRange(weights, 1e-9, 1.00001)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from spl_tf.data.sidecars import Place, WeakPairs
-from spl_tf.inspection.survey import Survey
+from spl_tf.data.survey import Survey
 
 _NO_TEACHER = -1
 

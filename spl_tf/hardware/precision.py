@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from spl_tf.errors import UserError
 
-_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 def choose_policy(precision: str) -> str:
-    """The Keras dtype policy for "auto", "float32", "bfloat16" or "float16".
+    """The Keras dtype policy for "auto", "float32" or "bfloat16".
 
     "auto" asks the hardware, not a stopwatch, so that the same machine always
     answers the same. Global pooling, head and losses stay float32 in any case.

@@ -12,7 +12,6 @@ from tqdm import tqdm
 from spl_tf import files
 from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.input import views
 from spl_tf.data.input.reading import readable
 from spl_tf.data.sidecars import Place, labels_of_shard, open_labels_of, read_pairs
 from spl_tf.errors import UserError
@@ -126,18 +125,14 @@ def read_clips(
     Raises:
       UserError: a record can't be read.
     """
-    frames, stride, size = clip_input.num_frames, clip_input.frame_stride, clip_input.crop_size
 
     def read(path: tf.Tensor, row: tf.Tensor) -> tf.data.Dataset:
         return tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES).skip(row).take(1)
 
     def decode(content: tf.Tensor) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(content)
-        start = views.view_start(clip.num_frames, frames, stride, 0, 1)
-        indices = views.frame_indices(start, clip.num_frames, frames, stride)
-        window = views.view_window(clip.height, clip.width, size, 0, 1)
         return {
-            "clips": tf.ensure_shape(record_decoding.decode(clip, indices, window), [frames, size, size, 3]),
+            "clips": clip_input.uniform(clip),
             "labels": tf.cond(tf.size(clip.labels) == 1, lambda: clip.labels[0], lambda: -1),
             "clip_id": clip.clip_id,
         }

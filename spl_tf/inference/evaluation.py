@@ -17,9 +17,12 @@ from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.sliding import slide_over
 from spl_tf.inference.trained_model import ClipInput, load_trained, require_fitting_data
-from spl_tf.metrics import accuracy
+from spl_tf.labels.targets import SEVERAL, SINGLE
 from spl_tf.metrics.average_precision import average_precisions
-from spl_tf.metrics.averaging import VideoScores
+from spl_tf.metrics.evaluation import Evaluation
+from spl_tf.metrics.multi_label import evaluate_multi_label
+from spl_tf.metrics.single_label import evaluate_single_label
+from spl_tf.metrics.video_scores import VideoScores
 
 
 @gin.configurable
@@ -46,8 +49,9 @@ def evaluate_model(
     Args:
       model_dir: folder of a finished stage.
       shards: folder of shards with true labels.
-      output_dir: gets `confusion.npy`, `videos.csv` (one row a video), `scores.npy` (float32 [videos, N], rows in the
-        order of `videos.csv`), and last `metrics.json`, which names the classes without videos: no mean counts them.
+      output_dir: gets `confusion.npy` (of one label a clip), `videos.csv` (one row a video), `scores.npy`
+        (float32 [videos, N], rows in the order of `videos.csv`), and last `metrics.json`, which names the classes
+        without videos: no mean counts them.
       num_views: uniformly spaced temporal views of each record.
       num_crops: windows of each view, uniformly spaced along the long side.
       num_frames, frame_stride, crop_size: of a view, where they shall not be those of the training clips.
@@ -55,7 +59,7 @@ def evaluate_model(
         fill, and average the scores; else features are averaged first. They differ for larger crops.
       background: a class that counts in no mean average precision (SoccerNet's).
       batch_size: views at once.
-      precision: "auto", "float32", "bfloat16" or "float16".
+      precision: "auto", "float32" or "bfloat16".
 
     Returns:
       The content of `metrics.json`.
@@ -75,16 +79,26 @@ def evaluate_model(
     given = {"num_frames": num_frames, "frame_stride": frame_stride, "crop_size": crop_size}
     view = dataclasses.replace(trained.clip_input, **{name: value for name, value in given.items() if value})
     videos = score_videos(
-        network, dataset, view, strategy, batch_size=batch_size, num_views=num_views, num_crops=num_crops
+        network,
+        dataset,
+        view,
+        strategy,
+        batch_size=batch_size,
+        num_views=num_views,
+        num_crops=num_crops,
+        target=trained.target,
     )
-    confusion = count_confusion(videos, len(dataset.classes))
-    metrics = summarize(videos) | _per_class(confusion, videos, dataset, background) | {"clips": dataset.num_clips}
+    several = trained.target == SEVERAL
+    found = evaluate_multi_label(videos, dataset.num_classes) if several else evaluate_single_label(videos)
+    metrics = found.metrics | _per_class(found, videos, dataset, background) | {"clips": dataset.num_clips}
     metrics |= {"shards": str(shards), "model": str(model_dir), "precision": trained.precision}
     metrics |= {name: getattr(view, name) for name in given}
     metrics |= {"num_views": num_views, "num_crops": num_crops, "fully_convolutional": fully_convolutional}
-    metrics |= {"background": background}
-    _, _, scores = videos.means()
-    for name, values in (("confusion", confusion), ("scores", scores.astype(np.float32))):
+    metrics |= {"background": background, "target": trained.target}
+    arrays = {"scores": videos.means().astype(np.float32)}
+    if found.confusion is not None:
+        arrays["confusion"] = found.confusion
+    for name, values in arrays.items():
         with files.atomic_path(output_dir / f"{name}.npy") as path:
             np.save(path, values)
     _write_videos(output_dir / "videos.csv", videos, dataset.classes)
@@ -101,9 +115,14 @@ def score_videos(
     batch_size: int,
     num_views: int,
     num_crops: int = 1,
+    target: str = SINGLE,
 ) -> VideoScores:
-    """Scores averaged over the views and records of each video."""
-    if dataset.multi_label:
+    """Scores averaged over the views and records of each video; `target` is what the network was trained towards.
+
+    Raises:
+      UserError: clips of several labels for a network that was trained on one, or a record can't be read.
+    """
+    if dataset.multi_label and target != SEVERAL:
         raise UserError(f"{dataset.folder} is multi-label: top-k accuracy needs one label a clip")
     videos = VideoScores()
     for clip in score_clips(
@@ -114,41 +133,33 @@ def score_videos(
         batch_size=batch_size,
         num_views=num_views,
         num_crops=num_crops,
+        target=target,
         description="evaluate",
     ):
-        videos.add(clip.video_id, clip.label, clip.scores)
+        videos.add(clip.video_id, clip.labels, clip.scores)
     return videos
 
 
-def summarize(videos: VideoScores) -> dict[str, float]:
-    """Top-1 and top-5 of averaged scores."""
-    _, labels, scores = videos.means()
-    return {
-        "top_1": accuracy.top_k_accuracy(scores, labels, 1),
-        "top_5": accuracy.top_k_accuracy(scores, labels, 5),
-    }
-
-
-def count_confusion(videos: VideoScores, num_classes: int) -> np.ndarray:
-    """int64 [N, N], videos by true class and prediction."""
-    _, labels, scores = videos.means()
-    return accuracy.confusion_of_predictions(labels, scores.argmax(axis=1), num_classes)
-
-
-def _per_class(confusion: np.ndarray, videos: VideoScores, dataset: ClipDataset, background: str | None) -> dict:
-    """Accuracy and average precision of every class, and their means over the classes with videos."""
-    _, labels, scores = videos.means()
-    shares = accuracy.accuracy_per_class(confusion)
-    precisions = average_precisions(scores, labels)
+def _per_class(found: Evaluation, videos: VideoScores, dataset: ClipDataset, background: str | None) -> dict:
+    """Measures of every class, and their means over the classes with videos."""
+    relevant = videos.relevance(dataset.num_classes)
+    precisions = found.per_class.get("average_precision")
+    if precisions is None:
+        precisions = average_precisions(videos.means(), relevant)
+    measures = {**found.per_class, "average_precision": precisions}
     counted = precisions[[name != background for name in dataset.classes]]
-    return {
-        "mean_class_accuracy": float(np.nanmean(shares)),
-        "mean_average_precision": None if np.isnan(counted).all() else float(np.nanmean(counted)),
-        "videos": int(confusion.sum()),
-        "classes_without_videos": [name for name, row in zip(dataset.classes, confusion, strict=True) if not row.any()],
+    means = {"mean_average_precision": None if np.isnan(counted).all() else float(np.nanmean(counted))}
+    if "accuracy" in measures:
+        means = {"mean_class_accuracy": float(np.nanmean(measures["accuracy"]))} | means
+    return means | {
+        "videos": len(videos.ids),
+        "classes_without_videos": [
+            name for name, own in zip(dataset.classes, relevant.T, strict=True) if not own.any()
+        ],
         "per_class": {
-            name: {"videos": int(row.sum()), "accuracy": _number(share), "average_precision": _number(precision)}
-            for name, row, share, precision in zip(dataset.classes, confusion, shares, precisions, strict=True)
+            name: {"videos": int(relevant[:, index].sum())}
+            | {measure: _number(values[index]) for measure, values in measures.items()}
+            for index, name in enumerate(dataset.classes)
         },
     }
 
@@ -158,9 +169,13 @@ def _number(value: float) -> float | None:
 
 
 def _write_videos(path: pathlib.Path, videos: VideoScores, classes: tuple[str, ...]) -> None:
-    ids, labels, scores = videos.means()
+    """One row a video; several labels have a | between, as in a manifest, and so have their scores."""
     with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
         writer.writerow(["video_id", "label", "prediction", "score_of_label"])
-        for video, label, row in zip(ids, labels, scores, strict=True):
-            writer.writerow([video, classes[label], classes[row.argmax()], f"{row[label]:.6f}"])
+        for video, row in zip(videos.ids, videos.means(), strict=True):
+            labels = videos.labels[video]
+            names, scores = (
+                "|".join(texts) for texts in ((classes[i] for i in labels), (f"{row[i]:.6f}" for i in labels))
+            )
+            writer.writerow([video, names, classes[row.argmax()], scores])

@@ -48,8 +48,8 @@ class Explained:
       weak: its label; empty for none or several.
       teacher: the class that `place` has from the teacher.
       spl_class: what labelling made of it.
-      predicted, predicted_score: the network's class and its softmax score.
-      target, score: the class that is explained and its softmax score.
+      predicted, predicted_score: the network's class and its score.
+      target, score: the class that is explained and its score.
       frames: uint8 [T, S, S, 3], RGB, the clip's middle view.
       maps: float32 [T, S, S] in [0, 1].
     """
@@ -76,7 +76,7 @@ class Explained:
         return [
             *lines,
             f"predicted: {self.predicted}, {self.predicted_score:.2f}",
-            f"shown is what speaks for: {self.target}, {self.score:.2f}",
+            f"the map is of what speaks for {self.target}, {self.score:.2f}",
         ]
 
 
@@ -108,7 +108,7 @@ def explained_clips(
 
     def forward(clips: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         maps, logits = grad_cam(network, normalize(clips), classes, per_frame_weights=target.per_frame_weights)
-        return maps, tf.nn.softmax(logits)
+        return maps, trained.scores(logits)
 
     # The last batch may be smaller: it is no reason to trace again.
     signature = [tf.TensorSpec([None, *shape, 3], tf.uint8), tf.TensorSpec([None], tf.int32)]

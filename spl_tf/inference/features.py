@@ -95,7 +95,7 @@ def clip_features(
         with its id, label and scores, 4 bytes a class.
       num_views: uniformly spaced temporal views of each clip.
       batch_size: views at once.
-      precision: "auto", "float32", "bfloat16" or "float16".
+      precision: "auto", "float32" or "bfloat16".
 
     Raises:
       UserError: network and data don't fit together, there is no clip, a record can't be read, features are not

@@ -29,6 +29,7 @@ def predict_clips(
     output_dir: files.Path,
     *,
     num_views: int = 1,
+    top_k: int = 5,
     batch_size: int = 16,
     precision: str = "auto",
 ) -> dict:
@@ -42,19 +43,20 @@ def predict_clips(
       output_dir: the side-cars' folder.
       num_views: uniformly spaced temporal views of each clip; the paper leaves it
         open, one centred view is our choice.
+      top_k: highest scores that are kept of every clip, beside the first class.
       batch_size: views at once.
-      precision: "auto", "float32", "bfloat16" or "float16".
+      precision: "auto", "float32" or "bfloat16".
 
     Returns:
       The content of `predictions.json`.
 
     Raises:
-      UserError: teacher and data don't fit together, the data is multi-label, a record
-        can't be read, or the folder holds anything but these predictions.
+      UserError: teacher and data don't fit together, a record can't be read, or the folder holds anything but these
+        predictions.
     """
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
-    if dataset.multi_label:
-        raise UserError(f"{dataset.folder} is multi-label: its clips can't be labelled from predictions yet")
+    if top_k < 1:
+        raise UserError(f"predict_clips.top_k = {top_k}: give 1 or more")
     made_by: MadeBy = {
         "model": trained.weights_hash,
         "precision": trained.precision,
@@ -62,6 +64,7 @@ def predict_clips(
         "frame_stride": trained.clip_input.frame_stride,
         "crop_size": trained.clip_input.crop_size,
         "num_views": num_views,
+        "top_k": min(top_k, dataset.num_classes),
     }
     wanted = predictions.Predictions(
         pathlib.Path(output_dir),
@@ -80,6 +83,7 @@ def predict_clips(
         strategy=strategy,
         batch_size=batch_size,
         num_views=num_views,
+        target=trained.target,
     )
     notes = {"model_dir": str(model_dir)}
     if not missing and predictions.lists_predictions(wanted.folder):
@@ -90,21 +94,30 @@ def predict_clips(
         predictions.remove_index(wanted.folder)  # Until it is back the folder is incomplete.
         with contextlib.closing(score(trained.network, shards=missing, description="predict")) as clips:
             for position in missing:
-                _write_sidecar(wanted, dataset.shards[position], clips)
+                _write_sidecar(wanted, dataset.shards[position], clips, dataset.multi_label)
     return predictions.write_index(wanted, made_by, **notes)
 
 
-def _write_sidecar(wanted: predictions.Predictions, shard: Shard, clips: Iterator[ClipScores]) -> None:
+def _write_sidecar(
+    wanted: predictions.Predictions, shard: Shard, clips: Iterator[ClipScores], multi_label: bool
+) -> None:
     """Writes the side-car of the shard that the next clips belong to."""
     of_shard = list(itertools.islice(clips, shard.records))
+    made_by = wanted.shards[shard.name].made_by
+    scores = np.stack([clip.scores for clip in of_shard]) if of_shard else np.zeros((0, len(wanted.classes)))
+    # Among equal scores the lower class id stands first, as in argmax.
+    top = np.argsort(-scores, axis=1, kind="stable")[:, : made_by["top_k"]]
+    weak = [clip.labels for clip in of_shard] if multi_label else np.array([clip.label for clip in of_shard], np.int32)
     sidecar_files.write_predictions(
         wanted.path(shard.name),
         clip_ids=[clip.clip_id for clip in of_shard],
-        weak=np.array([clip.label for clip in of_shard], dtype=np.int32),
-        teacher=np.array([clip.scores.argmax() for clip in of_shard], dtype=np.int32),
-        confidence=np.array([clip.scores.max() for clip in of_shard], dtype=np.float32),
+        weak=weak,
+        teacher=top[:, 0].astype(np.int32),
+        confidence=scores.max(axis=1).astype(np.float32),
+        top_classes=top,
+        top_scores=np.take_along_axis(scores, top, axis=1),
         shard_fingerprint=shard.fingerprint,
-        made_by=wanted.shards[shard.name].made_by,
+        made_by=made_by,
     )
 
 

@@ -28,7 +28,7 @@ def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: st
       model_dir: folder of a finished stage.
       output_dir: gets a folder 1, 2, ... per export, as TF Serving wants it; none is ever
         overwritten, and a new one appears whole. Its name is the model's in the warm-up requests.
-      precision: "float32", "bfloat16", "float16" or "auto".
+      precision: "float32", "bfloat16" or "auto".
 
     Returns:
       The new version's folder.

@@ -15,19 +15,20 @@ from spl_tf.data.input.pipeline import evaluation_clips
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.input.reading import readable
 from spl_tf.hardware.distribution import join_batch, split_batch
-from spl_tf.inference.trained_model import ClipInput
+from spl_tf.inference.trained_model import ClipInput, scores_of
+from spl_tf.labels.targets import SINGLE
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipScores:
-    """Softmax scores and pooled features of one record, averaged over its views.
+    """Scores and pooled features of one record, averaged over its views.
 
     Attributes:
       shard: position of its shard in the data set.
       row: its row in the shard.
       clip_id: its id.
       video_id: the upload it was cut from.
-      label: the record's own label, -1 for none.
+      labels: class ids that the record carries.
       scores: float64 [N].
       features: float64 [C].
     """
@@ -36,9 +37,14 @@ class ClipScores:
     row: int
     clip_id: str
     video_id: str
-    label: int
+    labels: tuple[int, ...]
     scores: np.ndarray
     features: np.ndarray
+
+    @property
+    def label(self) -> int:
+        """The record's only label; -1 for none or several."""
+        return self.labels[0] if len(self.labels) == 1 else -1
 
 
 def score_clips(
@@ -50,6 +56,7 @@ def score_clips(
     batch_size: int,
     num_views: int,
     num_crops: int = 1,
+    target: str = SINGLE,
     description: str,
     shards: Sequence[int] | None = None,
     rows_per_shard: int = sys.maxsize,
@@ -64,6 +71,7 @@ def score_clips(
       batch_size: views at once over all replicas, rounded up to a multiple of their number.
       num_views: temporal views of each record, uniformly spaced.
       num_crops: windows of each view, uniformly spaced along the long side.
+      target: what the network was trained towards, see `trained_model.scores_of`.
       description: the progress bar's text.
       shards: positions of the shards to read; all by default.
       rows_per_shard: most records to read of each, from its first on.
@@ -83,7 +91,7 @@ def score_clips(
         shards=shards,
         rows_per_shard=rows_per_shard,
     )
-    outputs_of = _compiled(network, strategy)
+    outputs_of = _compiled(network, strategy, target)
     positions = range(len(dataset.shards)) if shards is None else shards
     total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions)
     views: list[tuple[np.ndarray, np.ndarray]] = []
@@ -106,12 +114,12 @@ def score_clips(
 
 
 @functools.lru_cache(maxsize=1)  # Every validation of a training run would trace the network again.
-def _compiled(network: keras.Model, strategy: tf.distribute.Strategy) -> Callable:
+def _compiled(network: keras.Model, strategy: tf.distribute.Strategy, target: str) -> Callable:
     """uint8 clips [B, T, H, W, 3] -> scores [B, N], features [B, C]; reads the weights the network has when called."""
 
     def forward(clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = network(normalize(clips), training=False)
-        return tf.nn.softmax(outputs["logits"]), outputs["features"]
+        return scores_of(outputs["logits"], target), outputs["features"]
 
     return tf.function(lambda clips: strategy.run(forward, args=(clips,)))
 
@@ -122,7 +130,7 @@ def _record(rows: dict[str, np.ndarray], i: int, scores: np.ndarray, features: n
         row=int(rows["row"][i]),
         clip_id=rows["clip_id"][i].decode(),
         video_id=rows["video_id"][i].decode(),
-        label=int(rows["labels"][i]),
+        labels=tuple(map(int, filter(None, rows["labels"][i].decode().split(",")))),
         scores=scores,
         features=features,
     )

@@ -45,7 +45,7 @@ def serving_signatures(trained: TrainedModel) -> dict[str, tuple[Callable, tf.Te
     @tf.function(input_signature=[tf.TensorSpec([None, *one.shape], tf.uint8)], autograph=False)
     def classify(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = trained.network(normalize(clips), training=False)
-        scores = tf.nn.softmax(outputs["logits"])
+        scores = trained.scores(outputs["logits"])
         classes = tf.argmax(scores, axis=-1)
         return {
             "scores": scores,
@@ -83,7 +83,7 @@ def _draw(clips: tf.Tensor, view: ClipInput) -> tf.Tensor:
         shape,
     )
     y, x, _, _ = tf.unstack(views.view_window(shape[2], shape[3], size, 0, 1))
-    frames = tf.gather(clips, _indices(shape[1], view), axis=1)
+    frames = tf.gather(clips, view.uniform_indices(shape[1]), axis=1)
     return tf.ensure_shape(frames[:, :, y : y + size, x : x + size], [None, view.num_frames, size, size, 3])
 
 
@@ -115,11 +115,10 @@ def _decode_record(number: tf.Tensor, record: tf.Tensor, view: ClipInput) -> tf.
 
 def _decode(clip: EncodedClip, view: ClipInput) -> tf.Tensor:
     """Decodes evaluation's view of a clip with at least one frame, once the headers of the drawn frames are sound."""
-    indices = _indices(clip.num_frames, view)
     stored = tf.stack([clip.height, clip.width])
     sizes = tf.map_fn(
         lambda frame: tf.io.extract_jpeg_shape(frame)[:2],
-        tf.gather(clip.frames, indices),
+        tf.gather(clip.frames, view.uniform_indices(clip.num_frames)),
         fn_output_signature=tf.TensorSpec([2], tf.int32),
     )
     sizes = _require(
@@ -149,15 +148,7 @@ def _decode(clip: EncodedClip, view: ClipInput) -> tf.Tensor:
         ],
         stored,
     )
-    size = view.crop_size
-    window = views.view_window(stored[0], stored[1], size, 0, 1)
-    return tf.ensure_shape(record_decoding.decode(clip, indices, window), [view.num_frames, size, size, 3])
-
-
-def _indices(available: tf.Tensor, view: ClipInput) -> tf.Tensor:
-    """int32 [num_frames]: the frames of the one centred view."""
-    start = views.view_start(available, view.num_frames, view.frame_stride, 0, 1)
-    return views.frame_indices(start, available, view.num_frames, view.frame_stride)
+    return view.uniform(dataclasses.replace(clip, height=stored[0], width=stored[1]))
 
 
 def _require_jpegs(clip_id: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:

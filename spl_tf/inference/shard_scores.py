@@ -20,7 +20,7 @@ def score_shards(
       shards: folder of shards of the same classes.
       num_views: uniformly spaced temporal views of each clip.
       batch_size: views at once.
-      precision: "auto", "float32", "bfloat16" or "float16".
+      precision: "auto", "float32" or "bfloat16".
 
     Returns:
       The N classes, and float32 [n, N] in the order of the data set: 4 bytes times clips times classes.

@@ -3,6 +3,7 @@
 import keras
 
 from spl_tf.inference.trained_model import TrainedModel
+from spl_tf.labels.targets import SEVERAL
 from spl_tf.models.classifier import backbone_of
 
 
@@ -15,7 +16,7 @@ def slide_over(trained: TrainedModel) -> keras.Model:
 
     Returns:
       float [B, T, H, W, 3] -> {"features": [B, C], the mean over the whole map; "logits": [B, N],
-      logarithms of the averaged scores, whose softmax they are}.
+      those whose scores the averaged ones are}.
     """
     network, clip_input = trained.network, trained.clip_input
     backbone = backbone_of(network)
@@ -28,6 +29,9 @@ def slide_over(trained: TrainedModel) -> keras.Model:
     windows = keras.layers.AveragePooling2D((height, width), 1, dtype="float32")(keras.ops.mean(positions, axis=1))
     for layer in head:
         windows = layer(windows)
-    scores = keras.ops.mean(keras.ops.softmax(windows), axis=(1, 2))
+    scores = keras.ops.mean(trained.scores(windows), axis=(1, 2))
+    logits = keras.ops.log(scores)
+    if trained.target == SEVERAL:
+        logits -= keras.ops.log1p(-scores)
     features = keras.ops.mean(positions, axis=(1, 2, 3))
-    return keras.Model(inputs, {"features": features, "logits": keras.ops.log(scores)})
+    return keras.Model(inputs, {"features": features, "logits": logits})

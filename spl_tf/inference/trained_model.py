@@ -5,14 +5,18 @@ import pathlib
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.data.input.preprocessing import normalize
+from spl_tf.data.input.views import ViewShape
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
+from spl_tf.labels.targets import SEVERAL, SINGLE
 from spl_tf.models.blocks import max_pool_policy
 from spl_tf.models.folding import fold_into
 
@@ -21,20 +25,14 @@ _WAY_OUT = "name the --model_dir of a finished stage of spl_tf.train, or finish 
 
 
 @dataclasses.dataclass(frozen=True)
-class ClipInput:
-    """The clips a network was trained on.
+class ClipInput(ViewShape):
+    """The clips a network was trained on, and what it saw of them.
 
     Attributes:
-      num_frames: T, frames drawn from a record.
-      frame_stride: frames of the record from one drawn frame to the next.
-      crop_size: height and width of the crop, pixels.
       short_side: short side of the frames the crop is cut from, pixels.
       fps: frames per second of the record.
     """
 
-    num_frames: int
-    frame_stride: int
-    crop_size: int
     short_side: int
     fps: float
 
@@ -49,6 +47,7 @@ class TrainedModel:
       clip_input: what it was trained on.
       precision: Keras dtype policy it runs in.
       weights_hash: sha256 of the weights' file.
+      target: what the logits were trained towards, see `spl_tf.labels.targets`: it says how they become scores.
     """
 
     network: keras.Model
@@ -56,6 +55,28 @@ class TrainedModel:
     clip_input: ClipInput
     precision: str
     weights_hash: str
+    target: str = SINGLE
+
+    def __call__(self, clips: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
+        """Scores and features of clips as they are stored.
+
+        Args:
+          clips: uint8 [B, T, S, S, 3], RGB, of the frames and crop size of `clip_input`.
+
+        Returns:
+          {"scores": float32 [B, N], "features": float32 [B, C]}.
+        """
+        outputs = self.network(normalize(clips), training=False)
+        return {"scores": self.scores(outputs["logits"]), "features": outputs["features"]}
+
+    def scores(self, logits: tf.Tensor) -> tf.Tensor:
+        """Scores of every class, [B, N] or [..., N]; see `scores_of`."""
+        return scores_of(logits, self.target)
+
+
+def scores_of(logits: tf.Tensor, target: str) -> tf.Tensor:
+    """Softmax scores, which sum to 1; of a network for several labels a clip sigmoid scores, each by itself."""
+    return keras.ops.sigmoid(logits) if target == SEVERAL else keras.ops.softmax(logits)
 
 
 def folded_for_storage(network: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
@@ -76,7 +97,13 @@ def folded_for_storage(network: keras.Model, build: Callable[[], keras.Model]) -
     return folded
 
 
-def save_trained(folder: pathlib.Path, folded: keras.Model, classes: tuple[str, ...], clip_input: ClipInput) -> None:
+def save_trained(
+    folder: pathlib.Path,
+    folded: keras.Model,
+    classes: tuple[str, ...],
+    clip_input: ClipInput,
+    target: str = SINGLE,
+) -> None:
     """Writes `folded.keras`, then `model.json` that describes it."""
     with files.atomic_path(folder / "folded.keras") as path:
         folded.save(path)
@@ -86,6 +113,7 @@ def save_trained(folder: pathlib.Path, folded: keras.Model, classes: tuple[str, 
             "format_version": FORMAT_VERSION,
             "classes": list(classes),
             "clip_input": dataclasses.asdict(clip_input),
+            "target": target,
             "folded_sha256": files.sha256(folder / "folded.keras"),
         },
     )
@@ -100,7 +128,7 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
     """
     folder = pathlib.Path(folder)
     path = folder / "folded.keras"
-    classes, clip_input, described = _read_description(folder / "model.json")
+    classes, clip_input, target, described = _read_description(folder / "model.json")
     if not path.is_file():
         raise UserError(f"{path} does not exist: {_WAY_OUT}")
     digest = files.sha256(path)
@@ -112,6 +140,7 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
         clip_input=clip_input,
         precision=policy,
         weights_hash=digest,
+        target=target,
     )
 
 
@@ -123,7 +152,7 @@ def load_with_clips(
     Args:
       folder: of a finished stage.
       shards: folder of shards.
-      precision: "auto", "float32", "bfloat16" or "float16".
+      precision: "auto", "float32" or "bfloat16".
 
     Raises:
       UserError: one of them can't be loaded, or they don't fit together.
@@ -136,8 +165,8 @@ def load_with_clips(
     return trained, dataset, strategy
 
 
-def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, str]:
-    """Classes, input and hash of the weights' file, as `model.json` has them."""
+def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, str, str]:
+    """Classes, input, form of the targets and hash of the weights' file, as `model.json` has them."""
     description = files.read_json(path, _WAY_OUT)
     try:
         version = description["format_version"]
@@ -145,6 +174,7 @@ def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, s
             return (
                 tuple(description["classes"]),
                 ClipInput(**description["clip_input"]),
+                description.get("target", SINGLE),  # Older files know no other.
                 description["folded_sha256"],
             )
     except (KeyError, TypeError) as error:
@@ -181,7 +211,7 @@ def with_precision(network: keras.Model, policy: str) -> keras.Model:
     """The same network computing in another precision.
 
     Networks are stored in mixed precision; float32 replaces every layer's policy,
-    while bfloat16 and float16 keep global pooling and head in float32.
+    while bfloat16 keeps global pooling and head in float32.
     """
 
     def rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:

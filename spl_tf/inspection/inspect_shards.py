@@ -6,12 +6,12 @@ from spl_tf import files
 from spl_tf.data import random_clips
 from spl_tf.data.dataset import ClipDataset, read_description
 from spl_tf.data.sidecars import count_confusion, count_labelled, open_predictions_of, read_pairs
+from spl_tf.data.survey import survey
 from spl_tf.data.thumbnails import Strip
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
 from spl_tf.inspection import text
 from spl_tf.inspection.sheets import write_sheets
-from spl_tf.inspection.survey import survey
 
 # More heads say nothing new, and would take minutes.
 MOST_CLIPS = 100_000

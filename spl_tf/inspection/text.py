@@ -9,9 +9,9 @@ import numpy as np
 from spl_tf.data.building.shards import REJECTED_FILE
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.sidecars import LabelledCells
+from spl_tf.data.survey import Survey
 from spl_tf.data.verify import Report
 from spl_tf.inspection.sheets import LIST_FILE, Sheets
-from spl_tf.inspection.survey import Survey
 from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.text_table import aligned_table
 

@@ -18,10 +18,15 @@ import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
 from spl_tf.files import Path, atomic_path
+from spl_tf.labels.targets import SingleLabels, Targets
 
 PREDICTION = pa.schema(
     [("clip_id", pa.string()), ("weak", pa.int32()), ("teacher", pa.int32()), ("confidence", pa.float32())]
 )
+# Of clips that carry several labels, or none.
+SEVERAL_WEAK = pa.list_(pa.int32())
+# The teacher's highest scores beside its first class; files of older versions lack them.
+TOP = (pa.field("top_classes", pa.list_(pa.int32())), pa.field("top_scores", pa.list_(pa.float32())))
 LABEL = pa.schema([("clip_id", pa.string()), ("label", pa.int32()), ("weight", pa.float32())])
 
 # Rows handled at once, and rows of a Parquet row group: some megabytes, so memory is flat however large a shard is.
@@ -50,10 +55,15 @@ class Header:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelColumn:
-    """Labels of one shard: labels int32 [n], -1 = discarded; weights float32 [n]."""
+    """Labels of one shard: targets of its n clips; weights float32 [n]."""
 
-    labels: np.ndarray
+    targets: Targets
     weights: np.ndarray
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int32 [n], -1 = discarded, where the targets are one label a clip."""
+        return self.targets.labels
 
 
 def ids_digest(clip_ids: Sequence[str]) -> str:
@@ -65,9 +75,11 @@ def write_predictions(
     path: Path,
     *,
     clip_ids: Sequence[str],
-    weak: np.ndarray,
+    weak: np.ndarray | Sequence[Sequence[int]],
     teacher: np.ndarray,
     confidence: np.ndarray,
+    top_classes: np.ndarray | None = None,
+    top_scores: np.ndarray | None = None,
     shard_fingerprint: str,
     made_by: Mapping[str, str | int] | None = None,
 ) -> None:
@@ -76,20 +88,28 @@ def write_predictions(
     Args:
       path: `P/<shard name>.parquet`.
       clip_ids: n ids in record order.
-      weak: int [n], class the clip was queried for.
+      weak: int [n], class the clip was queried for; or n lists of any number of classes.
       teacher: int [n], predicted class.
-      confidence: float [n], the teacher's probability of that class.
+      confidence: float [n], the teacher's score of that class.
+      top_classes, top_scores: [n, k], its k highest scores, falling, and their classes.
       shard_fingerprint: of the shard the clips were read from.
       made_by: the teacher's weights and whatever else decides its predictions, by name.
     """
+    schema, is_several = PREDICTION, not isinstance(weak, np.ndarray)
     columns = {
         "clip_id": list(clip_ids),
-        "weak": np.asarray(weak, np.int32),
+        "weak": [list(labels) for labels in weak] if is_several else np.asarray(weak, np.int32),
         "teacher": np.asarray(teacher, np.int32),
         "confidence": np.asarray(confidence, np.float32),
     }
-    with _writer(path, PREDICTION, shard_fingerprint, ids_digest(clip_ids), made_by) as writer:
-        writer.write_table(pa.table(columns, schema=PREDICTION), row_group_size=BATCH_ROWS)
+    if is_several:
+        schema = schema.set(schema.get_field_index("weak"), pa.field("weak", SEVERAL_WEAK))
+    for field, values in zip(TOP, (top_classes, top_scores), strict=True):
+        if values is not None:
+            schema = schema.append(field)
+            columns[field.name] = list(np.asarray(values))
+    with _writer(path, schema, shard_fingerprint, ids_digest(clip_ids), made_by) as writer:
+        writer.write_table(pa.table(columns, schema=schema), row_group_size=BATCH_ROWS)
 
 
 def write_labels(
@@ -129,7 +149,8 @@ def read_header(path: Path, schema: pa.Schema, way_out: str) -> Header:
         metadata = found.metadata or {}
         for field in schema:
             position = found.get_field_index(field.name)
-            if position < 0 or found.field(position).type != field.type:
+            types = (field.type, SEVERAL_WEAK) if field.name == "weak" else (field.type,)
+            if position < 0 or found.field(position).type not in types:
                 raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {way_out}")
         if not {b"shard_fingerprint", b"ids_digest"} <= metadata.keys():
             raise UserError(f"{path} does not say which shard it belongs to: {way_out}")
@@ -207,7 +228,7 @@ def read_labels(
         raise UserError(
             f"{path} row {wrong[0]} has label {labels[wrong[0]]}, but there are {num_classes} classes: {way_out}"
         )
-    return LabelColumn(labels, table["weight"].to_numpy())
+    return LabelColumn(SingleLabels(labels), table["weight"].to_numpy())
 
 
 def _require_all_rows(path: Path, found: int, promised: int, way_out: str) -> None:

@@ -14,8 +14,8 @@ _SMALLEST_BASE = 1e-7
 def anchor_loss(
     labels: tf.Tensor,
     logits: tf.Tensor,
-    *,
     epoch: tf.Tensor | float,
+    *,
     gamma: float = 0.5,
     delta: float = 0.05,
     anchor: str = "neg",

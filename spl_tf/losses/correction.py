@@ -15,8 +15,10 @@ _EPSILON = 1e-7  # Keras' epsilon, by which the authors' code clips the probabil
 Transition = np.ndarray | Sequence[Sequence[float]] | str | os.PathLike
 
 
-@gin.configurable
-def forward_correction(labels: tf.Tensor, logits: tf.Tensor, *, transition: Transition) -> tf.Tensor:
+@gin.configurable(denylist=["epoch"])
+def forward_correction(
+    labels: tf.Tensor, logits: tf.Tensor, epoch: tf.Tensor | float = 0.0, *, transition: Transition
+) -> tf.Tensor:
     """-log of the probability of the noisy label: -log sum over i of p_i T[i, label], in float32.
 
     As in the authors' code p = softmax(logits) is clipped to [1e-7, 1 - 1e-7]
@@ -26,6 +28,7 @@ def forward_correction(labels: tf.Tensor, logits: tf.Tensor, *, transition: Tran
     Args:
       labels: int32 [B] noisy class ids.
       logits: [B, N] of the clean classes.
+      epoch: not used.
       transition: T [N, N], T[i, j] = P(noisy label j | class i), or the path of a .npy
         file with it, read when a graph is traced; see `spl_tf.labels.transition`.
 
@@ -36,14 +39,17 @@ def forward_correction(labels: tf.Tensor, logits: tf.Tensor, *, transition: Tran
       UserError: T is unreadable, does not fit the logits, has rows that are no
         distributions or a column of zeros.
     """
+    del epoch
     matrix, _ = _checked(transition, logits)
     # Not a matrix product: on recent GPUs that would be computed in TF32.
     to_label = tf.gather(tf.constant(matrix.T, tf.float32), labels)
     return -tf.math.log(tf.reduce_sum(to_label * _probabilities(logits), axis=-1))
 
 
-@gin.configurable
-def backward_correction(labels: tf.Tensor, logits: tf.Tensor, *, transition: Transition) -> tf.Tensor:
+@gin.configurable(denylist=["epoch"])
+def backward_correction(
+    labels: tf.Tensor, logits: tf.Tensor, epoch: tf.Tensor | float = 0.0, *, transition: Transition
+) -> tf.Tensor:
     """Cross-entropies weighted by the inverse of T: -sum over j of T^-1[label, j] log p_j, in float32.
 
     Its mean over the noisy labels is the cross-entropy of the clean ones; the
@@ -52,6 +58,7 @@ def backward_correction(labels: tf.Tensor, logits: tf.Tensor, *, transition: Tra
     Args:
       labels: int32 [B] noisy class ids.
       logits: [B, N] of the clean classes.
+      epoch: not used.
       transition: as in `forward_correction`.
 
     Returns:
@@ -60,6 +67,7 @@ def backward_correction(labels: tf.Tensor, logits: tf.Tensor, *, transition: Tra
     Raises:
       UserError: as `forward_correction`, or T has no inverse.
     """
+    del epoch
     matrix, source = _checked(transition, logits)
     if np.linalg.matrix_rank(matrix) < matrix.shape[0]:
         raise UserError(f"{source} is singular and has no inverse: use forward_correction or another matrix")

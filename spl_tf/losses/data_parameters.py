@@ -37,20 +37,16 @@ class DataParameters:
       mode "joint":     tau = exp(s_class[y]) + exp(s_instance[i])
 
     They are no part of the model, and nothing of them is left at inference.
-    A training step makes three calls. In the replica's context, around its tape:
+    A training step makes two calls. In the replica's context, around its tape:
 
       rows = parameters.rows(labels, clips)
       with tf.GradientTape() as tape:
           tape.watch(rows)
           logits = parameters.scale(logits, rows)
           objective = sum(losses) / global_batch_size + parameters.weight_decay(rows)
-      gradients = tape.gradient(objective, rows)
+      gradients = parameters.slices(labels, clips, tape.gradient(objective, rows))
 
-    then, with the gradients of micro-batches concatenated and freed of a loss scale:
-
-      gradients = parameters.all_gather(labels, clips, gradients)
-
-    and in cross-replica context, by `merge_call`:
+    then, with the slices of micro-batches and replicas concatenated, in cross-replica context, by `merge_call`:
 
       parameters.apply(strategy, gradients)
 
@@ -153,25 +149,16 @@ class DataParameters:
         """
         return tf.add_n([0.5 * self._tables[kind].weight_decay * tf.reduce_sum(row**2) for kind, row in rows.items()])
 
-    def all_gather(self, labels: tf.Tensor, clips: tf.Tensor, gradients: PerKind) -> dict[str, tf.IndexedSlices]:
-        """The gradients of all replicas; to be called in replica context.
+    def slices(self, labels: tf.Tensor, clips: tf.Tensor, gradients: PerKind) -> dict[str, tf.IndexedSlices]:
+        """The gradients of a batch with their places in the tables; a key may be repeated.
 
         Args:
           labels: int [b] of this replica's share of the batch.
           clips: int [b], likewise.
           gradients: of the whole objective by `rows`, float32 [b] of each kind.
-
-        Returns:
-          Slices with the [B] gradients of the global batch; a key may be repeated.
         """
-        context = tf.distribute.get_replica_context()
         keys = {"class": labels, "instance": clips}
-        return {
-            kind: tf.IndexedSlices(
-                values=context.all_gather(gradient, axis=0), indices=context.all_gather(keys[kind], axis=0)
-            )
-            for kind, gradient in gradients.items()
-        }
+        return {kind: tf.IndexedSlices(values=row, indices=keys[kind]) for kind, row in gradients.items()}
 
     def apply(self, strategy: tf.distribute.Strategy, gradients: Mapping[str, tf.IndexedSlices | tf.Tensor]) -> None:
         """One step of SparseSGD; to be called once a step in cross-replica context.

@@ -27,6 +27,6 @@ def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     return float(np.sum(gained * precision))
 
 
-def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """AP of every class, float [N], from scores [V, N] and class ids [V]; nan for a class without videos."""
-    return np.array([average_precision(scores[:, i], labels == i) for i in range(scores.shape[1])])
+def average_precisions(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """AP of every class, float [N], from scores [V, N] and bool [V, N]; nan for a class without videos."""
+    return np.array([average_precision(*pair) for pair in zip(scores.T, relevant.T, strict=True)])

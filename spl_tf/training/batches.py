@@ -1,26 +1,23 @@
-"""The training batches of a stage, and what the device makes of them."""
+"""The training batches of a stage, dealt out to hosts and replicas."""
 
 from collections.abc import Iterator
 
 import tensorflow as tf
 
+from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input.pipeline import training_clips
-from spl_tf.data.input.preprocessing import prepare_training
-from spl_tf.inference.trained_model import ClipInput
-from spl_tf.training.identity import StageInputs
-from spl_tf.training.step import Batch
-
-
-def prepare(batch: Batch) -> tf.Tensor:
-    """The network's input, made on the device."""
-    return prepare_training(batch["clips"], batch["color"])
+from spl_tf.data.input.targets import TrainingTargets
+from spl_tf.data.input.views import ViewShape
 
 
 def batches_from(
     first_step: int,
     strategy: tf.distribute.Strategy,
-    inputs: StageInputs,
-    clip_input: ClipInput,
+    dataset: ClipDataset,
+    targets: TrainingTargets,
+    view: ViewShape,
+    *,
+    num_views: int,
     batch_size: int,
     seed: int,
 ) -> Iterator:
@@ -28,14 +25,15 @@ def batches_from(
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
         batches = training_clips(
-            inputs.train,
-            inputs.labels_dir,
+            dataset,
+            targets,
             batch_size=batch_size,
             seed=seed,
             start_step=first_step,
-            num_frames=clip_input.num_frames,
-            frame_stride=clip_input.frame_stride,
-            crop_size=clip_input.crop_size,
+            num_frames=view.num_frames,
+            frame_stride=view.frame_stride,
+            crop_size=view.crop_size,
+            num_views=num_views,
             host=context.input_pipeline_id,
             num_hosts=context.num_input_pipelines,
         )

@@ -1,8 +1,9 @@
 """What TensorBoard shows of a stage: numbers, clips as the network saw them, what was configured."""
 
 import ast
+import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import gin
 import keras
@@ -17,30 +18,46 @@ from spl_tf import configuration
 from spl_tf.errors import UserError
 from spl_tf.input_range import DEVIATION, MEAN
 from spl_tf.labels import figures
-from spl_tf.metrics.accuracy import accuracy_per_class
+from spl_tf.metrics.evaluation import Evaluation
+from spl_tf.training.hooks import Hook, LoopReport
+from spl_tf.training.objectives.objective import Objective
 
+# TensorBoard shows no more of a tag unless told otherwise, and twice as many slow down the smallest runs by 5 %.
+_MOST_SHOWN = 10
 _FRAMES_SHOWN = 8
 # More classes than these have a histogram of their accuracies, no curve each.
 _MANY_CLASSES = 20
 
 
-class Board:
-    """The event files of one stage; a resumed run adds to them.
+class Board(Hook):
+    """The event files of one stage; a resumed run adds to them."""
 
-    Args:
-      log_dir: TensorBoard's folder.
-      stage: whose configuration is shown.
-      classes: names of the N classes.
-    """
+    def __init__(
+        self,
+        log_dir: pathlib.Path,
+        stage: str,
+        classes: Sequence[str],
+        objective: Objective,
+        batch_size: int,
+        show_at: Collection[int] = (),
+    ):
+        """Opens the files.
 
-    def __init__(self, log_dir: pathlib.Path, stage: str, classes: Sequence[str]):
+        Args:
+          log_dir: TensorBoard's folder.
+          stage: whose configuration is shown.
+          classes: names of the N classes.
+          objective: says what the targets of a clip are, and what it keeps beside the network.
+          batch_size: clips a step.
+          show_at: steps after which clips are shown.
+        """
         self._stage = stage
         self._classes = classes
+        self._objective = objective
+        self._batch_size = batch_size
+        self._show_at = show_at
         self._is_configuration_shown = False
         self._writer = tf.summary.create_file_writer(str(log_dir))
-
-    def __enter__(self) -> "Board":
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *details) -> None:
         # TensorBoard keeps the first end it finds, and a run goes on after a signal, or what the user can mend.
@@ -77,55 +94,53 @@ class Board:
             hparams.hparams(_scalars(configuration.stage_bindings(self._stage)) | options, trial_id="")
         self._writer.flush()
 
-    def trained(self, step: int, scalars: Mapping[str, float]) -> None:
-        """Shows numbers of the last few steps."""
-        with self._writer.as_default(step=step):
+    def limit(self, step: int, num_steps: int) -> int:
+        return min([num_steps, *(shown - step for shown in self._show_at if shown > step)])
+
+    def after(self, report: LoopReport) -> None:
+        scalars = {f"train/{name}": value for name, value in (report.means | report.state).items()}
+        scalars["throughput/clips_per_second"] = report.num_steps * self._batch_size / report.seconds
+        scalars["throughput/share_waiting_for_data"] = min(report.data_seconds / report.seconds, 1.0)
+        with self._writer.as_default(step=report.step):
             for name, value in scalars.items():
                 tf.summary.scalar(name, value)
             if not self._is_configuration_shown:  # Now that a step was traced, all that configures it is known.
                 tf.summary.text("configuration", gin.markdown(gin.operative_config_str()))
                 self._is_configuration_shown = True
+            if report.step in self._show_at:
+                self._show_inputs(report)
         self._writer.flush()
 
-    def show_inputs(
-        self, step: int, clips: np.ndarray, labels: np.ndarray, temperatures: Mapping[str, np.ndarray]
-    ) -> None:
-        """Shows clips with all augmentation, and the temperatures of Data Parameters.
+    def _show_inputs(self, report: LoopReport) -> None:
+        """Clips with all augmentation, their targets, and the values that the objective keeps."""
+        tf.summary.image("input/clips", _strips(report.clips), max_outputs=len(report.clips))
+        lines = self._objective.describe(report.targets, self._classes)
+        tf.summary.text("input/labels", "\n".join(f"{place}. {line}" for place, line in enumerate(lines, 1)))
+        for tag, values in self._objective.histograms().items():
+            tf.summary.histogram(tag, values)
 
-        Args:
-          step: steps done.
-          clips: float32 [n, T, H, W, 3], normalized.
-          labels: int [n].
-          temperatures: kind of Data Parameters -> their values.
-        """
+    def evaluated(self, step: int, evaluation: Evaluation) -> None:
         with self._writer.as_default(step=step):
-            tf.summary.image("input/clips", _strips(clips), max_outputs=len(clips))
-            names = [self._classes[label] for label in labels]
-            tf.summary.text("input/labels", "\n".join(f"{place}. {name}" for place, name in enumerate(names, 1)))
-            for kind, values in temperatures.items():
-                tf.summary.histogram(f"data_parameters/{kind}", values)
-        self._writer.flush()
-
-    def evaluated(self, step: int, metrics: Mapping[str, float], confusion: np.ndarray) -> None:
-        """Shows metrics of the validation split.
-
-        Args:
-          step: steps done.
-          metrics: by name.
-          confusion: int [N, N], videos by true class and prediction.
-        """
-        shares = accuracy_per_class(confusion)
-        figure = figures.confusion_figure(confusion, self._classes, rows="true class", columns="prediction")
-        with self._writer.as_default(step=step):
-            for name, value in metrics.items():
+            for name, value in evaluation.metrics.items():
                 tf.summary.scalar(f"validation/{name}", value)
-            tf.summary.image("validation/confusion", _picture(figure))
-            tf.summary.histogram("validation/accuracy_of_a_class", shares[~np.isnan(shares)])
-            if len(self._classes) <= _MANY_CLASSES:
-                for name, share in zip(self._classes, shares, strict=True):
-                    if not np.isnan(share):
-                        tf.summary.scalar(f"validation_accuracy/{name}", share)
+            if evaluation.confusion is not None:
+                labels = {"rows": "true class", "columns": "prediction"}
+                figure = figures.confusion_figure(evaluation.confusion, self._classes, **labels)
+                tf.summary.image("validation/confusion", _picture(figure))
+            for measure, values in evaluation.per_class.items():
+                tf.summary.histogram(f"validation/{measure}_of_a_class", values[~np.isnan(values)])
+                if len(self._classes) <= _MANY_CLASSES:
+                    for name, value in zip(self._classes, values, strict=True):
+                        if not np.isnan(value):
+                            tf.summary.scalar(f"validation_{measure}/{name}", value)
         self._writer.flush()
+
+
+def steps_shown(epochs: float, steps_per_epoch: float) -> frozenset[int]:
+    """The first step and the last one of every epoch; in more than ten epochs, of every second one, or third, ..."""
+    stride = math.ceil(epochs / _MOST_SHOWN)
+    ends = range(stride, math.floor(epochs) + 1, stride)
+    return frozenset({1} | {max(1, round(epoch * steps_per_epoch)) for epoch in ends})
 
 
 def _strips(clips: np.ndarray) -> np.ndarray:

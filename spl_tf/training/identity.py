@@ -5,9 +5,10 @@ import pathlib
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import require_same_classes
-from spl_tf.labels.label_folder import read_summary
+from spl_tf.labels.label_folder import Summary
 
 # The marker of a finished stage, written last.
 FINISHED = "finished.json"
@@ -42,14 +43,14 @@ class StageInputs:
 
     Attributes:
       train: shards trained on.
-      labels_dir: side-cars that replace their labels.
+      labels: of side-cars that replace their labels.
       validation: shards evaluated on now and then.
       init_weights: backbone weights of an earlier stage.
       classes: names of the classes of the head.
     """
 
     train: ClipDataset
-    labels_dir: pathlib.Path | None
+    labels: Summary | None
     validation: ClipDataset | None
     init_weights: pathlib.Path | None
     classes: tuple[str, ...]
@@ -67,16 +68,15 @@ def open_inputs(
       UserError: something is missing, or validation has other classes than training.
     """
     train = load_dataset(train_shards)
-    classes = train.classes
-    if labels_dir is not None:
-        classes = tuple(read_summary(labels_dir).class_names)
+    labels = None if labels_dir is None else open_labels_of(train, labels_dir)
+    classes = train.classes if labels is None else labels.class_names
     validation = None
     if validation_shards is not None:
         validation = load_dataset(validation_shards)
         require_same_classes(classes, str(labels_dir or train.folder), validation.classes, validation.folder)
     if init_weights is not None and not pathlib.Path(init_weights).is_file():
         raise UserError(f"{init_weights} does not exist: train_stage.init_weights names a backbone.weights.h5")
-    return StageInputs(train, _path(labels_dir), validation, _path(init_weights), classes)
+    return StageInputs(train, labels, validation, None if init_weights is None else pathlib.Path(init_weights), classes)
 
 
 def stage_settings(stage: str) -> dict[str, str]:
@@ -91,11 +91,13 @@ def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
     identity |= {"stage": stage, "seed": str(seed), "training shards": digest(inputs.train)}
     if inputs.validation is not None:
         identity["validation shards"] = digest(inputs.validation)
-    if inputs.labels_dir is not None:
+    if inputs.labels is not None:
         # Not the summary: it also tells of the teacher, which labels such as the weak ones don't depend on.
         identity["label classes"] = ", ".join(inputs.classes)
         identity["labels"] = " ".join(
-            files.sha256(path)[:16] for path in sorted(inputs.labels_dir.glob("*.parquet")) if path.name[0] != "."
+            files.sha256(path)[:16]
+            for path in sorted(inputs.labels.path.parent.glob("*.parquet"))
+            if path.name[0] != "."
         )
     if inputs.init_weights is not None:
         identity["initial weights"] = files.sha256(inputs.init_weights)
@@ -105,9 +107,8 @@ def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
 def hyper_parameters(stage: str, seed: int, inputs: StageInputs) -> dict[str, str | int]:
     """What tells apart the runs of one configuration, as columns of TensorBoard's table of runs."""
     labels, starts_from = "the shards' own", "random weights"
-    if inputs.labels_dir is not None:
-        summary = files.read_json(inputs.labels_dir / "summary.json", "run spl_tf.label")
-        labels = str(summary.get("strategy", inputs.labels_dir.name))
+    if inputs.labels is not None:
+        labels = inputs.labels.strategy
     if inputs.init_weights is not None:
         # E.g. seed0/spl_b/pretrain/backbone.weights.h5: of a fine-tuning, only this tells the strategy.
         starts_from = str(pathlib.Path(*inputs.init_weights.absolute().parts[-4:]))
@@ -146,7 +147,3 @@ def first_difference(known: dict[str, str], identity: dict[str, str]) -> str | N
 def digest(dataset: ClipDataset) -> str:
     """The content of a data set on one line."""
     return " ".join(shard.fingerprint[:16] for shard in dataset.shards)
-
-
-def _path(path: files.Path | None) -> pathlib.Path | None:
-    return None if path is None else pathlib.Path(path)

@@ -18,20 +18,20 @@ class Selection:
 
     Attributes:
       folder: of the checkpoints.
-      best: whether to keep the best weights or the last.
+      by: the metric whose largest value is the best; None keeps the last weights.
     """
 
     folder: pathlib.Path
-    best: bool
+    by: str | None
 
     def offer(self, step: int, metrics: dict[str, float], model: keras.Model) -> None:
-        """Notes an evaluation; keeps the weights when their top-1 beats every earlier step's."""
+        """Notes an evaluation; keeps the weights when their metric beats every earlier step's."""
         history = [entry for entry in self.history() if entry["step"] < step]
-        if self.best and all(metrics["top_1"] > entry["top_1"] for entry in history):
+        if self.by and all(metrics[self.by] > entry[self.by] for entry in history):
             with files.atomic_path(self._weights_path(step)) as path:
                 model.save_weights(path)
         files.write_json(self._history_path, [*history, {"step": step, **metrics}])
-        if self.best:
+        if self.by:
             for path in self.folder.glob("best-*.weights.h5"):
                 if path != self._weights_path(self.step(step)):
                     path.unlink()
@@ -44,13 +44,13 @@ class Selection:
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
-        if not self.best:
+        if not self.by:
             return last_step
-        return max(self.history(), key=lambda entry: entry["top_1"])["step"]
+        return max(self.history(), key=lambda entry: entry[self.by])["step"]
 
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model."""
-        if self.best:
+        if self.by:
             model.load_weights(self._weights_path(self.step(0)))
 
     def _weights_path(self, step: int) -> pathlib.Path:
@@ -68,6 +68,7 @@ def write_outcome(
     build: Callable[[bool], tuple[keras.Model, keras.Model]],
     classes: tuple[str, ...],
     clip_input: ClipInput,
+    target: str,
     metrics: dict,
 ) -> None:
     """Writes the finished network in every form a later command needs; the marker comes last.
@@ -79,12 +80,13 @@ def write_outcome(
       build: folded -> (backbone, classifier), a new network of the same configuration.
       classes: names of the head's classes.
       clip_input: what the network was trained on.
+      target: what it was trained towards, see `spl_tf.labels.targets`.
       metrics: content of `metrics.json`.
     """
     with files.atomic_path(model_dir / "model.keras") as path:
         network.save(path)
     save_backbone_weights(trunk, model_dir / "backbone.weights.h5")
-    save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input)
+    save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input, target)
     configuration.write_operative_config(model_dir / "operative_config.gin")
     files.write_json(model_dir / "metrics.json", metrics)
     files.write_json(model_dir / FINISHED, {"steps": metrics["steps"]})

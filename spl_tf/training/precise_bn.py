@@ -7,7 +7,7 @@ import tensorflow as tf
 import tqdm
 
 from spl_tf.models.normalization import FusedBatchNorm
-from spl_tf.training.step import Batch
+from spl_tf.training.objectives.objective import Batch
 
 
 def estimate_statistics(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from spl_tf.errors import UserError
+from spl_tf.training.hooks import Hook
 
 
 def require_two_steps(steps: object) -> None:
@@ -24,7 +25,7 @@ def require_two_steps(steps: object) -> None:
 
 
 def tell_if_none_left(steps: Sequence[int] | None, first_step: int, total_steps: int) -> None:
-    """Prints a line if a run from `first_step` to `total_steps` comes by none of the steps to profile."""
+    """Prints a line if a run from `first_step` to `total_steps` reaches none of the steps to profile."""
     if steps is not None and max(steps[0], first_step) >= min(steps[1], total_steps):
         print(
             f"no profile is taken: at step {first_step} of {total_steps}, "
@@ -32,7 +33,7 @@ def tell_if_none_left(steps: Sequence[int] | None, first_step: int, total_steps:
         )
 
 
-class Profile:
+class Profile(Hook):
     """Records the steps after the first number up to the second; on a run resumed in between, from there on.
 
     A context: what is recorded when it ends, in whatever way, is written.
@@ -49,9 +50,6 @@ class Profile:
         self._steps = steps or ()
         self._records = False
 
-    def __enter__(self) -> "Profile":
-        return self
-
     def __exit__(self, *exception) -> None:
         if self._records:
             tf.profiler.experimental.stop()
@@ -60,7 +58,7 @@ class Profile:
         """How many of the next steps can be run in one go."""
         return min([num_steps, *(border - step for border in self._steps if border > step)])
 
-    def reached(self, step: int) -> None:
+    def before(self, step: int) -> None:
         """Starts or stops recording, as is due after `step` steps."""
         due = bool(self._steps) and self._steps[0] <= step < self._steps[1]
         if due and not self._records:

@@ -1,37 +1,39 @@
 """One stage of training, from shards to a finished model folder: teacher, pre-training or fine-tuning."""
 
+import contextlib
+import inspect
 import math
 import pathlib
 from collections.abc import Callable, Sequence
 
 import gin
 import keras
-import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.input.pipeline import count_training_clips
 from spl_tf.data.input.reading import readable
+from spl_tf.data.input.targets import join_targets
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference.evaluation import count_confusion, score_videos, summarize
+from spl_tf.inference.evaluation import score_videos
 from spl_tf.inference.trained_model import ClipInput
-from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.losses.data_parameters import DataParameters
-from spl_tf.models.classifier import classifier
+from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
-from spl_tf.training.batches import batches_from, prepare
-from spl_tf.training.board import Board
+from spl_tf.training.batches import batches_from
+from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, open_inputs, run_identity
-from spl_tf.training.loop import LoopPlan, run_loop, steps_shown
+from spl_tf.training.loop import LoopPlan, run_loop
+from spl_tf.training.objectives.objective import Objective
+from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
-from spl_tf.training.progress import Progress
+from spl_tf.training.progress import ProgressLine
 from spl_tf.training.schedules import warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
@@ -53,7 +55,8 @@ def train_stage(
     frame_stride: int = 4,
     crop_size: int = 224,
     backbone: Callable[..., keras.Model] = resnet3d,
-    loss: Callable[..., tf.Tensor] = softmax_cross_entropy,
+    objective: Callable[..., Objective] = single_label,
+    loss: Callable[..., tf.Tensor] | None = None,
     data_parameters: Callable[[int, int], DataParameters] | None = None,
     optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.SGD,
     learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] = warmup_cosine,
@@ -86,16 +89,15 @@ def train_stage(
       num_frames, frame_stride, crop_size: the network's input; the paper's are
         16, 4 and 224 (section 4.2).
       backbone: builder, called with `folded`.
-      loss: (labels [B], logits [B, N]) -> [B]; one with a parameter `epoch` is told it.
-      data_parameters: (classes, clips) -> temperatures that divide the logits in
-        training; None for none.
+      objective: what the network learns: `single_label`, or `multi_label` for clips of any number of classes.
+      loss, data_parameters: of the objective, as its own options of these names; None leaves them to it.
       optimizer: called with `learning_rate`.
       learning_rate: (total steps, steps per epoch) -> schedule.
       accumulation: micro-batches a step, to fit a large batch into memory.
       clip_norm: largest global gradient norm.
       average_decay: decay of the weights' moving average, which is then evaluated
         and saved; None for none.
-      precision: "auto", "float32", "bfloat16" or "float16"; a resumed run keeps its own.
+      precision: "auto", "float32" or "bfloat16"; a resumed run keeps its own.
       deterministic: TensorFlow's deterministic kernels; off is faster on some GPUs.
       seed: of initial weights, order, augmentation and dropout.
       select: "last" (the paper) or "best" on the validation shards.
@@ -136,66 +138,65 @@ def train_stage(
             f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
             f"x {accumulation} micro-batches"
         )
+    learned = _objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
         metrics = files.read_json(model_dir / "metrics.json", f"delete {model_dir} and train again")
         tell_if_none_left(profile_steps, metrics["steps"], metrics["steps"])
         return metrics
 
+    targets = join_targets(inputs.train, inputs.labels, learned.target)
     policy = _policy_of_run(model_dir, precision)
     keras.mixed_precision.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
-    clips_of_class = count_training_clips(inputs.train, inputs.labels_dir)
-    clips = int(clips_of_class.sum())
-    steps_per_epoch = clips / batch_size
+    steps_per_epoch = targets.num_clips / batch_size
     total_steps = max(1, math.ceil(epochs * steps_per_epoch))
 
     def build(folded: bool = False) -> tuple[keras.Model, keras.Model]:
         trunk = backbone(folded=folded)
-        return trunk, classifier(trunk, len(inputs.classes), seed=seed)
+        return trunk, learned.head(trunk, len(inputs.classes), seed)
+
+    def batches(first_step: int):
+        options = {"num_views": learned.num_views, "batch_size": batch_size, "seed": seed}
+        return batches_from(first_step, strategy, inputs.train, targets, clip_input, **options)
 
     with strategy.scope():
         trunk, network = build()
         if inputs.init_weights is not None:
             print(load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched))
-        state = create_state(
-            network,
-            optimizer(learning_rate=learning_rate(total_steps, steps_per_epoch)),
-            average_decay=average_decay,
-            float16=policy == "mixed_float16",
-            data_parameters=data_parameters and data_parameters(len(inputs.classes), inputs.train.num_clips),
-        )
+        rate = learning_rate(total_steps, steps_per_epoch)
+        learned.build(len(inputs.classes), inputs.train.num_clips)
+        state = create_state(network, optimizer(learning_rate=rate), learned, average_decay=average_decay)
     checkpoints = Checkpoints(model_dir / "checkpoints", state)
     checkpoints.restore_latest()
     first_step = int(state.step.numpy())
     tell_if_none_left(profile_steps, first_step, total_steps)
-    selection = Selection(model_dir / "checkpoints", best=select == "best")
+    selection = Selection(model_dir / "checkpoints", by=learned.selected_by if select == "best" else None)
 
-    def evaluate(step: int) -> tuple[dict[str, float], np.ndarray]:
+    def evaluate(step: int) -> Evaluation:
         with averaged_weights(state):
-            videos = score_videos(
-                network, inputs.validation, clip_input, strategy, batch_size=batch_size, num_views=evaluation_views
-            )
-            metrics = summarize(videos)
-            selection.offer(step, metrics, network)
-        return metrics, count_confusion(videos, len(inputs.classes))
+            options = {"batch_size": batch_size, "num_views": evaluation_views, "target": learned.target}
+            videos = score_videos(network, inputs.validation, clip_input, strategy, **options)
+            evaluation = learned.evaluate(videos, inputs.classes)
+            selection.offer(step, evaluation.metrics, network)
+        return evaluation
 
     headline = (
         f"{stage}: {num_parameters(network):,} parameters, "
         f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
-        f"{len(inputs.classes)} classes, {clips:,} clips, {total_steps:,} steps of {batch_size}"
+        f"{len(inputs.classes)} classes, {targets.num_clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
     log_dir = model_dir / "logs"
-    with (
-        Board(log_dir, stage, inputs.classes) as board,
-        Progress(board, stage, headline, first_step, total_steps, batch_size) as progress,
-        Profile(log_dir, profile_steps) as profile,
-        readable(inputs.train.folder),
-    ):
-        board.describe(network, clips_of_class, inputs.train.classes, **hyper_parameters(stage, seed, inputs))
+    board = Board(log_dir, stage, inputs.classes, learned, batch_size, steps_shown(epochs, steps_per_epoch))
+    hooks = (board, ProgressLine(stage, headline, first_step, total_steps), Profile(log_dir, profile_steps))
+    with contextlib.ExitStack() as looking_on, readable(inputs.train.folder):
+        for hook in hooks:
+            looking_on.enter_context(hook)
+        of_run = hyper_parameters(stage, seed, inputs)
+        board.describe(network, targets.clips_of_class, inputs.train.classes, **of_run)
         run_loop(
             state,
             LoopPlan(
@@ -203,43 +204,51 @@ def train_stage(
                 steps_per_loop,
                 evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
                 checkpoint_seconds=checkpoint_seconds,
-                show_at=steps_shown(epochs, steps_per_epoch),
             ),
             make_train_steps(
                 state,
                 strategy,
-                loss,
-                prepare,
+                learned,
                 global_batch_size=batch_size,
                 steps_per_epoch=steps_per_epoch,
                 accumulation=accumulation,
                 clip_norm=clip_norm,
             ),
-            batches_from(first_step, strategy, inputs, clip_input, batch_size, seed),
+            batches(first_step),
             checkpoints=checkpoints,
-            progress=progress,
-            board=board,
             evaluate=evaluate,
-            profile=profile,
+            hooks=hooks,
         )
     metrics = {
         "stage": stage,
         "steps": total_steps,
-        "clips": clips,
+        "clips": targets.num_clips,
         "precision": policy,
         "seconds": round(float(state.seconds.numpy()), 1),
-        "train": {"loss": float(state.loss.numpy()), "accuracy": float(state.accuracy.numpy())},
+        "train": {name: float(mean.numpy()) for name, mean in state.means.items()},
         "evaluations": selection.history(),
         "selected_step": selection.step(total_steps),
     }
     with averaged_weights(state):
         selection.load_into(network)
         if precise_bn_batches:
-            batches = batches_from(total_steps, strategy, inputs, clip_input, batch_size, seed)
             with readable(inputs.train.folder):
-                estimate_statistics(network, strategy, prepare, batches, precise_bn_batches)
-        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, metrics)
+                estimate_statistics(network, strategy, learned.prepare, batches(total_steps), precise_bn_batches)
+        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
+
+
+def _objective(builder: Callable[..., Objective], **options: Callable | None) -> Objective:
+    """The objective with those of its options that train_stage was given.
+
+    Raises:
+      UserError: it has no such option.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if unknown := given.keys() - inspect.signature(builder).parameters.keys():
+        name = min(unknown)
+        raise UserError(f"train_stage.{name}: the objective {builder.__name__} has no {name}; leave the binding out")
+    return builder(**given)
 
 
 def _require_positive(**options: float) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from spl_tf.losses.data_parameters import DataParameters
+from spl_tf.training.objectives.objective import Objective
 
 
 class WeightAverage:
@@ -39,84 +39,56 @@ class WeightAverage:
             weight.assign(kept)
 
 
-class LossScale:
-    """Dynamic loss scaling for float16: halved on overflow, doubled after many good steps."""
-
-    _INITIAL, _GROWTH_STEPS = 2.0**15, 2000  # as in Keras' LossScaleOptimizer
-
-    def __init__(self):
-        self.scale = _counter(self._INITIAL, tf.float32)
-        self.good_steps = _counter(0, tf.int32)
-
-    def update(self, finite: tf.Tensor) -> None:
-        """To be called once a step in cross-replica context."""
-        grow = tf.logical_and(finite, self.good_steps + 1 >= self._GROWTH_STEPS)
-        factor = tf.where(finite, tf.where(grow, 2.0, 1.0), 0.5)
-        self.scale.assign(tf.maximum(self.scale * factor, 1.0))
-        self.good_steps.assign(tf.where(tf.logical_and(finite, tf.logical_not(grow)), self.good_steps + 1, 0))
-
-
 @dataclasses.dataclass
 class TrainingState:
-    """Model, optimizer and counters; create it inside the strategy's scope.
+    """Model, optimizer, counters and what the objective keeps; create it inside the strategy's scope.
 
     Attributes:
-      model: the classifier.
+      model: trunk and head.
       optimizer: with its slot variables built.
+      objective: its variables are saved with the rest.
       step: steps done, int64.
       seconds: time spent on them over all sessions of the run, float64.
-      loss: mean of the last loop, kept for a session that finds no step left.
-      accuracy: likewise.
+      means: of the last loop, by name, kept for a session that finds no step left.
       average: moving average of the weights.
-      loss_scale: for float16.
-      data_parameters: temperatures of classes and clips.
     """
 
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
+    objective: Objective
     step: tf.Variable
     seconds: tf.Variable
-    loss: tf.Variable
-    accuracy: tf.Variable
+    means: dict[str, tf.Variable]
     average: WeightAverage | None = None
-    loss_scale: LossScale | None = None
-    data_parameters: DataParameters | None = None
 
     def as_checkpoint(self) -> tf.train.Checkpoint:
         # Keys are positional under Keras 3: right for resuming this very model, wrong for any other.
         parts = {"model": self.model, "optimizer": self.optimizer, "step": self.step, "seconds": self.seconds}
-        parts |= {"loss": self.loss, "accuracy": self.accuracy}
+        parts |= self.means
         if self.average is not None:
             parts["averages"] = tf.train.Checkpoint(values=self.average.averages)
-        if self.loss_scale is not None:
-            parts["loss_scale"] = tf.train.Checkpoint(
-                scale=self.loss_scale.scale, good_steps=self.loss_scale.good_steps
-            )
-        if self.data_parameters is not None:
-            parts["data_parameters"] = tf.train.Checkpoint(**self.data_parameters.variables)
+        if self.objective.variables:
+            parts["objective"] = tf.train.Checkpoint(**self.objective.variables)
         return tf.train.Checkpoint(**parts)
 
 
 def create_state(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
+    objective: Objective,
     *,
     average_decay: float | None = None,
-    float16: bool = False,
-    data_parameters: DataParameters | None = None,
 ) -> TrainingState:
     """A state at step 0 with every slot variable built, so that a checkpoint restores all of it."""
     optimizer.build(model.trainable_variables)
     return TrainingState(
         model=model,
         optimizer=optimizer,
+        objective=objective,
         step=_counter(0, tf.int64),
         seconds=_counter(0.0, tf.float64),
-        loss=_counter(0.0, tf.float64),
-        accuracy=_counter(0.0, tf.float64),
+        means={name: _counter(0.0, tf.float64) for name in ("loss", *objective.measured)},
         average=WeightAverage(model, average_decay) if average_decay else None,
-        loss_scale=LossScale() if float16 else None,
-        data_parameters=data_parameters,
     )
 
 

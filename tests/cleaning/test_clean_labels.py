@@ -14,7 +14,8 @@ from absl.testing import parameterized
 from spl_tf.cleaning import clean_labels as module
 from spl_tf.cleaning.clean_labels import clean_labels, hard_weights, require_method_options, soft_weights
 from spl_tf.data.dataset import load_dataset
-from spl_tf.data.input.targets import join_labels
+from spl_tf.data.input.targets import join_targets
+from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import Result
 from spl_tf.inference.features import clip_features
@@ -68,8 +69,10 @@ class CleanLabelsTest(parameterized.TestCase, tf.test.TestCase):
 
     def _joined(self, folder="L"):
         """Rows, labels and weights as training reads them, over all shards."""
-        joined = join_labels(load_dataset(self.web), self.folder / folder)
-        return tuple(np.concatenate([getattr(shard, name) for shard in joined]) for name in ("labels", "weights"))
+        dataset = load_dataset(self.web)
+        targets = join_targets(dataset, open_labels_of(dataset, self.folder / folder))
+        rows = np.concatenate([own + shard.start for own, shard in zip(targets.rows, dataset.shards, strict=True)])
+        return targets.table.labels[rows], targets.weights[rows]
 
     def _cosines(self, cosine):
         return mock.patch.object(module, "cleannet", return_value=np.float32(cosine))

@@ -36,6 +36,6 @@ class DistributionTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "precision 'half' is none of auto, float32"):
             choose_policy("half")
 
-    @parameterized.parameters(("float32", "float32"), ("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16"))
+    @parameterized.parameters(("float32", "float32"), ("bfloat16", "mixed_bfloat16"))
     def test_a_pinned_precision_is_taken(self, precision, policy):
         self.assertEqual(choose_policy(precision), policy)

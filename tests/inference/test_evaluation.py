@@ -20,8 +20,9 @@ from spl_tf import evaluate as evaluate_command
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
-from spl_tf.inference.evaluation import evaluate_model, score_videos, summarize
+from spl_tf.inference.evaluation import evaluate_model, score_videos
 from spl_tf.inference.trained_model import ClipInput, load_trained, save_trained
+from spl_tf.metrics.single_label import evaluate_single_label
 from spl_tf.models.classifier import classifier
 from spl_tf.models.resnet3d import resnet3d
 
@@ -177,7 +178,8 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
             trained = load_trained(self.random_dir)
         dataset = load_dataset(self.web_dir)
         videos = score_videos(trained.network, dataset, trained.clip_input, strategy, batch_size=5, num_views=1)
-        self.assertEqual(summarize(videos), {name: expected[name] for name in ("top_1", "top_5")})
+        found = evaluate_single_label(videos)
+        self.assertEqual(found.metrics, {name: expected[name] for name in ("top_1", "top_5")})
 
     def test_other_classes_and_several_labels_are_refused(self):
         with self.assertRaisesRegex(UserError, r"class 3 is missing in .*teacher and 'cyan' in .*web"):

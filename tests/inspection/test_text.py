@@ -4,7 +4,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.inspection.survey import ClipHead, Survey
+from spl_tf.data.survey import ClipHead, Survey
 from spl_tf.inspection.text import contents
 
 

@@ -35,8 +35,13 @@ def _strategy(replicas):
     return device_strategy("one_device" if replicas == 1 else "mirrored")
 
 
+def _of_all_replicas(slices):
+    context = tf.distribute.get_replica_context()
+    return tf.nest.map_structure(lambda part: context.all_gather(part, axis=0), slices, expand_composites=True)
+
+
 def _train(batches, *, replicas=1, parts=1, conditional=False, **options):
-    """The three calls of the class' docstring, as a training step makes them; returns (parameters, losses)."""
+    """The calls of the class' docstring, as a training step makes them; returns (parameters, losses)."""
     strategy = _strategy(replicas)
     with strategy.scope():
         parameters = DataParameters(CLASSES, CLIPS, **options)
@@ -52,7 +57,7 @@ def _train(batches, *, replicas=1, parts=1, conditional=False, **options):
             pieces.append(tape.gradient(objective, rows))
             total += tf.reduce_sum(losses) / BATCH
         gradients = {kind: tf.concat([piece[kind] for piece in pieces], axis=0) for kind in pieces[0]}
-        gradients = parameters.all_gather(labels, clips, gradients)
+        gradients = _of_all_replicas(parameters.slices(labels, clips, gradients))
         tf.distribute.get_replica_context().merge_call(finish, args=(gradients,))
         return total
 
@@ -249,7 +254,7 @@ class DataParametersTest(parameterized.TestCase, tf.test.TestCase):
             parameters = DataParameters(CLASSES, clips, mode=mode)
 
         def replica_step(labels, indices):
-            gradients = parameters.all_gather(labels, indices, parameters.rows(labels, indices))
+            gradients = _of_all_replicas(parameters.slices(labels, indices, parameters.rows(labels, indices)))
             tf.distribute.get_replica_context().merge_call(parameters.apply, args=(gradients,))
 
         step = tf.function(lambda *batch: strategy.run(replica_step, args=batch))

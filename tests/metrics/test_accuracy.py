@@ -6,7 +6,7 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.metrics import accuracy
-from spl_tf.metrics.averaging import VideoScores
+from spl_tf.metrics.video_scores import VideoScores
 
 
 class AccuracyTest(parameterized.TestCase, tf.test.TestCase):
@@ -45,14 +45,22 @@ class VideoScoresTest(tf.test.TestCase):
     def test_a_video_is_the_mean_of_all_its_views_whatever_their_order(self):
         videos = VideoScores()
         for video, label, score in [("b", 1, 0.2), ("a", 0, 0.9), ("b", 1, 0.4), ("b", 1, 0.9)]:
-            videos.add(video, label, np.array([1 - score, score]))
-        ids, labels, means = videos.means()
-        self.assertEqual(ids, ["b", "a"])
-        self.assertAllEqual(labels, [1, 0])
-        self.assertAllClose(means, [[0.5, 0.5], [0.1, 0.9]])
+            videos.add(video, [label], np.array([1 - score, score]))
+        self.assertEqual(videos.ids, ["b", "a"])
+        self.assertAllEqual(videos.single_labels(), [1, 0])
+        self.assertAllEqual(videos.relevance(2), [[False, True], [True, False]])
+        self.assertAllClose(videos.means(), [[0.5, 0.5], [0.1, 0.9]])
 
     def test_clips_of_two_classes_under_one_video_id_are_refused(self):
         videos = VideoScores()
-        videos.add("a", 0, np.zeros(2))
+        videos.add("a", [0], np.zeros(2))
         with self.assertRaisesRegex(UserError, "video a has clips of classes 0 and 1"):
-            videos.add("a", 1, np.zeros(2))
+            videos.add("a", [1], np.zeros(2))
+
+    def test_several_labels_are_no_single_one(self):
+        videos = VideoScores()
+        videos.add("a", [0, 2], np.zeros(3))
+        videos.add("b", [], np.zeros(3))
+        self.assertAllEqual(videos.relevance(3), [[True, False, True], [False, False, False]])
+        with self.assertRaisesRegex(UserError, "video a has 2 classes"):
+            videos.single_labels()

@@ -22,7 +22,7 @@ class AveragePrecisionTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_a_class_without_videos_has_none(self):
         scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
-        self.assertAllClose(average_precisions(scores, np.array([0, 1, 0])), [1.0, 1.0, np.nan])
+        self.assertAllClose(average_precisions(scores, np.eye(3, dtype=bool)[[0, 1, 0]]), [1.0, 1.0, np.nan])
 
 
 if __name__ == "__main__":

@@ -12,13 +12,16 @@ from absl.testing import parameterized
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 
-from spl_tf import configuration, files
+from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import Terminated, UserError
-from spl_tf.training.board import Board
+from spl_tf.labels.label_folder import Summary
+from spl_tf.training.board import Board, steps_shown
+from spl_tf.training.hooks import LoopReport
 from spl_tf.training.identity import StageInputs, hyper_parameters
-from spl_tf.training.loop import LoopPlan, steps_shown
+from spl_tf.training.loop import LoopPlan
+from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.stage import train_stage
 
 EVERYTHING = {"scalars": 0, "images": 0, "tensors": 0, "histograms": 0}
@@ -60,6 +63,16 @@ def _status(folder):
         return None
     content = events.SummaryMetadata(tag).plugin_data.content
     return plugin_data_pb2.HParamsPluginData.FromString(content).session_end_info.status
+
+
+def _board(folder, show_at=()):
+    return Board(folder, "teacher", ("a", "b"), single_label(), 4, show_at)
+
+
+def _report(step, clips=None, labels=()):
+    state = {"learning_rate": 0.1, "gradient_norm": 1.0, "weight_norm": 1.0}
+    clips = np.zeros((1, 1, 2, 2, 3), np.float32) if clips is None else clips
+    return LoopReport(step, 1, 0.5, {"loss": 1.0}, state, 0.1, clips, {"labels": np.array(labels, int)})
 
 
 class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
@@ -114,27 +127,26 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_a_run_that_broke_is_a_failure(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
-        with self.assertRaises(ValueError), Board(folder, "teacher", ("a", "b")):
+        with self.assertRaises(ValueError), _board(folder):
             raise ValueError("broke")
         self.assertEqual(_status(folder), api_pb2.STATUS_FAILURE)
 
     @parameterized.parameters(Terminated, KeyboardInterrupt, UserError, OSError)
     def test_a_run_that_was_stopped_and_went_on_is_a_success(self, stop):
         folder = pathlib.Path(self.create_tempdir().full_path)
-        with self.assertRaises(stop), Board(folder, "teacher", ("a", "b")) as board:
-            board.trained(1, {"train/loss": 1.0})
+        with self.assertRaises(stop), _board(folder) as board:
+            board.after(_report(1))
             raise stop("stopped")
         self.assertIsNone(_status(folder))
-        with Board(folder, "teacher", ("a", "b")):
+        with _board(folder):
             pass
         self.assertEqual(_status(folder), api_pb2.STATUS_SUCCESS)
 
     def test_the_table_of_runs_tells_labels_and_initial_weights(self):
         shards, labels = self.shards / "web", pathlib.Path(self.create_tempdir().full_path)
         weights = labels / "seed0" / "spl_b" / "pretrain" / "backbone.weights.h5"
-        files.write_json(labels / "summary.json", {"strategy": "spl_b"})
         teacher = StageInputs(load_dataset(shards), None, None, None, ("a", "b"))
-        pretrain = dataclasses.replace(teacher, labels_dir=labels)
+        pretrain = dataclasses.replace(teacher, labels=Summary(labels / "summary.json", "spl_b", ("a", "b"), {}))
         finetune = dataclasses.replace(teacher, init_weights=weights)
         self.assertEqual(
             hyper_parameters("teacher", 3, teacher),
@@ -148,9 +160,11 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
     def test_clips_are_shown_as_they_were(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
         clips = np.random.default_rng(0).integers(0, 256, (2, 16, 6, 6, 3), np.uint8)
-        with Board(folder, "teacher", ("a", "b")) as board:
-            board.show_inputs(3, normalize(clips).numpy(), np.array([1, 0]), {})
-        strips = _pictures(_events(folder), "input/clips")[3]
+        with _board(folder, show_at={3}) as board:
+            for step in (2, 3, 4):
+                board.after(_report(step, clips=normalize(clips).numpy(), labels=[1, 0]))
+        ((step, strips),) = _pictures(_events(folder), "input/clips").items()
+        self.assertEqual(step, 3)
         shown = [0, 2, 4, 6, 9, 11, 13, 15]  # Of 16 frames, evenly.
         self.assertAllEqual(strips, [np.concatenate(list(clip[shown]), axis=1) for clip in clips])
         self.assertEqual(_text(_events(folder), "input/labels"), "1. b\n2. a")
@@ -167,10 +181,11 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sorted(steps_shown(epochs, steps_per_epoch)), expected)
 
     def test_a_loop_ends_where_clips_are_shown_or_an_evaluation_is_due(self):
-        plan = LoopPlan(34, 20, evaluate_every=8, checkpoint_seconds=300.0, show_at=frozenset({1, 6, 11, 34}))
+        plan = LoopPlan(34, 20, evaluate_every=8, checkpoint_seconds=300.0)
+        board = _board(pathlib.Path(self.create_tempdir().full_path), show_at={1, 6, 11, 34})
         ends, step = [], 0
         while step < plan.total_steps:
-            step += plan.next_loop(step, len(ends))
+            step += board.limit(step, plan.next_loop(step, len(ends)))
             ends.append(step)
         self.assertEqual(ends, [1, 2, 6, 8, 11, 16, 24, 32, 34])
 

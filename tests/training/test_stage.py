@@ -141,12 +141,11 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         for name in (name for name in first if name.endswith(("kernel", "gamma", "beta"))):
             self.assertAllClose(second[name], first[name], atol=1e-6)
 
-    @parameterized.parameters(("bfloat16", 12, 1.0), ("float16", 1, 3.0))  # float16 has no fast kernels on CPUs.
-    def test_low_precisions_train_and_keep_float32_weights(self, precision, epochs, largest_loss):
-        options = [f"train_stage.precision = '{precision}'", f"train_stage.epochs = {epochs}"]
+    def test_bfloat16_trains_and_keeps_float32_weights(self):
+        options = ["train_stage.precision = 'bfloat16'", "train_stage.epochs = 12"]
         metrics = self._train(bindings=[*options, "train_stage.clip_norm = 5.0"])
-        self.assertEqual(metrics["precision"], f"mixed_{precision}")
-        self.assertLess(metrics["train"]["loss"], largest_loss)
+        self.assertEqual(metrics["precision"], "mixed_bfloat16")
+        self.assertLess(metrics["train"]["loss"], 1.0)
         weights = _weights(self.folder / "m" / "backbone.weights.h5")
         self.assertEqual({values.dtype for values in weights.values()}, {np.dtype(np.float32)})
 

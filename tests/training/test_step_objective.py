@@ -7,6 +7,7 @@ from absl.testing import parameterized
 
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.losses.data_parameters import DataParameters
+from spl_tf.training.objectives.single_label import SingleLabel
 from spl_tf.training.state import create_state
 from spl_tf.training.step import make_train_steps
 
@@ -30,20 +31,23 @@ def _batches():
     }
 
 
-def _train(replicas, loss=softmax_cross_entropy, data_parameters=None, float16=False, **options):
-    strategy = _strategy(replicas)
+class _Features(SingleLabel):
+    """Rows of numbers in place of clips."""
+
+    def prepare(self, batch):
+        return batch["clips"]
+
+
+def _train(replicas, loss=softmax_cross_entropy, data_parameters=None, **options):
+    strategy, objective = _strategy(replicas), _Features(loss, data_parameters)
     with strategy.scope():
         inputs = keras.Input((FEATURES,))
         network = keras.Model(inputs, {"logits": keras.layers.Dense(CLASSES, name="logits")(inputs)})
         network.set_weights([WEIGHTS, np.zeros(CLASSES)])
-        state = create_state(
-            network,
-            keras.optimizers.SGD(0.1),
-            float16=float16,
-            data_parameters=data_parameters and data_parameters(CLASSES, CLIPS),
-        )
+        objective.build(CLASSES, CLIPS)
+        state = create_state(network, keras.optimizers.SGD(0.1), objective)
     data = tf.data.Dataset.from_tensor_slices(_batches()).unbatch().batch(BATCH, drop_remainder=True)
-    run = make_train_steps(state, strategy, loss, lambda batch: batch["clips"], global_batch_size=BATCH, **options)
+    run = make_train_steps(state, strategy, objective, global_batch_size=BATCH, **options)
     trained = run(iter(strategy.experimental_distribute_dataset(data)), tf.constant(STEPS))
     return state, {name: float(value) for name, value in trained.sums.items()}
 
@@ -84,11 +88,9 @@ def _by_hand(mode):
 
 
 class DataParametersStepTest(parameterized.TestCase, tf.test.TestCase):
-    @parameterized.product(
-        mode=("class", "instance", "joint"), options=((1, 1, False), (1, 2, False), (2, 1, False), (2, 2, True))
-    )
+    @parameterized.product(mode=("class", "instance", "joint"), options=((1, 1), (1, 2), (2, 1), (2, 2)))
     def test_weights_and_temperatures_are_those_written_out(self, mode, options):
-        replicas, accumulation, float16 = options
+        replicas, accumulation = options
 
         def data_parameters(num_classes, num_clips):
             return DataParameters(
@@ -100,29 +102,31 @@ class DataParametersStepTest(parameterized.TestCase, tf.test.TestCase):
                 instance_initial=0.5 if mode == "joint" else 1.0,
             )
 
-        state, sums = _train(replicas, data_parameters=data_parameters, float16=float16, accumulation=accumulation)
+        state, sums = _train(replicas, data_parameters=data_parameters, accumulation=accumulation)
         kernel, s = _by_hand(mode)
         self.assertAllClose(state.model.get_weights()[0], kernel, atol=2e-5)
         for kind, values in s.items():
-            self.assertAllClose(state.data_parameters.variables[f"{kind}_log_temperatures"], values, atol=2e-5)
+            self.assertAllClose(state.objective.variables[f"{kind}_log_temperatures"], values, atol=2e-5)
         self.assertEqual(sums["finite_steps"], STEPS)
 
     def test_a_checkpoint_holds_temperatures_and_momenta(self):
         path = self.create_tempdir().full_path + "/state"
         trained, _ = _train(1, data_parameters=DataParameters)
         trained.as_checkpoint().write(path)
-        fresh = create_state(trained.model, keras.optimizers.SGD(0.1), data_parameters=DataParameters(CLASSES, CLIPS))
-        self.assertAllEqual(fresh.data_parameters.temperatures()["instance"], np.ones(CLIPS))
+        objective = SingleLabel(softmax_cross_entropy, DataParameters)
+        objective.build(CLASSES, CLIPS)
+        fresh = create_state(trained.model, keras.optimizers.SGD(0.1), objective)
+        self.assertAllEqual(objective.temperatures.temperatures()["instance"], np.ones(CLIPS))
         fresh.as_checkpoint().read(path).assert_consumed()
-        for name, variable in trained.data_parameters.variables.items():
-            self.assertAllEqual(fresh.data_parameters.variables[name], variable)
+        for name, variable in trained.objective.variables.items():
+            self.assertAllEqual(objective.variables[name], variable)
             self.assertGreater(np.std(variable), 0)
 
 
 class EpochTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(1, 2)
-    def test_a_loss_that_asks_for_the_epoch_is_told(self, replicas):
-        def loss(labels, logits, *, epoch):
+    def test_a_loss_is_told_the_epoch(self, replicas):
+        def loss(labels, logits, epoch):
             return tf.fill(tf.shape(labels), epoch) + 0.0 * tf.reduce_sum(logits, axis=1)
 
         _, sums = _train(replicas, loss=loss, steps_per_epoch=2.5)

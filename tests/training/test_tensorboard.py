@@ -12,7 +12,10 @@ import pytest
 import tensorflow as tf
 
 from spl_tf import configuration
+from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.training.board import Board
+from spl_tf.training.hooks import LoopReport
+from spl_tf.training.objectives.single_label import single_label
 
 RUNS = ("seed0/spl_b/pretrain/logs", "seed0/weak/pretrain/logs")
 # The text of a page with that of its components' shadows.
@@ -55,12 +58,14 @@ def _write_logs(folder):
     inputs = keras.Input((4, 8, 8, 3), name="clips")
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling3D(name="pooling")(inputs))
     for run in RUNS:
-        with Board(folder / run, "pretrain", ("run", "jump")) as board:
+        with Board(folder / run, "pretrain", ("run", "jump"), single_label(), 30, show_at={2}) as board:
             board.describe(network, np.array([30, 10]), ("run", "jump"), stage="pretrain", seed=0)
             for step in (1, 2, 3, 4):
-                board.trained(step, {"train/loss": 1.0 / step, "throughput/clips_per_second": 30.0})
-            board.show_inputs(2, generator.normal(size=(2, 4, 8, 8, 3)).astype(np.float32), np.array([1, 0]), {})
-            board.evaluated(4, {"top_1": 0.75}, np.array([[3, 1], [1, 3]]))
+                clips = generator.normal(size=(2, 4, 8, 8, 3)).astype(np.float32)
+                targets = {"labels": np.array([1, 0])}
+                board.after(LoopReport(step, 1, 1.0, {"loss": 1.0 / step}, {}, 0.0, clips, targets))
+            confusion = np.array([[3, 1], [1, 3]])
+            board.evaluated(4, Evaluation({"top_1": 0.75}, {"accuracy": np.array([0.75, 0.75])}, confusion))
 
 
 @pytest.fixture(scope="module")

@@ -57,14 +57,14 @@ class ColorJitter:
 NO_JITTER = ColorJitter(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0)
 
 
-def draw_uniforms(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor) -> tf.Tensor:
-    """float32 [NUM_DRAWS] in [0, 1): all chance of one clip in one epoch.
+def draw_uniforms(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor, num_views: int = 1) -> tf.Tensor:
+    """float32 [V, NUM_DRAWS] in [0, 1): all chance of one clip in one epoch; the first view's is the same for any V.
 
     The hash (FarmHash) and the generator (Philox) are the same in every TensorFlow version.
     """
     key = tf.strings.join([str(seed), tf.strings.as_string(epoch), clip_id], separator="/")
     hashed = tf.strings.to_hash_bucket_fast(key, 2**63 - 1)
-    return tf.random.stateless_uniform([NUM_DRAWS], tf.stack([hashed, seed]), alg="philox")
+    return tf.random.stateless_uniform([num_views, NUM_DRAWS], tf.stack([hashed, seed]), alg="philox")
 
 
 def draw_color_jitter(jitter: ColorJitter, uniforms: tf.Tensor) -> tf.Tensor:

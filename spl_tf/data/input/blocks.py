@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import Shard
 from spl_tf.data.input.order import Block, BlockOrder, host_share
-from spl_tf.data.input.targets import ShardLabels
 
 _PARALLEL_READS = 8
 
@@ -21,9 +20,7 @@ _PLAN = {
     "paths": tf.TensorSpec([None], tf.string),  # [k]
     "records": tf.TensorSpec([None], tf.int64),  # [k], in each shard.
     "slots": tf.TensorSpec([None], tf.int64),  # [r], place of a record among the n wanted ones, -1 for unwanted.
-    "label": tf.TensorSpec([None], tf.int32),  # [n] in stream order, as are the next two.
-    "weight": tf.TensorSpec([None], tf.float32),
-    "index": tf.TensorSpec([None], tf.int64),
+    "index": tf.TensorSpec([None], tf.int64),  # [n] in stream order, places in the data set.
     "epoch": tf.TensorSpec([], tf.int64),
 }
 
@@ -35,7 +32,7 @@ class BlockPlanner:
     Attributes:
       order: the blocks.
       shards: of the data set.
-      joined: the labels of each shard.
+      rows: int64 [kept] of each shard, the rows that are used, ascending.
       batch_size: global batch.
       host: number of the host.
       num_hosts: that share each global batch.
@@ -43,7 +40,7 @@ class BlockPlanner:
 
     order: BlockOrder
     shards: Sequence[Shard]
-    joined: Sequence[ShardLabels]
+    rows: Sequence[np.ndarray]
     batch_size: int
     host: int
     num_hosts: int
@@ -73,7 +70,7 @@ class BlockPlanner:
             block = self.order.block_at(position)
             arrays = self.block_plan(block, position)
             position = block.first + block.clips
-            if len(arrays["label"]):  # Else the whole block is other hosts'.
+            if len(arrays["index"]):  # Else the whole block is other hosts'.
                 return [np.int64(position), *(arrays[name] for name in _PLAN)]
 
     def block_plan(self, block: Block, start: int) -> dict[str, np.ndarray]:
@@ -83,19 +80,17 @@ class BlockPlanner:
         wanted = self.order.clip_order(block)[mine & (positions >= start)]
 
         shards = [self.shards[shard] for shard in block.shards]
-        joined = [self.joined[shard] for shard in block.shards]
+        rows = [self.rows[shard] for shard in block.shards]
         records = np.array([shard.records for shard in shards], np.int64)
         firsts = np.cumsum(records) - records
-        rows = np.concatenate([labels.rows + first for labels, first in zip(joined, firsts, strict=True)])
-        index = np.concatenate([labels.rows + shard.start for labels, shard in zip(joined, shards, strict=True)])
+        places = np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)])
+        index = np.concatenate([own + shard.start for own, shard in zip(rows, shards, strict=True)])
         slots = np.full(records.sum(), -1, np.int64)
-        slots[rows[wanted]] = np.arange(len(wanted))
+        slots[places[wanted]] = np.arange(len(wanted))
         return {
             "paths": np.array([shard.path for shard in shards], object),
             "records": records,
             "slots": slots,
-            "label": np.concatenate([labels.labels for labels in joined])[wanted],
-            "weight": np.concatenate([labels.weights for labels in joined])[wanted],
             "index": index[wanted],
             "epoch": np.int64(block.epoch),
         }
@@ -122,7 +117,7 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     found = shards.interleave(
         read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False
     )
-    wanted = tf.size(plan["label"], out_type=tf.int64)
+    wanted = tf.size(plan["index"], out_type=tf.int64)
     block_records, read_slots = found.batch(wanted).get_single_element()
     complete = tf.debugging.assert_equal(
         tf.size(read_slots, out_type=tf.int64), wanted, "a shard holds fewer records than dataset.json says"
@@ -133,10 +128,9 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def stream_block(block: dict[str, tf.Tensor]) -> tf.data.Dataset:
-    """The clips of a block in stream order: dicts of "record", "label", "weight", "index" and "epoch", all scalars."""
-    rows = {name: block[name] for name in ("label", "weight", "index")}
+    """The clips of a block in stream order: dicts of "record", "index" and "epoch", all scalars."""
 
-    def add_record(place: tf.Tensor, row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {"record": block["block_records"][place], "epoch": block["epoch"], **row}
+    def add_record(place: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"record": block["block_records"][place], "epoch": block["epoch"], "index": index}
 
-    return tf.data.Dataset.from_tensor_slices((block["places"], rows)).map(add_record)
+    return tf.data.Dataset.from_tensor_slices((block["places"], block["index"])).map(add_record)

@@ -8,39 +8,22 @@ plus 0.3 GB. Each host reads every shard but keeps and decodes only its own shar
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gin
-import numpy as np
 import tensorflow as tf
 
 from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.input import augmentation, blocks, views
+from spl_tf.data.input import augmentation, blocks
 from spl_tf.data.input.augmentation import NO_JITTER, ColorJitter
 from spl_tf.data.input.order import BlockOrder
-from spl_tf.data.input.targets import join_labels
+from spl_tf.data.input.targets import TrainingTargets
+from spl_tf.data.input.views import ViewShape
+from spl_tf.data.record_decoding import EncodedClip
 from spl_tf.errors import UserError
-from spl_tf.files import Path
-from spl_tf.labels.label_folder import read_summary
 
 GIB = 1 << 30
-
-
-def count_training_clips(dataset: ClipDataset, labels_dir: Path | None = None) -> np.ndarray:
-    """Clips of each class in an epoch: those that the label side-cars keep.
-
-    Returns:
-      int64 [N], for the side-cars' classes, or the data set's own.
-
-    Raises:
-      UserError: as `training_clips`.
-    """
-    joined = join_labels(dataset, labels_dir)
-    if labels_dir is None:
-        return np.array(list(dataset.clips_per_class.values()), np.int64)
-    num_classes = len(read_summary(labels_dir).class_names)
-    return np.bincount(np.concatenate([shard.labels for shard in joined]), minlength=num_classes)
 
 
 @gin.configurable(
@@ -48,7 +31,7 @@ def count_training_clips(dataset: ClipDataset, labels_dir: Path | None = None) -
 )
 def training_clips(
     dataset: ClipDataset,
-    labels_dir: Path | None = None,
+    targets: TrainingTargets,
     *,
     batch_size: int,
     seed: int,
@@ -56,6 +39,7 @@ def training_clips(
     num_frames: int,
     frame_stride: int,
     crop_size: int,
+    num_views: int = 1,
     flip: bool = True,
     color_jitter: bool = True,
     brightness: float = ColorJitter.brightness,
@@ -69,7 +53,7 @@ def training_clips(
 ) -> tf.data.Dataset:
     """The endless stream of training batches.
 
-    Clip i of the stream is a function of the data set, the labels, `seed`,
+    Clip i of the stream is a function of the data set, the clips that have targets, `seed`,
     `block_bytes` and `block_shards` alone. Each epoch holds every kept clip once;
     batches run across the borders of epochs, so a batch may even be larger than
     an epoch. A stream started at step s equals the tail of one started at 0, and
@@ -77,15 +61,16 @@ def training_clips(
 
     Args:
       dataset: the shards.
-      labels_dir: folder of label side-cars, one per shard; None: the label in each record, weight 1.
+      targets: of its clips, as from `join_targets`.
       batch_size: global batch, over all hosts and replicas.
       seed: of the order and of all augmentation; non-negative.
       start_step: number of batches already consumed.
       num_frames: T.
       frame_stride: distance of the drawn frames, in stored frames. Clips too short for
         T frames at this stride are looped.
-      crop_size: S, side of the square window in pixels, one random place per clip.
-      flip: mirror half of the clips.
+      crop_size: S, side of the square window in pixels, one random place per view.
+      num_views: independent random views of each clip.
+      flip: mirror half of the views.
       color_jitter: False: the colour factors change nothing.
       brightness, contrast, saturation, hue: see `augmentation.ColorJitter`.
       block_bytes: bound of a block's size in bytes.
@@ -95,54 +80,48 @@ def training_clips(
 
     Returns:
       a dataset of dicts, with b = batch_size / num_hosts:
-        "clips" uint8 [b, T, S, S, 3], RGB;
-        "labels" int32 [b];
-        "weights" float32 [b];
-        "color" float32 [b, 4]: brightness, contrast, saturation, hue, applied by
+        "clips" uint8 [b, T, S, S, 3], RGB; of V > 1 views [b, V, T, S, S, 3];
+        "labels", "weights" and maybe "known": see `TrainingTargets.look_up`;
+        "color" float32 [b, 4], of V > 1 views [b, V, 4]: brightness, contrast, saturation, hue, applied by
           `preprocessing.prepare_training`;
         "index" int64 [b]: the clip's place in the data set.
 
     Raises:
-      UserError: an option does not fit the data, or the labels do not (see `targets.join_labels`).
+      UserError: an option does not fit the data.
     """
     _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
     _check_at_least(0, seed=seed, start_step=start_step)
-    _check_at_least(1, block_bytes=block_bytes, block_shards=block_shards)
+    _check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=num_views)
     if batch_size % num_hosts:
         raise UserError(f"batch_size = {batch_size} does not divide by the {num_hosts} hosts")
-    joined = join_labels(dataset, labels_dir)
+    shape = ViewShape(num_frames, frame_stride, crop_size)
     jitter = ColorJitter(brightness, tuple(contrast), tuple(saturation), hue) if color_jitter else NO_JITTER
     order = BlockOrder(
         shard_bytes=[shard.num_bytes for shard in dataset.shards],
-        shard_clips=[len(labels.rows) for labels in joined],
+        shard_clips=[len(rows) for rows in targets.rows],
         seed=seed,
         block_bytes=block_bytes,
         block_shards=block_shards,
     )
 
-    def decode(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        clip = record_decoding.parse(row["record"])
-        uniforms = augmentation.draw_uniforms(seed, row["epoch"], clip.clip_id)
-        start = views.random_start(clip.num_frames, num_frames, frame_stride, uniforms[0])
-        frames = record_decoding.decode(
-            clip,
-            views.frame_indices(start, clip.num_frames, num_frames, frame_stride),
-            views.random_window(clip.height, clip.width, crop_size, uniforms[1:3]),
-        )
+    def view(clip: EncodedClip, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        frames = shape.random(clip, uniforms[:3])
         if flip:  # tf.reverse took a tenth of the time of a slice with step -1.
             frames = tf.cond(uniforms[3] < 0.5, lambda: tf.reverse(frames, axis=[2]), lambda: frames)
-        return {
-            "clips": tf.ensure_shape(frames, [num_frames, crop_size, crop_size, 3]),
-            "labels": row["label"] if labels_dir is not None else _single_label(clip),
-            "weights": row["weight"],
-            "color": augmentation.draw_color_jitter(jitter, uniforms[4:]),
-            "index": row["index"],
-        }
+        return frames, augmentation.draw_color_jitter(jitter, uniforms[4:])
 
-    planner = blocks.BlockPlanner(order, dataset.shards, joined, batch_size, host, num_hosts)
+    def decode(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        clip = record_decoding.parse(row["record"])
+        uniforms = augmentation.draw_uniforms(seed, row["epoch"], clip.clip_id, num_views)
+        frames, color = zip(*(view(clip, uniforms[number]) for number in range(num_views)), strict=True)
+        clips, color = (frames[0], color[0]) if num_views == 1 else (tf.stack(frames), tf.stack(color))
+        return {"clips": clips, "color": color, "index": row["index"], **targets.of_record(clip)}
+
+    planner = blocks.BlockPlanner(order, dataset.shards, targets.rows, batch_size, host, num_hosts)
     plans = planner.plans(start_step * batch_size)
     stream = plans.map(blocks.read_block).prefetch(1).flat_map(blocks.stream_block)
-    return _batched(stream.map(decode, num_parallel_calls=tf.data.AUTOTUNE), batch_size // num_hosts)
+    elements = stream.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return _batched(elements, batch_size // num_hosts, targets.look_up)
 
 
 def evaluation_clips(
@@ -174,7 +153,7 @@ def evaluation_clips(
       a finite dataset of known length, of dicts:
         "clips" uint8 [B, T, S, S, 3], RGB;
         "weights" float32 [B]: 1, or 0 for the padding of the last batch;
-        "labels" int32 [B]: -1 where a record has no label or several, and for padding;
+        "labels" string [B]: class ids with a comma between, empty for none and for padding;
         "shard", "row", "view" int32 [B]: where the element comes from, -1 for padding; all
           crops of a draw follow each other, view = draw * num_crops + crop;
         "clip_id", "video_id" string [B], empty for padding.
@@ -184,6 +163,7 @@ def evaluation_clips(
     """
     _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
     _check_at_least(1, num_views=num_views, num_crops=num_crops)
+    shape = ViewShape(num_frames, frame_stride, crop_size)
     positions = range(len(dataset.shards)) if shards is None else shards
     paths = tf.constant([dataset.shards[position].path for position in positions], tf.string)
     total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions) * num_views * num_crops
@@ -199,17 +179,11 @@ def evaluation_clips(
         return tf.data.Dataset.range(num_views * num_crops, output_type=tf.int32).map(lambda view: (*row, view))
 
     def decode(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], view: tf.Tensor) -> dict[str, tf.Tensor]:
-        clip = record_decoding.EncodedClip(**parsed)
-        start = views.view_start(clip.num_frames, num_frames, frame_stride, view // num_crops, num_views)
-        frames = record_decoding.decode(
-            clip,
-            views.frame_indices(start, clip.num_frames, num_frames, frame_stride),
-            views.view_window(clip.height, clip.width, crop_size, view % num_crops, num_crops),
-        )
+        clip = EncodedClip(**parsed)
         return {
-            "clips": tf.ensure_shape(frames, [num_frames, crop_size, crop_size, 3]),
+            "clips": shape.uniform(clip, view // num_crops, num_views, view % num_crops, num_crops),
             "weights": tf.constant(1.0),
-            "labels": tf.cond(tf.size(clip.labels) == 1, lambda: clip.labels[0], lambda: -1),
+            "labels": tf.strings.reduce_join(tf.strings.as_string(clip.labels), separator=","),
             "shard": shard,
             "row": row,
             "view": view,
@@ -225,29 +199,23 @@ def evaluation_clips(
     padding = {
         "clips": tf.zeros([num_frames, crop_size, crop_size, 3], tf.uint8),
         "weights": tf.constant(0.0),
-        **{key: tf.constant(-1) for key in ("labels", "shard", "row", "view")},
-        **{key: tf.constant("") for key in ("clip_id", "video_id")},
+        **{key: tf.constant(-1) for key in ("shard", "row", "view")},
+        **{key: tf.constant("") for key in ("labels", "clip_id", "video_id")},
     }
     elements = elements.concatenate(tf.data.Dataset.from_tensors(padding).repeat(-total % batch_size))
     return _batched(elements, batch_size)
 
 
-def _single_label(clip: record_decoding.EncodedClip) -> tf.Tensor:
-    """int32 []: the record's only label."""
-    single = tf.debugging.Assert(
-        tf.size(clip.labels) == 1,
-        ["clip", clip.clip_id, "does not have exactly one label: train with label side-cars", clip.labels],
-    )
-    with tf.control_dependencies([single]):
-        return clip.labels[0]
-
-
-def _batched(elements: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+def _batched(elements: tf.data.Dataset, batch_size: int, complete: Callable | None = None) -> tf.data.Dataset:
+    """Whole batches in the order of the elements, each completed by a function."""
     options = tf.data.Options()
     options.deterministic = True
     # Hosts share the work by `host` and `num_hosts`, and replicas split each batch.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return elements.batch(batch_size, drop_remainder=True).prefetch(2).with_options(options)
+    batches = elements.batch(batch_size, drop_remainder=True)
+    if complete is not None:
+        batches = batches.map(complete)
+    return batches.prefetch(2).with_options(options)
 
 
 def _check_frames(dataset: ClipDataset, *, crop_size: int, **sizes: int) -> None:

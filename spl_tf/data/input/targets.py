@@ -1,66 +1,162 @@
-"""Training labels of every shard: from a label side-car, or the records' own."""
+"""What the clips of a data set are trained towards: joined with their shards once, looked up by the clip's index."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
-from spl_tf.data.dataset import ClipDataset, Shard
-from spl_tf.data.sidecars import labels_of_shard, open_labels_of
+from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.record_decoding import EncodedClip
+from spl_tf.data.sidecars import labels_of_shard
 from spl_tf.errors import UserError
-from spl_tf.files import Path
 from spl_tf.labels.label_folder import Summary
+from spl_tf.labels.sidecar_files import LabelColumn
+from spl_tf.labels.targets import FORMS, SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardLabels:
-    """The clips of one shard that training uses.
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingTargets:
+    """The clips of a data set that training uses, and their targets.
 
     Attributes:
-      rows: int64 [kept], their rows in the shard, ascending.
-      labels: int32 [kept]; -1 without side-cars, where each record carries its own label.
-      weights: float32 [kept]; 1 without side-cars.
+      form: of the targets in a batch, see `spl_tf.labels.targets`.
+      classes: names of the N classes.
+      rows: int64 [kept] for every shard, the rows training uses, ascending.
+      clips_of_class: int64 [N], clips that have each class, or an entry of their distribution.
+      table: targets of every clip of the data set; None: those that its record carries.
+      weights: float32 [clips of the data set]; None: all 1.
     """
 
-    rows: np.ndarray
-    labels: np.ndarray
-    weights: np.ndarray
+    form: str
+    classes: tuple[str, ...]
+    rows: Sequence[np.ndarray]
+    clips_of_class: np.ndarray
+    table: Targets | None = None
+    weights: np.ndarray | None = None
+
+    @property
+    def num_clips(self) -> int:
+        return sum(map(len, self.rows))
+
+    def of_record(self, clip: EncodedClip) -> dict[str, tf.Tensor]:
+        """The targets that a record carries; nothing where they are looked up."""
+        if self.table is not None:
+            return {}
+        if self.form == SINGLE:
+            return {"labels": _only_label(clip)}
+        return {"labels": tf.reduce_max(tf.one_hot(tf.concat([clip.labels, [-1]], 0), len(self.classes)), axis=0)}
+
+    def look_up(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Completes a batch by targets and weights; its "index" is the clips' place in the data set.
+
+        Returns:
+          the batch with "weights" float32 [b], and
+            of form "single": "labels" int32 [b];
+            of form "several": "labels" float32 [b, N], 1 for a class the clip has, and "known" float32 [b, N], 0
+              for a class of which nothing is known;
+            of form "distribution": "labels" float32 [b, N], probabilities.
+        """
+        index = batch["index"]
+        weights = tf.ones(tf.shape(index)) if self.weights is None else tf.gather(self.weights, index)
+        found = {"weights": weights}
+        if isinstance(self.table, SingleLabels):
+            found["labels"] = tf.gather(self.table.labels, index)
+        elif self.table is not None:
+            found |= self._dense(index)
+        elif self.form == SEVERAL:
+            found["known"] = tf.ones_like(batch["labels"])
+        return batch | found
+
+    def _dense(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Entries of sparse targets spread over the classes."""
+        firsts = tf.gather(self.table.offsets, index)
+        entries = tf.ragged.range(firsts, tf.gather(self.table.offsets, index + 1))
+        places = tf.stack([entries.value_rowids(), tf.gather(tf.cast(self.table.classes, tf.int64), entries.values)], 1)
+        values = tf.gather(self.table.values, entries.values)
+        shape = tf.stack([tf.size(index, tf.int64), len(self.classes)])
+        labels = tf.ensure_shape(tf.scatter_nd(places, values, shape), [None, len(self.classes)])
+        if self.form != SEVERAL:
+            return {"labels": labels}
+        return {"labels": labels, "known": 1.0 - tf.scatter_nd(places, 1.0 - values, shape)}
 
 
-def join_labels(dataset: ClipDataset, labels_dir: Path | None) -> list[ShardLabels]:
-    """One entry per shard of the data set, in its order; discarded clips (label -1) are left out.
+def join_targets(dataset: ClipDataset, labels: Summary | None = None, form: str = SINGLE) -> TrainingTargets:
+    """Joins a data set with its label side-cars, or takes the labels of the records.
 
-    All side-cars are read and checked at once, so that a foreign one is reported
-    before training starts; 16 bytes per kept clip stay in memory.
+    All side-cars are read and checked at once, so that a foreign one is reported before training
+    starts. In memory stay 8 bytes per clip, 8 per kept clip, and what several labels need.
+
+    Args:
+      dataset: the shards.
+      labels: of these shards, as from `open_labels_of`; clips they discard are left out. None: each record's own.
+      form: the targets that are wanted. One label a clip is several labels too.
 
     Raises:
-      UserError: a side-car or the summary of all is missing, damaged or belongs to other
-        shards; a label is no class of the summary; every clip is discarded; the data set
-        has several labels per clip and no side-cars.
+      UserError: a side-car is missing, damaged or belongs to another shard; a label is no class of the summary; every
+        clip is discarded; the targets have another form.
     """
-    if labels_dir is None:
-        if dataset.multi_label:
-            raise UserError(
-                f"{dataset.folder} has several labels per clip: give label side-cars (labels_dir) with one label each"
-            )
-        joined = [_own_labels(shard) for shard in dataset.shards]
+    if labels is None:
+        joined = _own_targets(dataset, form)
     else:
-        summary = open_labels_of(dataset, labels_dir)
-        joined = [_join_shard(shard, summary) for shard in dataset.shards]
-    if not any(len(shard.rows) for shard in joined):
-        reason = "it holds no clip" if labels_dir is None else f"{labels_dir} discards all its clips"
+        joined = _from_columns([labels_of_shard(shard, labels) for shard in dataset.shards], labels, form)
+    if not joined.num_clips:
+        reason = "it holds no clip" if labels is None else f"{labels.path.parent} discards all its clips"
         raise UserError(f"{dataset.folder}: {reason}, nothing is left to train on")
     return joined
 
 
-def _own_labels(shard: Shard) -> ShardLabels:
-    return ShardLabels(
-        rows=np.arange(shard.records),
-        labels=np.full(shard.records, -1, np.int32),
-        weights=np.ones(shard.records, np.float32),
+def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
+    if form not in (SINGLE, SEVERAL):
+        raise UserError(f"{dataset.folder} has class labels, not a {form}: give label side-cars (labels_dir) with one")
+    if dataset.multi_label and form == SINGLE:
+        raise UserError(
+            f"{dataset.folder} has several labels per clip: train with train_stage.objective = @multi_label, or give "
+            "label side-cars (labels_dir) with one label each"
+        )
+    counts = np.array(list(dataset.clips_per_class.values()), np.int64)
+    return TrainingTargets(form, dataset.classes, [np.arange(shard.records) for shard in dataset.shards], counts)
+
+
+def _from_columns(columns: Sequence[LabelColumn], labels: Summary, form: str) -> TrainingTargets:
+    tables = [column.targets for column in columns]
+    found = tables[0].form
+    if found != form and not (found == SINGLE and form == SEVERAL):
+        wanted = dict(zip(FORMS, ("one label", "several labels", "a distribution"), strict=True))
+        raise UserError(
+            f"{labels.path.parent} gives every clip {wanted[found]}, the objective learns {wanted[form]}: give "
+            "train_stage.objective the one that fits, or other labels"
+        )
+    table = _joined(tables) if found == form else _joined([_as_several(part) for part in tables])
+    return TrainingTargets(
+        form=form,
+        classes=labels.class_names,
+        rows=[np.flatnonzero(part.kept) for part in tables],
+        clips_of_class=np.bincount(table.classes, minlength=len(labels.class_names)),
+        table=table,
+        weights=np.concatenate([column.weights for column in columns]),
     )
 
 
-def _join_shard(shard: Shard, summary: Summary) -> ShardLabels:
-    column = labels_of_shard(shard, summary)
-    rows = np.flatnonzero(column.labels >= 0)
-    return ShardLabels(rows, column.labels[rows], column.weights[rows])
+def _joined(tables: Sequence[Targets]) -> Targets:
+    """One table of several, one after the other."""
+    if isinstance(tables[0], SingleLabels):
+        return SingleLabels(np.concatenate([part.labels for part in tables]))
+    sizes = np.concatenate([np.diff(part.offsets) for part in tables])
+    values = {name: np.concatenate([getattr(part, name) for part in tables]) for name in ("classes", "values", "kept")}
+    return SparseTargets(tables[0].form, np.append(0, np.cumsum(sizes)), **values)
+
+
+def _as_several(table: SingleLabels) -> SparseTargets:
+    offsets = np.append(0, np.cumsum(table.kept))
+    return SparseTargets(SEVERAL, offsets, table.classes, np.ones(len(table.classes), np.float32), table.kept)
+
+
+def _only_label(clip: EncodedClip) -> tf.Tensor:
+    """int32 []: the record's only label."""
+    single = tf.debugging.Assert(
+        tf.size(clip.labels) == 1,
+        ["clip", clip.clip_id, "does not have exactly one label: train with label side-cars", clip.labels],
+    )
+    with tf.control_dependencies([single]):
+        return clip.labels[0]

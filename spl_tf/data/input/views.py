@@ -5,7 +5,58 @@ reaches over (num_frames - 1) * frame_stride + 1 stored frames. A clip shorter
 than that is looped: its first frame follows its last, and the draw starts at 0.
 """
 
+import dataclasses
+
 import tensorflow as tf
+
+from spl_tf.data import record_decoding
+from spl_tf.data.record_decoding import EncodedClip
+
+
+@dataclasses.dataclass(frozen=True)
+class ViewShape:
+    """What is seen of a clip at once.
+
+    Attributes:
+      num_frames: T.
+      frame_stride: distance of the drawn frames, in stored frames.
+      crop_size: S, side of the square window, pixels.
+    """
+
+    num_frames: int
+    frame_stride: int
+    crop_size: int
+
+    def random(self, clip: EncodedClip, uniforms: tf.Tensor) -> tf.Tensor:
+        """A view at a random moment and place, uint8 [T, S, S, 3], by float32 [3] in [0, 1)."""
+        start = random_start(clip.num_frames, self.num_frames, self.frame_stride, uniforms[0])
+        indices = frame_indices(start, clip.num_frames, self.num_frames, self.frame_stride)
+        return self._decoded(clip, indices, random_window(clip.height, clip.width, self.crop_size, uniforms[1:3]))
+
+    def uniform(
+        self,
+        clip: EncodedClip,
+        view: tf.Tensor | int = 0,
+        num_views: int = 1,
+        crop: tf.Tensor | int = 0,
+        num_crops: int = 1,
+    ) -> tf.Tensor:
+        """One of several views, uniformly spaced in time and along the long side; by default the middle one.
+
+        Returns:
+          uint8 [T, S, S, 3].
+        """
+        indices = self.uniform_indices(clip.num_frames, view, num_views)
+        return self._decoded(clip, indices, view_window(clip.height, clip.width, self.crop_size, crop, num_crops))
+
+    def uniform_indices(self, available: tf.Tensor, view: tf.Tensor | int = 0, num_views: int = 1) -> tf.Tensor:
+        """int32 [T]: the frames that `uniform` decodes of a clip of `available` frames."""
+        start = view_start(available, self.num_frames, self.frame_stride, view, num_views)
+        return frame_indices(start, available, self.num_frames, self.frame_stride)
+
+    def _decoded(self, clip: EncodedClip, indices: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
+        frames = record_decoding.decode(clip, indices, window)
+        return tf.ensure_shape(frames, [self.num_frames, self.crop_size, self.crop_size, 3])
 
 
 def slack(available: tf.Tensor, num_frames: int, frame_stride: int) -> tf.Tensor:

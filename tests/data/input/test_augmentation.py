@@ -99,13 +99,13 @@ class AugmentationTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(draw_color_jitter(jitter, tf.fill([4], 0.5)), [0.0, 1.0, 1.6, 0.0])
 
     def test_draws_are_a_fixed_function_of_seed_epoch_and_clip(self):
-        draw = tf.function(lambda epoch, clip: draw_uniforms(3, epoch, clip))
+        draw = tf.function(lambda epoch, clip: draw_uniforms(3, epoch, clip)[0])
         first = draw(tf.constant(0, tf.int64), tf.constant("video@0"))
         # Pinned: a change would alter every run that is resumed with a newer version.
         self.assertAllClose(first[:3], [0.59218264, 0.16709685, 0.8576796], atol=1e-6)
-        self.assertAllEqual(first, draw_uniforms(3, tf.constant(0, tf.int64), tf.constant("video@0")))
+        self.assertAllEqual(first, draw_uniforms(3, tf.constant(0, tf.int64), tf.constant("video@0"))[0])
         others = [
-            draw_uniforms(4, tf.constant(0, tf.int64), tf.constant("video@0")),
+            draw_uniforms(4, tf.constant(0, tf.int64), tf.constant("video@0"))[0],
             draw(tf.constant(1, tf.int64), tf.constant("video@0")),
             draw(tf.constant(0, tf.int64), tf.constant("video@1")),
         ]
@@ -114,7 +114,7 @@ class AugmentationTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_draws_over_clips_are_uniform_and_uncorrelated(self):
         ids = tf.constant([f"clip{i}" for i in range(2000)])
-        draws = tf.vectorized_map(lambda clip: draw_uniforms(0, tf.constant(0, tf.int64), clip), ids).numpy()
+        draws = tf.vectorized_map(lambda clip: draw_uniforms(0, tf.constant(0, tf.int64), clip)[0], ids).numpy()
         self.assertAllClose(draws.mean(axis=0), np.full(8, 0.5), atol=4 * (1 / 12 / 2000) ** 0.5)
         self.assertAllClose(np.corrcoef(draws.T), np.eye(8), atol=4 / 2000**0.5)
 

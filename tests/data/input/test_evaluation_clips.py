@@ -32,7 +32,7 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(stream["shard"], [0] * 5 + [2] * 4 + [3] * 6 + [-1])
         self.assertAllEqual(stream["row"], [*range(5), *range(4), *range(6), -1])
         self.assertAllEqual(stream["view"], [0] * 15 + [-1])
-        self.assertAllEqual(stream["labels"], [index % 3 for index in range(15)] + [-1])
+        self.assertAllEqual(stream["labels"], [b"%d" % (index % 3) for index in range(15)] + [b""])
         self.assertEqual(stream["clip_id"].tolist(), [b"clip%d" % index for index in range(15)] + [b""])
         self.assertEqual(stream["video_id"].tolist(), [b"video%d" % (index // 3) for index in range(15)] + [b""])
         self.assertAllEqual(stream["clips"][-1], np.zeros((3, 16, 16, 3)))

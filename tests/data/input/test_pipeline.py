@@ -7,7 +7,9 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.input.pipeline import count_training_clips, training_clips
+from spl_tf.data.input.pipeline import training_clips
+from spl_tf.data.input.targets import join_targets
+from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
 from spl_tf.labels.sidecar_files import write_labels
@@ -15,9 +17,14 @@ from spl_tf.labels.sidecar_files import write_labels
 OPTIONS = {"batch_size": 4, "seed": 3, "num_frames": 3, "frame_stride": 2, "crop_size": 16, "block_shards": 1}
 
 
+def _clips(dataset, *, labels_dir=None, form="single", **options):
+    labels = None if labels_dir is None else open_labels_of(dataset, labels_dir)
+    return training_clips(dataset, join_targets(dataset, labels, form), **(OPTIONS | options))
+
+
 def _batches(dataset, count, **options):
     """The first batches as lists of arrays per key."""
-    clips = training_clips(dataset, **(OPTIONS | options))
+    clips = _clips(dataset, **options)
     batches = list(clips.take(count).as_numpy_iterator())
     return {key: [batch[key] for batch in batches] for key in batches[0]}
 
@@ -68,8 +75,25 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(stream["labels"], stream["index"] % 3)
         self.assertAllEqual(stream["weights"], np.ones(60))
 
+    def test_several_labels_come_from_the_records(self):
+        dataset = dataclasses.replace(self._dataset(), multi_label=True)
+        stream = _stream(dataset, 4, form="several")
+        self.assertAllEqual(stream["labels"], np.eye(3)[stream["index"] % 3])
+        self.assertAllEqual(stream["known"], np.ones([16, 3]))
+        self.assertAllEqual(stream["clips"], _stream(self._dataset(), 4)["clips"])
+
+    def test_the_first_of_several_views_is_the_only_one_and_the_others_are_drawn_apart(self):
+        dataset = self._dataset()
+        one, three = _stream(dataset, 4), _stream(dataset, 4, num_views=3)
+        self.assertEqual(three["clips"].shape, (16, 3, 3, 16, 16, 3))
+        for name in ("clips", "color"):
+            self.assertAllEqual(three[name][:, 0], one[name])
+        self.assertLen(np.unique(three["color"].reshape(48, 4), axis=0), 48)
+        cuts = [self.readable.cut(three["clips"][:, view]) for view in range(3)]
+        self.assertNotEqual(cuts[1], cuts[2])
+
     def test_shapes_and_types(self):
-        spec = training_clips(self._dataset(), **OPTIONS).element_spec
+        spec = _clips(self._dataset()).element_spec
         self.assertEqual(spec["clips"], tf.TensorSpec([4, 3, 16, 16, 3], tf.uint8))
         self.assertEqual(spec["color"], tf.TensorSpec([4, 4], tf.float32))
         self.assertEqual(spec["weights"], tf.TensorSpec([4], tf.float32))
@@ -84,14 +108,14 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         options = tf.data.Options()
         options.threading.private_threadpool_size = 1
         options.autotune.enabled = False
-        single = training_clips(dataset, **OPTIONS).with_options(options).take(9)
+        single = _clips(dataset).with_options(options).take(9)
         self._assert_same(
             {key: np.concatenate([batch[key] for batch in single]) for key in first},
             first,
         )
 
     def test_stream_can_be_iterated_again(self):
-        clips = training_clips(self._dataset(), **OPTIONS).take(3)
+        clips = _clips(self._dataset()).take(3)
         self.assertAllEqual([batch["clips"] for batch in clips], [batch["clips"] for batch in clips])
 
     def test_resumed_stream_equals_the_undisturbed_tail_at_every_step_of_two_epochs(self):
@@ -118,7 +142,6 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         labels[[0, 7, 14, 3]] = -1
         weights = np.linspace(0.1, 1.0, 15, dtype=np.float32)
         folder = self._labels(dataset, labels, weights)
-        self.assertEqual(count_training_clips(dataset, folder).sum(), 11)
         stream = _stream(dataset, 11, labels_dir=folder)
         for epoch in stream["index"].reshape(4, 11):
             self.assertAllEqual(np.sort(epoch), np.flatnonzero(labels >= 0))
@@ -188,7 +211,7 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
     def test_two_replicas_share_each_batch(self):
         dataset = self._dataset()
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-        distributed = iter(strategy.experimental_distribute_dataset(training_clips(dataset, **OPTIONS)))
+        distributed = iter(strategy.experimental_distribute_dataset(_clips(dataset)))
         for batch in _batches(dataset, 8)["index"]:
             replicas = strategy.experimental_local_results(next(distributed)["index"])
             self.assertAllEqual(np.concatenate(replicas), batch)
@@ -202,7 +225,7 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         """)
         for scope, neutral in (("teacher", True), ("pretrain", False)):
             with gin.config_scope(scope):
-                color = next(training_clips(self._dataset(), **OPTIONS).as_numpy_iterator())["color"]
+                color = next(_clips(self._dataset()).as_numpy_iterator())["color"]
             self.assertAllEqual(color[:, 0], np.zeros(4))
             self.assertEqual(np.all(color[:, 1] == 1), neutral)
 
@@ -228,4 +251,4 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
             (dataset, {"seed": -1}, "seed = -1: must be at least 0"),
         ):
             with self.subTest(message), self.assertRaisesRegex(UserError, message):
-                training_clips(data, **(OPTIONS | options))
+                _clips(data, **options)

@@ -8,6 +8,7 @@ from absl.testing import parameterized
 
 from spl_tf.data.input.pipeline import evaluation_clips, training_clips
 from spl_tf.data.input.reading import readable
+from spl_tf.data.input.targets import join_targets
 from spl_tf.data.record import clip_from_bytes, clip_to_bytes
 from spl_tf.errors import UserError
 
@@ -74,7 +75,7 @@ class ReadableTest(parameterized.TestCase, tf.test.TestCase):
         expected = rf"^a record of {folder} can't be read \([^{{}}\n]*{cause}\): .* --verify={folder} names it$"
         with self.assertRaisesRegex(UserError, expected), readable(folder):
             if train:
-                _train(training_clips(self.dataset, seed=0, **OPTIONS))
+                _train(training_clips(self.dataset, join_targets(self.dataset), seed=0, **OPTIONS))
             else:
                 list(evaluation_clips(self.dataset, **OPTIONS))
 

@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.input.targets import join_labels
+from spl_tf.data.input.targets import join_targets
+from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
 from spl_tf.labels.sidecar_files import write_labels
 
 
-class JoinLabelsTest(parameterized.TestCase, tf.test.TestCase):
+class JoinTargetsTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _readable(self, readable_shards):
         self.readable = readable_shards
@@ -42,13 +43,26 @@ class JoinLabelsTest(parameterized.TestCase, tf.test.TestCase):
 
     def _assert_refused(self, message, dataset=None):
         with self.assertRaisesRegex(UserError, message):
-            join_labels(dataset or self.dataset, self.folder)
+            self._join(dataset or self.dataset)
+
+    def _join(self, dataset, form="single"):
+        return join_targets(dataset, open_labels_of(dataset, self.folder), form)
 
     def test_kept_clips_come_with_their_rows(self):
-        for shard, joined in zip(self.dataset.shards, join_labels(self.dataset, self.folder), strict=True):
+        targets = self._join(self.dataset)
+        self.assertAllEqual(targets.table.labels, self.labels)
+        self.assertEqual((targets.num_clips, targets.classes), (10, ("a", "b")))
+        self.assertAllEqual(targets.clips_of_class, [5, 5])
+        for shard, rows in zip(self.dataset.shards, targets.rows, strict=True):
             labels = self.labels[shard.start : shard.start + shard.records]
-            self.assertAllEqual(joined.rows, np.flatnonzero(labels >= 0))
-            self.assertAllEqual(joined.labels, labels[labels >= 0])
+            self.assertAllEqual(rows, np.flatnonzero(labels >= 0))
+
+    def test_one_label_is_several_labels_too_but_no_distribution(self):
+        batch = self._join(self.dataset, "several").look_up({"index": tf.constant([4, 0, 2], tf.int64)})
+        self.assertAllEqual(batch["labels"], [[0, 1], [1, 0], [0, 0]])
+        self.assertAllEqual(batch["known"], np.ones([3, 2]))
+        with self.assertRaisesRegex(UserError, "gives every clip one label, the objective learns a distribution"):
+            self._join(self.dataset, "distribution")
 
     def test_labels_must_be_classes_of_the_summary(self):
         self._write_summary(classes=["a"])

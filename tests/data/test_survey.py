@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import Shard, read_description
 from spl_tf.data.record import clip_from_bytes, clip_to_bytes
-from spl_tf.inspection.survey import survey
+from spl_tf.data.survey import survey
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "tfrecords_spec/golden"
 

@@ -1,0 +1,26 @@
+"""Binary cross-entropy of every class, for clips of any number of classes (NoisyActions2M, table 3: BCE)."""
+
+import gin
+import tensorflow as tf
+
+
+@gin.configurable(denylist=["epoch"])
+def sigmoid_cross_entropy(
+    labels: tf.Tensor, logits: tf.Tensor, known: tf.Tensor, epoch: tf.Tensor | float = 0.0, *, reduction: str = "mean"
+) -> tf.Tensor:
+    """Sigmoid cross-entropies of a clip over the classes that are known of it, computed in float32.
+
+    Args:
+      labels: float32 [B, N], 1 for a class the clip has, else 0.
+      logits: [B, N].
+      known: float32 [B, N], 0 for a class of which nothing is known, else 1.
+      epoch: not used.
+      reduction: "mean" over the known classes, which keeps the learning rate independent of N, or "sum".
+
+    Returns:
+      float32 [B]; 0 for a clip of which nothing is known.
+    """
+    del epoch
+    losses = known * tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
+    total = tf.reduce_sum(losses, axis=-1)
+    return total if reduction == "sum" else tf.math.divide_no_nan(total, tf.reduce_sum(known, axis=-1))

@@ -1,0 +1,51 @@
+"""Any number of classes a clip: every class is a yes or no of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import gin
+import numpy as np
+import tensorflow as tf
+
+from spl_tf.labels.targets import SEVERAL
+from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
+from spl_tf.metrics.evaluation import Evaluation
+from spl_tf.metrics.multi_label import evaluate_multi_label
+from spl_tf.metrics.video_scores import VideoScores
+from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows
+
+Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class MultiLabel(Objective):
+    """Sigmoid scores against labels 0 or 1 of every class; classes of which nothing is known count neither way."""
+
+    target = SEVERAL
+    measured = ("hit_at_1",)
+    selected_by = "mean_average_precision"
+
+    def __init__(self, loss: Loss):
+        self._loss = loss
+
+    def losses(self, outputs: Outputs, batch: Batch, rows: Rows, epoch: tf.Tensor) -> tf.Tensor:
+        return self._loss(batch["labels"], outputs["logits"], batch["known"], epoch)
+
+    def measures(self, outputs: Outputs, batch: Batch) -> dict[str, tf.Tensor]:
+        """The share of clips whose highest score is of a class they have."""
+        first = tf.argmax(outputs["logits"], axis=-1, output_type=tf.int32)
+        return {"hit_at_1": tf.gather(batch["labels"], first, batch_dims=1)}
+
+    def describe(self, targets: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[str]:
+        return [", ".join(classes[index] for index in np.flatnonzero(labels)) for labels in targets["labels"]]
+
+    def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
+        return evaluate_multi_label(videos, len(classes))
+
+
+@gin.configurable
+def multi_label(*, loss: Loss = sigmoid_cross_entropy) -> MultiLabel:
+    """Any number of classes a clip.
+
+    Args:
+      loss: (labels float32 [B, N] of 0 and 1, logits [B, N], known float32 [B, N], epochs done) -> [B].
+    """
+    return MultiLabel(loss)

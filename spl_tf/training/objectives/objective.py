@@ -1,0 +1,95 @@
+"""The seam between a stage of training and what it trains for."""
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from spl_tf.data.input.preprocessing import prepare_training
+from spl_tf.labels.targets import SINGLE
+from spl_tf.metrics.evaluation import Evaluation
+from spl_tf.metrics.video_scores import VideoScores
+from spl_tf.models.classifier import classifier
+
+Batch = dict[str, tf.Tensor]
+Outputs = Mapping[str, tf.Tensor]
+Rows = dict[str, tf.Tensor]
+Notes = dict[str, tf.Tensor | tf.IndexedSlices]
+
+
+class Objective:
+    """What the network learns, step by step. The methods below are all that a stage asks of it.
+
+    A step is, on every replica,
+
+      rows = objective.rows(batch)
+      outputs = network(objective.prepare(batch), training=True)
+      loss = sum(objective.losses(outputs, batch, rows, epoch) * weights) / global batch + objective.penalty(rows)
+
+    and, once for all of them, `objective.update` with the `notes` of the whole batch. Most objectives have no `rows`,
+    `notes` and `variables`: these are for what is trained or kept beside the network, such as temperatures of clips
+    or a memory bank.
+
+    Attributes:
+      target: form of the targets in a batch, see `spl_tf.labels.targets`.
+      measured: names of the `measures`.
+      num_views: independent random views of a clip in a batch.
+      selected_by: the validation metric by which `train_stage.select = 'best'` chooses; larger is better.
+    """
+
+    target: str = SINGLE
+    measured: tuple[str, ...] = ()
+    num_views: int = 1
+    selected_by: str
+
+    def head(self, trunk: keras.Model, num_classes: int, seed: int) -> keras.Model:
+        """Puts the head on a backbone: clips [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N], ...}."""
+        return classifier(trunk, num_classes, seed=seed)
+
+    def build(self, num_classes: int, num_clips: int) -> None:
+        """Creates variables, in the strategy's scope, for N classes and the clips of the data set."""
+
+    @property
+    def variables(self) -> dict[str, tf.Variable]:
+        """What a checkpoint holds of it, by name."""
+        return {}
+
+    def prepare(self, batch: Batch) -> tf.Tensor:
+        """The network's input, made on the device: float32 [b, T, H, W, 3]."""
+        return prepare_training(batch["clips"], batch["color"])
+
+    def rows(self, batch: Batch) -> Rows:
+        """Values that belong to the clips of a batch and are trained with it, [b] of each name."""
+        return {}
+
+    def losses(self, outputs: Outputs, batch: Batch, rows: Rows, epoch: tf.Tensor) -> tf.Tensor:
+        """Loss of every clip, float32 [b]; `epoch` is the epochs done, with its fraction."""
+        raise NotImplementedError
+
+    def penalty(self, rows: Rows) -> tf.Tensor:
+        """Added to the loss, scalar: the sum over a replica's clips of what `rows` cost. Asked where there are any."""
+        return tf.zeros(())
+
+    def measures(self, outputs: Outputs, batch: Batch) -> dict[str, tf.Tensor]:
+        """What is shown beside the loss, float32 [b] each; means over the clips are shown."""
+        return {}
+
+    def notes(self, outputs: Outputs, batch: Batch, gradients: Rows) -> Notes:
+        """What `update` needs to know of a batch, [b, ...] each; `gradients` are those of `rows`."""
+        return {}
+
+    def update(self, strategy: tf.distribute.Strategy, notes: Notes) -> None:
+        """Moves `variables` after a step, in cross-replica context; notes are of the global batch, [B, ...] each."""
+
+    def histograms(self) -> dict[str, np.ndarray]:
+        """Values of `variables` for TensorBoard, by tag."""
+        return {}
+
+    def describe(self, targets: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[str]:
+        """A line of text on the targets of each of n clips of a batch."""
+        raise NotImplementedError
+
+    def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
+        """Measures scores of validation videos."""
+        raise NotImplementedError
