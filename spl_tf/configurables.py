@@ -20,4 +20,5 @@ from spl_tf.models import cgnl, classifier, non_local, r2plus1d, resnet2d, resne
 from spl_tf.training import schedules, stage  # noqa: F401
 
 for optimizer in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW):
-    gin.external_configurable(optimizer, module="keras.optimizers")
+    # train_stage gives the learning rate.
+    gin.external_configurable(optimizer, module="keras.optimizers", denylist=["learning_rate"])

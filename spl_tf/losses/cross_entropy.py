@@ -3,9 +3,11 @@
 import gin
 import tensorflow as tf
 
+from spl_tf.ranges import Share
+
 
 @gin.configurable
-def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, *, label_smoothing: float = 0.0) -> tf.Tensor:
+def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, *, label_smoothing: Share = 0.0) -> tf.Tensor:
     """Cross-entropy of every clip, computed in float32.
 
     Args:

@@ -23,6 +23,7 @@ from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
+from spl_tf.ranges import Positive
 from spl_tf.training.batches import batches_from, prepare
 from spl_tf.training.board import Board
 from spl_tf.training.checkpoints import Checkpoints
@@ -32,7 +33,7 @@ from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
 from spl_tf.training.progress import Progress
-from spl_tf.training.schedules import warmup_cosine
+from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
 
@@ -56,7 +57,7 @@ def train_stage(
     loss: Callable[..., tf.Tensor] = softmax_cross_entropy,
     data_parameters: Callable[[int, int], DataParameters] | None = None,
     optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.SGD,
-    learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] = warmup_cosine,
+    learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] | Positive = warmup_cosine,
     accumulation: int = 1,
     clip_norm: float | None = None,
     average_decay: float | None = None,
@@ -90,7 +91,7 @@ def train_stage(
       data_parameters: (classes, clips) -> temperatures that divide the logits in
         training; None for none.
       optimizer: called with `learning_rate`.
-      learning_rate: (total steps, steps per epoch) -> schedule.
+      learning_rate: (total steps, steps per epoch) -> schedule; or a number, the same rate throughout.
       accumulation: micro-batches a step, to fit a large batch into memory.
       clip_norm: largest global gradient norm.
       average_decay: decay of the weights' moving average, which is then evaluated
@@ -163,7 +164,7 @@ def train_stage(
             print(load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched))
         state = create_state(
             network,
-            optimizer(learning_rate=learning_rate(total_steps, steps_per_epoch)),
+            optimizer(learning_rate=schedule_of(learning_rate, total_steps, steps_per_epoch)),
             average_decay=average_decay,
             float16=policy == "mixed_float16",
             data_parameters=data_parameters and data_parameters(len(inputs.classes), inputs.train.num_clips),
