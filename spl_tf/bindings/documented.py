@@ -7,6 +7,7 @@ import ast
 import dataclasses
 import functools
 import importlib.util
+import inspect
 import pathlib
 import re
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 _PACKAGE = pathlib.Path(__file__).parents[1]
 _REQUIRED = "REQUIRED"
 _KERAS = "keras.optimizers"
+_SHARED_ARGUMENTS = "{{base_optimizer_keyword_args}}"  # In Keras' docstrings until they are imported.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ def document_package() -> list[Documented]:
 
 
 def document_optimizers() -> list[Documented]:
-    """Keras' optimizers that a gin file may name, with the first sentence of what Keras says of each parameter."""
+    """Keras' optimizers that a gin file may name, with the first two sentences of what Keras says of each parameter."""
     source = (_PACKAGE / "configurables.py").read_text(encoding="utf-8")
     folder = pathlib.Path(importlib.util.find_spec("keras").submodule_search_locations[0]) / "src" / "optimizers"
     base = (folder / "base_optimizer.py").read_text(encoding="utf-8")
@@ -78,8 +80,8 @@ def document_optimizers() -> list[Documented]:
     for name in re.findall(rf"{_KERAS}\.(\w+)[,)]", source):
         tree = ast.parse((folder / f"{name.lower()}.py").read_text(encoding="utf-8"))
         (node,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-        manual = (ast.get_docstring(node) or "").replace("{{base_optimizer_keyword_args}}", shared.strip())
-        texts = {key: text.split(". ")[0].rstrip(".") + "." for key, text in argument_texts(manual).items()}
+        manual = inspect.cleandoc(ast.get_docstring(node, clean=False).replace(_SHARED_ARGUMENTS, shared))
+        texts = {key: " ".join(re.split(r"(?<=\.) ", text)[:2]) for key, text in argument_texts(manual).items()}
         settings = tuple(
             Setting(name, parameter, ast.unparse(default), texts.get(parameter, ""))
             for parameter, default in _parameters(node)

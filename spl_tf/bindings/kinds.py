@@ -22,7 +22,6 @@ _ONE = {
     types.NoneType: "None",
 }
 _MANY = {int: "whole numbers", float: "numbers", bool: "True or False", str: "texts in quotes"}
-_MOST_NAMED = 12
 
 
 def require_fitting(bindings: Iterable[Binding]) -> None:
@@ -78,14 +77,15 @@ def _fits(value: Any, annotation: Any) -> bool:
     )
 
 
-def _makes(configurable: tables.Configurable, annotation: Any) -> bool:
-    """Whether a function returns, or a class is, what the parameter's `Callable[..., Result]` says; True if unknown."""
+def _makes(configurable: tables.Configurable, annotation: Any, if_unknown: bool = True) -> bool:
+    """Whether a function returns, or a class is, what the parameter's `Callable[..., Result]` says."""
     wanted = typing.get_args(annotation)[-1:]
     made = configurable.wrapped
     if not inspect.isclass(made):
         made = inspect.signature(made).return_annotation
+    made = typing.get_origin(made) or made
     if not wanted or not inspect.isclass(wanted[0]) or not inspect.isclass(made) or made is inspect.Signature.empty:
-        return True
+        return if_unknown
     return issubclass(made, wanted[0])
 
 
@@ -127,12 +127,13 @@ def _example(value: Any, annotation: Any, default: Any) -> str:
 def _example_reference(value: Any, annotation: Any, default: Any) -> str:
     if isinstance(value, Reference) and value.evaluate and _makes(value.configurable, annotation):
         return f" without (): {repr(value).removesuffix('()')}"
-    names = sorted(found.name for found in tables.configurables().values() if _makes(found, annotation))
+    known = tables.configurables().values()
+    names = sorted(found.name for found in known if _makes(found, annotation, if_unknown=False))
     if isinstance(value, str):
         exact = [name for name in names if name.lower() == value.removeprefix("@").removesuffix("()").lower()]
         if exact:
             return f": @{exact[0]}"
-    if len(names) > _MOST_NAMED:  # The annotation does not say what it makes.
+    if not names:  # The annotation does not say what it makes.
         return f", e.g. @{default.__name__}" if callable(default) else ""
     hint = nearest(value, names) if isinstance(value, str) else ""
     return f", one of {', '.join(f'@{name}' for name in names)}{hint}"

@@ -11,8 +11,9 @@ _WIDEST_NAME = 46
 _HEADER = """\
 # Settings
 
-Everything a gin file, or `--gin_param`, may set. `python -m spl_tf.settings` prints the same, `python -m spl_tf.settings
-epochs` what has "epochs" in its name; `python -m spl_tf.settings --markdown > docs/settings.md` makes this page.
+Everything a gin file, or `--gin_param`, may set. `python -m spl_tf.settings` prints the same,
+`python -m spl_tf.settings epochs` what has "epochs" in its name;
+`python -m spl_tf.settings --markdown > docs/settings.md` makes this page.
 
     train_stage.epochs = 30              # for all stages
     pretrain/train_stage.epochs = 6      # for one: teacher, pretrain or finetune
@@ -20,8 +21,8 @@ epochs` what has "epochs" in its name; `python -m spl_tf.settings --markdown > d
     EPOCHS = 30                          # a macro,
     train_stage.epochs = %EPOCHS         # and where it is used
 
-REQUIRED has no default. The optimizers @SGD, @Adam and @AdamW are [those of Keras](https://keras.io/api/optimizers/), e.g.
-`SGD.momentum = 0.9`.
+REQUIRED has no default. The optimizers @SGD, @Adam and @AdamW are
+[those of Keras](https://keras.io/api/optimizers/), e.g. `SGD.momentum = 0.9`.
 """
 
 
@@ -57,7 +58,7 @@ def as_text(documented: Sequence[Documented], width: int) -> str:
             if len(head) > column:
                 lines.append(f"  {head}")
                 head = ""
-            lines += [f"  {start:<{column}}  {line}".rstrip() for start, line in zip([head, *[""] * len(text)], text)]
+            lines += [f"  {'' if row else head:<{column}}  {line}".rstrip() for row, line in enumerate(text)]
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
