@@ -46,3 +46,4 @@ def wheel(session: nox.Session) -> None:
     session.chdir(folder)
     session.run("python", "-c", "import spl_tf.configurables, spl_tf.configuration as c; c.parse(['demo.gin'])")
     session.run("python", "-m", "spl_tf.recipe", "--help")
+    session.run("spl_tf", "settings", "train_stage.epochs")

@@ -63,10 +63,10 @@ class KindsTest(parameterized.TestCase, tf.test.TestCase):
         ("recipe.strategies = ['spl', 1]", "give a list of texts in quotes$"),
         ("resnet3d.stem_kernel = (7, 7)", "give 3 whole numbers$"),
         ("resnet3d.non_local = 'all'", "give a whole number or a list of lists of whole numbers$"),
-        ("resnet3d.temporal_kernels = [3, 1]", "give a list of lists of whole numbers or None$"),
+        ("resnet3d.temporal_kernels = [3, 1]", r"give a list of lists of whole numbers or None, e.g. \[\[3, 1\]\]$"),
         ("train_stage.init_weights = 3", "give a text in quotes or None$"),
         ("forward_correction.transition = 3", "give a list of lists of numbers or a text in quotes$"),
-        ("SGD.momentum = '0.9'", "gin binding SGD.momentum = '0.9': give a number$"),
+        ("SGD.momentum = '0.9'", "SGD.momentum = '0.9': give a number$"),
         ("SGD.nesterov = 1", "give True or False$"),
     )
     def test_what_does_not_fit_is_one_line_with_the_right_form(self, binding, message):
