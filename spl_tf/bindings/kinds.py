@@ -126,7 +126,7 @@ def _example(value: Any, annotation: Any, default: Any) -> str:
 
 def _example_reference(value: Any, annotation: Any, default: Any) -> str:
     if isinstance(value, Reference) and value.evaluate and _makes(value.configurable, annotation):
-        return f" without (): {repr(value).removesuffix('()')}"
+        return f": {repr(value).removesuffix('()')}, without ()"
     known = tables.configurables().values()
     names = sorted(found.name for found in known if _makes(found, annotation, if_unknown=False))
     if isinstance(value, str):
@@ -136,7 +136,7 @@ def _example_reference(value: Any, annotation: Any, default: Any) -> str:
     if not names:  # The annotation does not say what it makes.
         return f", e.g. @{default.__name__}" if callable(default) else ""
     hint = nearest(value, names) if isinstance(value, str) else ""
-    return f", one of {', '.join(f'@{name}' for name in names)}{hint}"
+    return f": {' or '.join(', '.join(f'@{name}' for name in names).rsplit(', ', 1))}{hint}"
 
 
 def _is_union(annotation: Any) -> bool:

@@ -1,5 +1,6 @@
 """The list of settings says what gin would: same names, same defaults, and a line for each."""
 
+import inspect
 import pathlib
 
 import gin
@@ -38,7 +39,7 @@ class DocumentedTest(tf.test.TestCase):
             self.assertEqual(read.keys(), registered.keys())
             for key, default in registered.items():
                 with self.subTest(key):
-                    if default in (gin.REQUIRED, tables.inspect.Parameter.empty):
+                    if default in (gin.REQUIRED, inspect.Parameter.empty):
                         self.assertEqual(read[key], "REQUIRED")
                     elif callable(default):
                         self.assertEqual(read[key], f"@{default.__name__}")

@@ -39,17 +39,20 @@ class KindsTest(parameterized.TestCase, tf.test.TestCase):
         configuration.parse([], [binding])
 
     @parameterized.parameters(
-        ("train_stage.learning_rate = -1", "give a reference or a number above 0, one of @warmup_cosine$"),
-        ("train_stage.learning_rate = '0.1'", "give a reference or a number above 0, one of @warmup_cosine$"),
-        ("train_stage.learning_rate = @warmup_cosine()", r"or a number above 0 without \(\): @warmup_cosine$"),
+        ("train_stage.learning_rate = -1", "give a reference or a number above 0: @warmup_cosine$"),
+        ("train_stage.learning_rate = '0.1'", "give a reference or a number above 0: @warmup_cosine$"),
+        (
+            "train_stage.learning_rate = @warmup_cosine()",
+            r"give a reference or a number above 0: @warmup_cosine, without \(\)$",
+        ),
         ("train_stage.optimizer = 'adam'", "train_stage.optimizer = 'adam': give a reference: @Adam$"),
-        ("train_stage.optimizer = @resnet3d", "give a reference, one of @Adam, @AdamW, @SGD$"),
+        ("train_stage.optimizer = @resnet3d", "give a reference: @Adam, @AdamW or @SGD$"),
         ("train_stage.backbone = 'resnet3d'", "give a reference: @resnet3d$"),
-        ("train_stage.backbone = 'resnet_3d'", r"give a reference, one of .*\(did you mean 'resnet3d'\?\)$"),
-        ("train_stage.backbone = @resnet3d()", r"give a reference without \(\): @resnet3d$"),
-        ("train_stage.backbone = 50", "give a reference, one of @classifier, @r2plus1d, .*@s3d$"),
+        ("train_stage.backbone = 'resnet_3d'", r"give a reference: .*\(did you mean 'resnet3d'\?\)$"),
+        ("train_stage.backbone = @resnet3d()", r"give a reference: @resnet3d, without \(\)$"),
+        ("train_stage.backbone = 50", "give a reference: @classifier, @r2plus1d, .* or @s3d$"),
         ("train_stage.loss = 'anchor_loss'", "give a reference: @anchor_loss$"),
-        ("pretrain/train_stage.data_parameters = True", "give a reference or None, one of @DataParameters$"),
+        ("pretrain/train_stage.data_parameters = True", "give a reference or None: @DataParameters$"),
         ("resnet3d.non_local_block = 'cgnl'", "give a reference, e.g. @non_local_block$"),
         ("train_stage.epochs = @warmup_cosine", "give a number$"),
         ("train_stage.precision = @resnet3d()", "give a text in quotes$"),

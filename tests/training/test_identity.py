@@ -3,6 +3,7 @@
 import hashlib
 import json
 
+import gin
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -50,7 +51,7 @@ class StageSettingsTest(parameterized.TestCase, tf.test.TestCase):
                 continue  # Of another test.
             for name in list(tables.settings(configurable))[:1]:
                 configuration.parse([])
-                with tables.restored(), tables.gin.unlock_config():
+                with tables.restored(), gin.unlock_config():
                     tables.bind(tables.Binding("", selector, name, 1))
                     counted = configurable.name not in AROUND_A_RUN and name != "train_shards"
                     self.assertEqual(
