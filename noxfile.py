@@ -44,5 +44,6 @@ def wheel(session: nox.Session) -> None:
     (built,) = folder.glob("*.whl")
     session.install("--constraint", "constraints.txt", str(built))
     session.chdir(folder)
-    session.run("python", "-c", "from spl_tf import configuration; configuration.parse(['demo.gin'])")
+    session.run("python", "-c", "import spl_tf.configurables, spl_tf.configuration as c; c.parse(['demo.gin'])")
     session.run("python", "-m", "spl_tf.recipe", "--help")
+    session.run("spl_tf", "settings", "train_stage.epochs")

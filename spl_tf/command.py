@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from spl_tf import __version__
 from spl_tf.errors import Terminated, UserError
 
 _FILE_ERRORS = {
@@ -38,9 +39,11 @@ _FILE_ERRORS = {
 _SECONDS_TO_LEAVE_DESTRUCTOR = 0.05
 
 
-def run(main: Callable[[], int | None], flag_values: flags.FlagValues, manual: str) -> None:
-    """Runs a command from the shell's arguments and exits with its code."""
-    sys.exit(execute(main, flag_values, manual, sys.argv))
+def run(
+    main: Callable[[], int | None], flag_values: flags.FlagValues, manual: str, argument: str | None = None
+) -> None:
+    """Runs a command from the shell's arguments and exits with its code; see `execute`."""
+    sys.exit(execute(main, flag_values, manual, sys.argv, argument))
 
 
 def execute(
@@ -48,6 +51,7 @@ def execute(
     flag_values: flags.FlagValues,
     manual: str,
     argv: Sequence[str],
+    argument: str | None = None,
 ) -> int:
     """Parses `argv` into `flag_values`, calls `main` and returns the exit code.
 
@@ -56,7 +60,11 @@ def execute(
       flag_values: the command's own flags.
       manual: the entry module's docstring, printed by --help.
       argv: program name and arguments.
+      argument: the flag that an argument without dashes is the value of; None where there is no such argument.
     """
+    if "--version" in argv[1:]:
+        print(f"spl_tf {__version__}")
+        return 0
     if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
         print(f"{manual.strip()}\n\nFlags:\n{_flags_help(flag_values)}")
         return 0
@@ -68,9 +76,11 @@ def execute(
     try:
         if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "True", "true"):
             raise UserError("TF_USE_LEGACY_KERAS is set and spl_tf needs Keras 3: unset it")
-        rest = flag_values(argv)
-        if len(rest) > 1:
-            raise UserError(f"unexpected argument {rest[1]!r}: every option is a --flag, see --help")
+        rest = flag_values(argv)[1:]
+        if rest and argument and flag_values[argument].value is None:
+            flag_values[argument].value = rest.pop(0)
+        if rest:
+            raise UserError(f"unexpected argument {rest[0]!r}: every option is a --flag, see --help")
         return main() or 0
     except UserError as error:
         return _complain(str(error), 2)
@@ -111,7 +121,12 @@ def define_gin_flags(flag_values: flags.FlagValues) -> None:
         "gin_file", None, "gin file, repeatable; later files override earlier ones.", flag_values=flag_values
     )
     flags.DEFINE_multi_string(
-        "gin_param", [], 'gin binding, repeatable, e.g. "train_stage.epochs = 3".', flag_values=flag_values
+        "gin_param",
+        [],
+        'gin binding, repeatable, e.g. "train_stage.epochs = 3"; python -m spl_tf.settings lists them. It overrides '
+        "the files: without a scope for every stage, even where a file has it for one stage; with one, as in "
+        '"pretrain/train_stage.epochs = 3", for that stage. Of two for the same the later one holds.',
+        flag_values=flag_values,
     )
     flags.DEFINE_multi_string(
         "gin_search_path", [], "Folder to look for gin files in, repeatable.", flag_values=flag_values
@@ -119,10 +134,14 @@ def define_gin_flags(flag_values: flags.FlagValues) -> None:
 
 
 def parse_gin(flag_values: flags.FlagValues) -> None:
-    """Parses what the flags of `define_gin_flags` say; imports TensorFlow."""
-    from spl_tf import configuration
+    """Parses what the flags of `define_gin_flags` say, and tells what they override; imports TensorFlow."""
+    from spl_tf import (
+        configurables,  # noqa: F401  Registers everything a file may name.
+        configuration,
+    )
 
-    configuration.parse(flag_values.gin_file or (), flag_values.gin_param, flag_values.gin_search_path)
+    for line in configuration.parse(flag_values.gin_file or (), flag_values.gin_param, flag_values.gin_search_path):
+        print(f"gin: {line}", file=sys.stderr, flush=True)
 
 
 def _terminate(signal_number, frame):

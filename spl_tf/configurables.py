@@ -21,4 +21,5 @@ from spl_tf.training import schedules, stage  # noqa: F401
 from spl_tf.training.objectives import multi_label, single_label  # noqa: F401
 
 for optimizer in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW):
-    gin.external_configurable(optimizer, module="keras.optimizers")
+    # train_stage gives the learning rate.
+    gin.external_configurable(optimizer, module="keras.optimizers", denylist=["learning_rate"])

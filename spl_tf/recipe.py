@@ -7,8 +7,18 @@ on real ones. Strategies, seeds and everything else are bindings:
 
   --gin_param="recipe.strategies = ['none', 'weak', 'spl_b']"
   --gin_param="recipe.seeds = [0, 1, 2]"
+  --gin_param="pretrain/train_stage.epochs = 30"
 
-Strategies: none (no pre-training), weak, teacher, agreement, spl, spl_m, spl_d, spl_b.
+python -m spl_tf.settings lists all of them. A binding of the command line overrides the file's; without a scope
+such as pretrain/ it does so for every stage.
+
+Strategies:
+
+  none                                  no pre-training
+  weak, teacher, agreement              labels as they come: the query's, the teacher's, where both agree
+  spl, spl_m, spl_d, spl_b              Sub-Pseudo Labels and their variants, see spl_tf.label
+  cleannet_soft, cleannet_hard,
+  confident_learning                    weak labels cleaned, see spl_tf.clean
 
 Stages that several strategies need are run once. A stage is skipped when its
 outputs stand and its inputs and configuration are unchanged, so a stopped run goes

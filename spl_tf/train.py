@@ -5,7 +5,11 @@
 
 A gin file configures a whole experiment. --stage enters the scope of one stage: a
 binding "pretrain/train_stage.epochs = 30" holds for --stage=pretrain alone, one
-without a scope for all stages. Data and weights are bindings too:
+without a scope for the stages that have none of their own. What the command line says
+wins: --gin_param="train_stage.epochs = 1" holds for every stage, also where the file
+has teacher/train_stage.epochs; a line tells what it replaces. Among several
+--gin_param one with a scope holds for its stage, and of two for the same the later.
+python -m spl_tf.settings lists all of them. Data and weights are bindings too:
 
   train_stage.train_shards       folder of shards to train on
   train_stage.labels_dir         label side-cars of spl_tf.label, for pre-training

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
+from spl_tf import configurables  # noqa: F401  Registers everything a gin file may name.
 from spl_tf.data.building.shards import write_shards
 
 flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.

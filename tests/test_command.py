@@ -14,10 +14,9 @@ import tensorflow as tf
 from absl import flags
 from absl.testing import parameterized
 
-from spl_tf import command
+from spl_tf import __version__, command
+from spl_tf.__main__ import COMMANDS
 from spl_tf.errors import Terminated, UserError
-
-COMMANDS = ("shard", "train", "predict", "label", "evaluate", "recipe", "explain", "export", "inspect")
 
 
 def _call(main, *arguments, flag_values=None):
@@ -89,6 +88,35 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
         )
         self.assertEqual(
             _call(lambda: None, "--shards=s", flag_values=values), (2, "spl_tf: --model_dir missing, see --help\n")
+        )
+
+    def test_an_argument_without_dashes_is_taken_where_a_command_has_one(self):
+        values = _flag_values()
+        flags.DEFINE_string("name", None, "A name.", flag_values=values)
+        for arguments, expected in ((["epochs"], "epochs"), (["--name=a"], "a"), ([], None)):
+            found = []
+            code = command.execute(lambda: found.append(values.name), values, "", ["prog", *arguments], "name")  # noqa: B023
+            self.assertEqual((code, found), (0, [expected]))
+        for arguments in (["a", "b"], ["--name=a", "b"]):
+            stderr = io.StringIO()
+            with contextlib.redirect_stderr(stderr):
+                self.assertEqual(command.execute(lambda: None, values, "", ["prog", *arguments], "name"), 2)
+            self.assertIn("unexpected argument 'b'", stderr.getvalue())
+
+    def test_version_comes_before_all_else(self):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            code = command.execute(_raise(ZeroDivisionError()), _flag_values(), "", ["prog", "--x", "--version"])
+        self.assertEqual((code, printed.getvalue()), (0, f"spl_tf {__version__}\n"))
+
+    def test_what_the_command_line_overrides_is_told(self):
+        values = flags.FlagValues()
+        command.define_gin_flags(values)
+        arguments = ["--gin_file=demo.gin", "--gin_param=train_stage.epochs = 1"]
+        code, printed = _call(lambda: command.parse_gin(values), *arguments, flag_values=values)
+        self.assertEqual(code, 0)
+        self.assertRegex(
+            printed, "^gin: train_stage.epochs = 1 holds for every stage, instead of teacher/.* = 30, .*\n$"
         )
 
     def test_a_second_call_starts_from_the_defaults(self):

@@ -27,7 +27,7 @@ class ParseTest(parameterized.TestCase, tf.test.TestCase):
         ("DATA = ['/x', /m]", r"gin: DATA = \['/x', /m\]: no value that can be read; texts need quotes$"),
         ("resnet3d.depth = 18 34", "gin: resnet3d.depth = 18 34: Expected newline"),
         ("DATA = [1, 2", "gin: "),
-        ("resnet3d.depth = %DEPTH", "No bindings specified for 'DEPTH/gin.macro'"),
+        ("resnet3d.depth = %DEPTH", "gin binding resnet3d.depth = %DEPTH: the macro DEPTH has no value, give it one$"),
     )
     def test_a_mistake_is_one_line_with_the_nearest_name(self, binding, message):
         with self.assertRaisesRegex(UserError, message):

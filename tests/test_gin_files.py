@@ -40,7 +40,8 @@ SIZES = {
 
 
 def _bindings(*files):
-    configuration.parse(files)
+    if hidden := configuration.parse(files):
+        raise AssertionError(f"a file hides a later one's binding: {hidden}")
     try:
         return {stage: configuration.stage_bindings(stage) for stage in configuration.STAGES}
     finally:

@@ -27,7 +27,12 @@ METHODS = ("cleannet_soft", "cleannet_hard", CONFIDENT_LEARNING)
 
 @gin.configurable
 def hard_weights(cosine: np.ndarray, *, threshold: float = 0.1) -> np.ndarray:
-    """1 where clip and class resemble each other enough, else 0: float32 [n]. 0.1 is the margin of the loss."""
+    """1 where clip and class resemble each other enough, else 0: float32 [n].
+
+    Args:
+      cosine: of every clip with its class, [n].
+      threshold: the least cosine that counts; 0.1 is the margin of the loss.
+    """
     return (cosine >= threshold).astype(np.float32)
 
 

@@ -23,7 +23,7 @@ _STEPS_PER_LOOK = 100
 _COUNTS = ("steps", "num_references", "batch_size")
 
 
-@gin.configurable
+@gin.configurable(denylist=["num_classes", "seed"])
 def cleannet(
     web: ClipFeatures,
     clean: ClipFeatures,

@@ -3,10 +3,12 @@
 import gin
 import tensorflow as tf
 
+from spl_tf.ranges import Share
+
 
 @gin.configurable(denylist=["epoch"])
 def softmax_cross_entropy(
-    labels: tf.Tensor, logits: tf.Tensor, epoch: tf.Tensor | float = 0.0, *, label_smoothing: float = 0.0
+    labels: tf.Tensor, logits: tf.Tensor, epoch: tf.Tensor | float = 0.0, *, label_smoothing: Share = 0.0
 ) -> tf.Tensor:
     """Cross-entropy of every clip, computed in float32.
 

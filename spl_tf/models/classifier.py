@@ -6,15 +6,16 @@ from keras import layers
 
 from spl_tf.models.blocks import coupled_decay
 from spl_tf.models.dropout import ReplicaDropout
+from spl_tf.ranges import Share
 
 
-@gin.configurable
+@gin.configurable(denylist=["seed"])
 def classifier(
     backbone: keras.Model,
     num_classes: int,
     *,
     projection_units: int | None = None,
-    dropout: float = 0.5,
+    dropout: Share = 0.5,
     weight_decay: float = 0.0,
     seed: int = 0,
 ) -> keras.Model:

@@ -54,6 +54,7 @@ def r3d(
       weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
       folded: the inference form without normalization; see `folding`.
+      name: of the model.
 
     Returns:
       A model from clips [B, T, H, W, 3] to feature maps [B, T/16, H/32, W/32, C]
@@ -103,7 +104,7 @@ def r2plus1d(
     on the first, the temporal stride on the second.
 
     Args:
-      depth, border_color, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded: as in `r3d`.
+      depth, border_color, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded, name: as in `r3d`.
       form: "hara" computes M for each convolution; its stem is 1 x 7 x 7, 110
         and 7 x 1 x 1, 64, then a maximum pooling. "torchvision"
         (`torchvision.models.video.r2plus1d_18`) computes M once per block, from

@@ -70,6 +70,7 @@ def resnet2d(
       weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
       folded: the inference form without normalization; see `folding`.
+      name: of the model.
 
     Returns:
       A model from clips [B, T, H, W, 3], T = 1 for images, to feature maps

@@ -119,6 +119,7 @@ def resnet3d(
       weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
       folded: the inference form without normalization; see `folding`.
+      name: of the model.
 
     Returns:
       A model from clips [B, T, H, W, 3] to feature maps [B, T, H/32, W/32, C]

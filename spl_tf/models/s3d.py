@@ -77,6 +77,7 @@ def s3d(
       weight_decay: coupled, on kernels only; 1e-7 in slim.
       bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`; slim's values.
       folded: the inference form without normalization; see `folding`.
+      name: of the model.
 
     Returns:
       A model from clips [B, T, H, W, 3] to feature maps [B, T/8, H/32, W/32, C]

@@ -13,20 +13,17 @@ from spl_tf.labels.label_folder import Summary
 # The marker of a finished stage, written last.
 FINISHED = "finished.json"
 
-# Bindings that say where things lie or what is done around a run, not what it trains.
-_AROUND_A_RUN = (
-    "recipe.",
-    "video_folder.",
-    "render_actions.",
-    "predict_clips.",
-    "evaluate_model.",
-    "score_shards.",
-    # Labels and matrices have identities of their own.
-    "cleannet.",
-    "hard_weights.",
-    "clip_features.",
-    "estimated_transition.",
-    "counted_transition.",
+# Where the configurables live that decide what a run trains.
+_ROOMS = (
+    "spl_tf.training.",
+    "spl_tf.models.",
+    "spl_tf.losses.",
+    "spl_tf.data.input.",
+    "spl_tf.hardware.",
+    "keras.optimizers.",
+)
+# But where things lie, and how often is looked at them, decides nothing; what lies there is in the identity itself.
+_NOT_TRAINED = (
     "train_stage.train_shards",
     "train_stage.validation_shards",
     "train_stage.labels_dir",
@@ -81,8 +78,8 @@ def open_inputs(
 
 def stage_settings(stage: str) -> dict[str, str]:
     """What the configuration says of a stage's training: equal settings, inputs and seeds train to equal weights."""
-    bindings = configuration.stage_bindings(stage)
-    return {name: value for name, value in bindings.items() if not name.startswith(_AROUND_A_RUN)}
+    bindings = configuration.stage_bindings(stage, _ROOMS)
+    return {name: value for name, value in bindings.items() if name not in _NOT_TRAINED}
 
 
 def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:

@@ -1,9 +1,12 @@
 """Learning rates as functions of the step, given in epochs."""
 
+from collections.abc import Callable
+
 import gin
 import keras
 
 from spl_tf.errors import UserError
+from spl_tf.ranges import Positive
 
 
 @gin.configurable
@@ -11,7 +14,7 @@ def warmup_cosine(
     total_steps: int,
     steps_per_epoch: float,
     *,
-    peak: float,
+    peak: Positive,
     warmup_start: float = 0.0,
     warmup_epochs: float = 0.0,
     final: float = 0.0,
@@ -56,9 +59,12 @@ def warmup_cosine(
     )
 
 
-@gin.configurable
-def constant(
-    total_steps: int, steps_per_epoch: float, *, value: float
+def schedule_of(
+    learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] | float,
+    total_steps: int,
+    steps_per_epoch: float,
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    """The same learning rate throughout."""
-    return keras.optimizers.schedules.PiecewiseConstantDecay([total_steps], [value, value])
+    """The schedule that a function makes for a stage; a number is the same rate throughout."""
+    if callable(learning_rate):
+        return learning_rate(total_steps, steps_per_epoch)
+    return keras.optimizers.schedules.PiecewiseConstantDecay([total_steps], [learning_rate, learning_rate])

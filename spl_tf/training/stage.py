@@ -23,6 +23,7 @@ from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
+from spl_tf.ranges import Positive
 from spl_tf.training.batches import batches_from
 from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
@@ -34,7 +35,7 @@ from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
 from spl_tf.training.progress import ProgressLine
-from spl_tf.training.schedules import warmup_cosine
+from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
 
@@ -59,7 +60,7 @@ def train_stage(
     loss: Callable[..., tf.Tensor] | None = None,
     data_parameters: Callable[[int, int], DataParameters] | None = None,
     optimizer: Callable[..., keras.optimizers.Optimizer] = keras.optimizers.SGD,
-    learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] = warmup_cosine,
+    learning_rate: Callable[[int, float], keras.optimizers.schedules.LearningRateSchedule] | Positive = warmup_cosine,
     accumulation: int = 1,
     clip_norm: float | None = None,
     average_decay: float | None = None,
@@ -92,7 +93,7 @@ def train_stage(
       objective: what the network learns: `single_label`, or `multi_label` for clips of any number of classes.
       loss, data_parameters: of the objective, as its own options of these names; None leaves them to it.
       optimizer: called with `learning_rate`.
-      learning_rate: (total steps, steps per epoch) -> schedule.
+      learning_rate: (total steps, steps per epoch) -> schedule; or a number, the same rate throughout.
       accumulation: micro-batches a step, to fit a large batch into memory.
       clip_norm: largest global gradient norm.
       average_decay: decay of the weights' moving average, which is then evaluated
@@ -167,7 +168,7 @@ def train_stage(
         trunk, network = build()
         if inputs.init_weights is not None:
             print(load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched))
-        rate = learning_rate(total_steps, steps_per_epoch)
+        rate = schedule_of(learning_rate, total_steps, steps_per_epoch)
         learned.build(len(inputs.classes), inputs.train.num_clips)
         state = create_state(network, optimizer(learning_rate=rate), learned, average_decay=average_decay)
     checkpoints = Checkpoints(model_dir / "checkpoints", state)

@@ -1,12 +1,13 @@
 """Learning rates against the formulas written out."""
 
+import functools
 import math
 
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.training.schedules import constant, warmup_cosine
+from spl_tf.training.schedules import schedule_of, warmup_cosine
 
 
 class SchedulesTest(parameterized.TestCase, tf.test.TestCase):
@@ -36,6 +37,10 @@ class SchedulesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertTrue(all(0.0 <= rate <= 0.4 + 1e-6 for rate in rates), rates)
         self.assertAllClose(rates[-1], 0.01, atol=1e-6)
 
-    def test_constant(self):
-        schedule = constant(10, 5, value=0.005)
+    def test_a_number_is_the_same_rate_throughout_and_a_function_makes_its_own(self):
+        schedule = schedule_of(0.005, 10, 5)
         self.assertAllClose([float(schedule(step)) for step in (0, 5, 10)], [0.005] * 3)
+        made = schedule_of(functools.partial(warmup_cosine, peak=0.4, warmup_epochs=1), 10, 5)
+        expected = warmup_cosine(10, 5, peak=0.4, warmup_epochs=1)
+        for step in (0, 3, 5, 9):
+            self.assertEqual(float(made(step)), float(expected(step)))

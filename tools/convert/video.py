@@ -39,7 +39,7 @@ flags.mark_flags_as_required(["network", "weights", "output_dir"], flag_values=F
 
 
 def main() -> None:
-    from spl_tf import configuration, files
+    from spl_tf import configurables, configuration, files  # noqa: F401  The first registers what gin may name.
     from spl_tf.errors import UserError
     from spl_tf.inference.trained_model import folded_for_storage, save_trained
     from spl_tf.models.classifier import backbone_of

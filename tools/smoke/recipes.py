@@ -62,7 +62,7 @@ def main() -> int:
 
 def _run(name: str, output_dir: pathlib.Path) -> float | None:
     """Runs a recipe; returns its seconds, None if it failed."""
-    from spl_tf import configuration
+    from spl_tf import configurables, configuration  # noqa: F401  The first registers what a file may name.
     from tools.smoke.videos import wanted_set, write_set
 
     gin_files = [f"{_FOLDER}/{name}.gin", f"{_FOLDER}/smoke.gin"]

@@ -72,7 +72,9 @@ def training_clips(
       num_views: independent random views of each clip.
       flip: mirror half of the views.
       color_jitter: False: the colour factors change nothing.
-      brightness, contrast, saturation, hue: see `augmentation.ColorJitter`.
+      brightness: largest change, of pixels in [0, 1].
+      contrast, saturation: lowest and highest factor, see `augmentation.ColorJitter`.
+      hue: largest rotation, in turns.
       block_bytes: bound of a block's size in bytes.
       block_shards: bound of a block's number of shards.
       host: number of this host.

@@ -1,0 +1,1 @@
+"""gin bindings: read, ranked, checked and documented; `spl_tf.configuration` puts them together."""

@@ -1,0 +1,190 @@
+"""Every setting of every configurable, with its default and the line of its docstring.
+
+Read from the source files: importing them takes TensorFlow's seconds.
+"""
+
+import ast
+import dataclasses
+import functools
+import importlib.util
+import inspect
+import pathlib
+import re
+from collections.abc import Iterator
+
+_PACKAGE = pathlib.Path(__file__).parents[1]
+_REQUIRED = "REQUIRED"
+_KERAS = "keras.optimizers"
+_SHARED_ARGUMENTS = "{{base_optimizer_keyword_args}}"  # In Keras' docstrings until they are imported.
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A parameter that a gin file may bind.
+
+    Attributes:
+      configurable: "train_stage".
+      parameter: "epochs".
+      default: as a gin file would have it, "16", "'auto'", "@resnet3d"; REQUIRED for none.
+      text: what the docstring says of it, on one line.
+    """
+
+    configurable: str
+    parameter: str
+    default: str
+    text: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.configurable}.{self.parameter}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Documented:
+    """A configurable.
+
+    Attributes:
+      name: "train_stage".
+      module: "spl_tf.training.stage".
+      headline: first line of its docstring.
+      settings: in the order of its parameters.
+    """
+
+    name: str
+    module: str
+    headline: str
+    settings: tuple[Setting, ...]
+
+
+def document_package() -> list[Documented]:
+    """What spl_tf itself registers, module by module."""
+    found = []
+    for path in sorted(_PACKAGE.rglob("*.py")):
+        if "@gin.configurable" in path.read_text(encoding="utf-8"):
+            module = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
+            found += [_documented(node, module) for node in _tree(module).body if _decorator(node) is not None]
+    return found
+
+
+def document_optimizers() -> list[Documented]:
+    """Keras' optimizers that a gin file may name, with the first two sentences of what Keras says of each parameter."""
+    source = (_PACKAGE / "configurables.py").read_text(encoding="utf-8")
+    folder = pathlib.Path(importlib.util.find_spec("keras").submodule_search_locations[0]) / "src" / "optimizers"
+    base = (folder / "base_optimizer.py").read_text(encoding="utf-8")
+    shared = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse(base).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "base_optimizer_keyword_args"
+    )
+    found = []
+    for name in re.findall(rf"{_KERAS}\.(\w+)[,)]", source):
+        tree = ast.parse((folder / f"{name.lower()}.py").read_text(encoding="utf-8"))
+        (node,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+        manual = inspect.cleandoc(ast.get_docstring(node, clean=False).replace(_SHARED_ARGUMENTS, shared))
+        texts = {key: " ".join(re.split(r"(?<=\.) ", text)[:2]) for key, text in argument_texts(manual).items()}
+        settings = tuple(
+            Setting(name, parameter, ast.unparse(default), texts.get(parameter, ""))
+            for parameter, default in _parameters(node)
+            if parameter != "learning_rate"  # train_stage gives it.
+        )
+        found.append(Documented(name, _KERAS, manual.splitlines()[0], settings))
+    return found
+
+
+def argument_texts(docstring: str) -> dict[str, str]:
+    """The section `Args:` of a docstring; "a, b: text" holds for both."""
+    lines = docstring.split("\nArgs:\n")[-1].splitlines() if "\nArgs:\n" in docstring else []
+    texts: dict[str, str] = {}
+    names: list[str] = []
+    indent = len(lines[0]) - len(lines[0].lstrip()) if lines else 0
+    for line in lines:
+        own_indent = len(line) - len(line.lstrip())
+        if line.strip() and own_indent < indent:
+            break
+        if own_indent == indent and (entry := re.match(r"\s*\*{0,2}(\w+(?:, \w+)*): ?(.*)", line)):
+            names = entry[1].split(", ")
+            texts |= dict.fromkeys(names, entry[2])
+        elif line.strip():
+            texts |= {name: f"{texts[name]} {line.strip()}".strip() for name in names}
+    return texts
+
+
+def _documented(node: ast.FunctionDef | ast.ClassDef, module: str) -> Documented:
+    options = {key.arg: ast.literal_eval(key.value) for key in getattr(_decorator(node), "keywords", ())}
+    function = _function(node)
+    texts = argument_texts(ast.get_docstring(function) or "")
+    settings = tuple(
+        Setting(node.name, name, _shown(default, module), texts.get(name, ""))
+        for name, default in _parameters(node)
+        if name not in options.get("denylist", ()) and name in options.get("allowlist", (name,))
+    )
+    return Documented(node.name, module, (ast.get_docstring(node) or "").split("\n")[0], settings)
+
+
+def _decorator(node: ast.stmt) -> ast.expr | None:
+    """`gin.configurable` of a function or class, or its call."""
+    for decorator in getattr(node, "decorator_list", ()):
+        if ast.unparse(decorator).split("(")[0] == "gin.configurable":
+            return decorator
+    return None
+
+
+def _function(node: ast.FunctionDef | ast.ClassDef) -> ast.FunctionDef:
+    if isinstance(node, ast.FunctionDef):
+        return node
+    return next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+
+
+def _parameters(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
+    """Those of `tables.settings`, with their defaults: positional ones without are the program's."""
+    arguments = _function(node).args
+    if arguments.defaults:
+        positional = arguments.args[-len(arguments.defaults) :]
+        yield from ((argument.arg, value) for argument, value in zip(positional, arguments.defaults, strict=True))
+    yield from (
+        (argument.arg, value) for argument, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    )
+
+
+def _shown(node: ast.expr | None, module: str) -> str:
+    """A default as it would be written in a gin file."""
+    if node is None or ast.unparse(node) == f"gin.{_REQUIRED}":
+        return _REQUIRED
+    if isinstance(node, ast.Attribute) and ast.unparse(node.value) == _KERAS:
+        return f"@{node.attr}"
+    if isinstance(node, ast.Name | ast.Attribute):
+        module, found = _look_up(node, module)
+        return f"@{found.name}" if isinstance(found, ast.FunctionDef | ast.ClassDef) else _shown(found, module)
+    if isinstance(node, ast.BinOp):  # Of numbers, such as 1 << 30.
+        return repr(eval(compile(ast.Expression(node), module, "eval"), {"__builtins__": {}}))
+    return ast.unparse(node)
+
+
+def _look_up(node: ast.Name | ast.Attribute, module: str) -> tuple[str, ast.stmt | ast.expr]:
+    """What a name stands for, and the module it is written in: a definition, or the value of a constant."""
+    if isinstance(node, ast.Attribute):
+        module, owner = _look_up(node.value, module)
+        return module, _value_in(owner.body, node.attr)
+    for statement in _tree(module).body:
+        if isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                if (alias.asname or alias.name) == node.id:
+                    return _look_up(ast.Name(alias.name), statement.module)
+        elif getattr(statement, "name", None) == node.id:
+            return module, statement
+    return module, _value_in(_tree(module).body, node.id)
+
+
+def _value_in(statements: list[ast.stmt], name: str) -> ast.expr:
+    for statement in statements:
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return statement.value
+    raise LookupError(f"{name} is assigned nowhere")
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    path = _PACKAGE.parent.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
