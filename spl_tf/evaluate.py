@@ -43,6 +43,7 @@ def main() -> None:
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset
     from spl_tf.inference.evaluation import evaluate_model
+    from spl_tf.text_tables import aligned_table
 
     output_dir = FLAGS.output_dir
     if not output_dir:
@@ -54,23 +55,25 @@ def main() -> None:
         output_dir = pathlib.Path(FLAGS.model_dir, f"evaluate-{pathlib.Path(FLAGS.shards).resolve().name}")
     with files.locked(output_dir, "the metrics"):
         metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
-    width = max(map(len, metrics["per_class"]))
-    for name, row in metrics["per_class"].items():
-        accuracy, precision = (
-            "-" if row[key] is None else f"{100 * row[key]:.1f}" for key in ("accuracy", "average_precision")
-        )
-        print(f"{name:<{width}}  {row['videos']:>7,} videos  {accuracy:>5} %  AP {precision:>5} %")
+    rows = [
+        (name, f"{row['videos']:,} videos", _percent(row["accuracy"]), "AP", _percent(row["average_precision"]))
+        for name, row in metrics["per_class"].items()
+    ]
+    print(aligned_table(rows, "<>>>>"))
     views = metrics["num_views"] * metrics["num_crops"]
-    mean_precision = metrics["mean_average_precision"]
     uncounted = len({*metrics["classes_without_videos"]} - {metrics["background"]})
     print(
         f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {views} views): "
-        f"top-1 {100 * metrics['top_1']:.2f} %, top-5 {100 * metrics['top_5']:.2f} %, "
-        f"mean over classes {100 * metrics['mean_class_accuracy']:.2f} %, "
-        + ("mAP -" if mean_precision is None else f"mAP {100 * mean_precision:.2f} %")
+        f"top-1 {_percent(metrics['top_1'], 2)}, top-5 {_percent(metrics['top_5'], 2)}, "
+        f"mean over classes {_percent(metrics['mean_class_accuracy'], 2)}, "
+        f"mAP {_percent(metrics['mean_average_precision'], 2)}"
         + (f" (without {uncounted} of {len(metrics['per_class'])} classes, which have no videos)" if uncounted else "")
     )
     print(f"written to {output_dir}")
+
+
+def _percent(share: float | None, decimals: int = 1) -> str:
+    return "-" if share is None else f"{100 * share:.{decimals}f} %"
 
 
 if __name__ == "__main__":
