@@ -37,7 +37,7 @@ flags.DEFINE_string("output_dir", None, "Folder for the metrics.", flag_values=F
 flags.mark_flags_as_required(["model_dir", "shards"], flag_values=FLAGS)
 
 # What is printed of metrics.json, where it is there: measures of a class, and of all videos.
-_OF_A_CLASS = {"accuracy": "accuracy", "average_precision": "AP"}
+_OF_A_CLASS = {"accuracy": "", "average_precision": "AP"}
 _OF_ALL = {
     "top_1": "top-1",
     "top_5": "top-5",
@@ -55,6 +55,7 @@ def main() -> None:
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset
     from spl_tf.inference.evaluation import evaluate_model
+    from spl_tf.text_tables import aligned_table
 
     output_dir = FLAGS.output_dir
     if not output_dir:
@@ -66,22 +67,23 @@ def main() -> None:
         output_dir = pathlib.Path(FLAGS.model_dir, f"evaluate-{pathlib.Path(FLAGS.shards).resolve().name}")
     with files.locked(output_dir, "the metrics"):
         metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
-    width = max(map(len, metrics["per_class"]))
+    rows = []
     for name, row in metrics["per_class"].items():
-        measured = "  ".join(f"{text} {_percent(row[key], 1):>5} %" for key, text in _OF_A_CLASS.items() if key in row)
-        print(f"{name:<{width}}  {row['videos']:>7,} videos  {measured}")
+        measured = [cell for key, text in _OF_A_CLASS.items() if key in row for cell in (text, _percent(row[key]))]
+        rows.append((name, f"{row['videos']:,} videos", *measured))
+    print(aligned_table(rows, "<" + ">" * (len(rows[0]) - 1)))
     views = metrics["num_views"] * metrics["num_crops"]
     uncounted = len({*metrics["classes_without_videos"]} - {metrics["background"]})
     print(
         f"{metrics['videos']:,} videos ({metrics['clips']:,} clips x {views} views): "
-        + ", ".join(f"{text} {_percent(metrics[key], 2)} %" for key, text in _OF_ALL.items() if key in metrics)
+        + ", ".join(f"{text} {_percent(metrics[key], 2)}" for key, text in _OF_ALL.items() if key in metrics)
         + (f" (without {uncounted} of {len(metrics['per_class'])} classes, which have no videos)" if uncounted else "")
     )
     print(f"written to {output_dir}")
 
 
-def _percent(share: float | None, decimals: int) -> str:
-    return "-" if share is None else f"{100 * share:.{decimals}f}"
+def _percent(share: float | None, decimals: int = 1) -> str:
+    return "-" if share is None else f"{100 * share:.{decimals}f} %"
 
 
 if __name__ == "__main__":

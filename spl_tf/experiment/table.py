@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from spl_tf import files
+from spl_tf.text_tables import markdown_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,14 +73,7 @@ def format_table(results: Sequence[Result]) -> str:
     if all(run.mean_average_precision is None for run in results):
         column = header.index("mAP (%)")
         header, *rows = ([*row[:column], *row[column + 1 :]] for row in (header, *rows))
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
-
-    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:])]) + "|"
-    return "\n".join([line(header), rule, *map(line, rows)])
+    return markdown_table(header, rows)
 
 
 def _row(strategy: str, runs: Sequence[Result]) -> list[str]:

@@ -13,7 +13,7 @@ from spl_tf.data.survey import Survey
 from spl_tf.data.verify import Report
 from spl_tf.inspection.sheets import LIST_FILE, Sheets
 from spl_tf.labels.confusion import noise_ratio
-from spl_tf.labels.text_table import aligned_table
+from spl_tf.text_tables import aligned_table
 
 _CELLS_SHOWN = 20
 _SIZES_SHOWN = 3

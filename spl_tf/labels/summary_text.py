@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spl_tf.labels.agreement import QueryAgreement, query_agreement
-from spl_tf.labels.text_table import aligned_table
+from spl_tf.text_tables import aligned_table
 
 # Up to these, every row is printed.
 _MANY_CLASSES = 20

@@ -44,7 +44,7 @@ class TableTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(
             format_table([NONE, WEAK, SPL_B]),
             "| strategy | classes | clips used |     SCR | top-1 (%) | minutes |\n"
-            "|----------|--------:|-----------:|--------:|----------:|--------:|\n"
+            "|:---------|--------:|-----------:|--------:|----------:|--------:|\n"
             "| none     |       - |          - |       - |      50.0 |     0.5 |\n"
             "| weak     |       6 |     12,345 |  40.0 % |      61.5 |     1.5 |\n"
             "| spl_b    |      12 |     12,345 | 100.0 % |      66.7 |     2.0 |",
@@ -63,7 +63,7 @@ class TableTest(parameterized.TestCase, tf.test.TestCase):
         by_seed = [result for pair in zip(none, spl, strict=True) for result in pair]
         expected = (
             "| strategy | classes | clips used |    SCR |   top-1 (%) | minutes |\n"
-            "|----------|--------:|-----------:|-------:|------------:|--------:|\n"
+            "|:---------|--------:|-----------:|-------:|------------:|--------:|\n"
             "| none     |       - |          - |      - | 60.0 ± 10.0 |     2.0 |\n"
             "| spl      |      33 |      1,002 | 92.0 % |  71.0 ± 1.7 |     1.5 |"
         )
@@ -75,7 +75,7 @@ class TableTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(
             format_table(runs),
             "| strategy | classes | clips used |     SCR |  top-1 (%) |    mAP (%) | minutes |\n"
-            "|----------|--------:|-----------:|--------:|-----------:|-----------:|--------:|\n"
+            "|:---------|--------:|-----------:|--------:|-----------:|-----------:|--------:|\n"
             "| none     |       - |          - |       - |       50.0 |          - |     0.5 |\n"
             "| spl_b    |      12 |     12,345 | 100.0 % | 50.0 ± 0.0 | 30.0 ± 7.1 |     2.0 |",
         )

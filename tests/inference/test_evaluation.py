@@ -231,14 +231,15 @@ class CommandTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 0)
         metrics = json.loads((model_dir / "evaluate-test" / "metrics.json").read_text())
         *classes, total, where = printed.splitlines()
-        percent = {name: 100 * row["accuracy"] for name, row in metrics["per_class"].items()}
-        precision = {name: 100 * row["average_precision"] for name, row in metrics["per_class"].items()}
+        percents = {
+            name: [f"{100 * row[key]:.1f}" for key in ("accuracy", "average_precision")]
+            for name, row in metrics["per_class"].items()
+        }
         self.assertEqual(
-            classes,
+            [line.split() for line in classes],
             [
-                f"red          4 videos  {percent['red']:5.1f} %  AP {precision['red']:>5.1f} %",
-                f"green        4 videos  {percent['green']:5.1f} %  AP {precision['green']:>5.1f} %",
-                f"blue         4 videos  {percent['blue']:5.1f} %  AP {precision['blue']:>5.1f} %",
+                [name, "4", "videos", percents[name][0], "%", "AP", percents[name][1], "%"]
+                for name in ("red", "green", "blue")
             ],
         )
         self.assertStartsWith(total, f"12 videos (12 clips x 2 views): top-1 {100 * metrics['top_1']:.2f} %, top-5 100")

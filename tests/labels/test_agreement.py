@@ -3,6 +3,7 @@ import math
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from scipy.stats import hypergeom
 
 from spl_tf.labels.agreement import query_agreement
 
@@ -20,6 +21,16 @@ class AgreementTest(parameterized.TestCase, tf.test.TestCase):
             )
             self.assertAlmostEqual(row.p_value, tail / math.comb(total, clips), places=10)
             self.assertEqual(row.flagged, row.p_value > 0.05)
+
+    @parameterized.product(seed=(0, 1, 2), clips_of_cell=(10, 10_000, 10_000_000))
+    def test_p_values_are_scipys_whatever_the_counts(self, seed, clips_of_cell):
+        """Around chance, where the flag is decided."""
+        spread = int(3 * clips_of_cell**0.5)
+        confusion = clips_of_cell + np.random.default_rng(seed).integers(-spread, spread + 1, (3, 3))
+        for index, row in enumerate(query_agreement(confusion, list("abc"))):
+            clips, predicted = confusion[index].sum(), confusion[:, index].sum()
+            law = hypergeom(confusion.sum(), predicted, clips)
+            self.assertAllClose(row.p_value, law.sf(confusion[index, index] - 1), rtol=2e-6, atol=0)
 
     def test_chance_is_the_share_among_the_clips_of_other_queries(self):
         row = query_agreement(np.array([[30, 10], [25, 75]]), ["a", "b"])[0]

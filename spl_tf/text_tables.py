@@ -1,0 +1,26 @@
+"""Tables of plain text for the terminal. Chinese, Japanese and Korean characters take two columns."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+import tabulate
+
+# Tabulate would make columns two wider than their headings: a recipe's table is to fit 80 characters.
+tabulate.MIN_PADDING = 0
+_SIDES = {"<": "left", ">": "right"}
+
+
+def aligned_table(rows: Iterable[Sequence[str]], aligned: str) -> str:
+    """Columns of text, each aligned left (<) or right (>)."""
+    return textwrap.indent(_table(rows, (), "plain", aligned), "  ")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A first column of names, aligned left, and columns of numbers, aligned right."""
+    return _table(rows, header, "pipe", "<" + ">" * (len(header) - 1))
+
+
+def _table(rows: Iterable[Sequence[str]], header: Sequence[str], form: str, aligned: str) -> str:
+    sides = [_SIDES[side] for side in aligned]
+    # A class may be called "1e5".
+    return tabulate.tabulate(rows, header, form, colalign=sides, disable_numparse=True)
