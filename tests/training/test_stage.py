@@ -198,10 +198,10 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         (["warmup_cosine.peak = 0"], {}, "warmup_cosine.peak = 0"),
         ([], {"profile_steps": (5, 5)}, r"train_stage.profile_steps = \(5, 5\): give two numbers of steps"),
         ([], {"profile_steps": (-1, 2)}, "the second one larger"),
-        (["train_stage.profile_steps = 5"], {}, "train_stage.profile_steps = 5: give two numbers"),
-        (["train_stage.profile_steps = ('a', 'b')"], {}, "give two numbers of steps"),
+        ([], {"profile_steps": 5}, "train_stage.profile_steps = 5: give two numbers"),
+        ([], {"profile_steps": ("a", "b")}, "give two numbers of steps"),
         (["train_stage.profile_steps = (1, 2, 3)"], {}, "give two numbers of steps"),
-        (["train_stage.profile_steps = '12'"], {}, "give two numbers of steps"),
+        ([], {"profile_steps": "12"}, "give two numbers of steps"),
         ([], {"init_weights": "nowhere.h5"}, "nowhere.h5 does not exist"),
         ([], {"labels_dir": "nowhere"}, "summary.json does not exist: run spl_tf.label"),
     )
