@@ -13,7 +13,6 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
-from spl_tf.models.blocks import max_pool_policy
 from spl_tf.models.folding import fold_into
 
 FORMAT_VERSION = 1
@@ -181,14 +180,13 @@ def with_precision(network: keras.Model, policy: str) -> keras.Model:
     """The same network computing in another precision.
 
     Networks are stored in mixed precision; float32 replaces every layer's policy,
-    while bfloat16 and float16 keep global pooling and head in float32.
+    while bfloat16 keeps global pooling and head in float32.
     """
 
     def rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
         if policy != "float32" and layer.dtype_policy.name == "float32":
             return layer.__class__.from_config(layer.get_config())
-        of_layer = max_pool_policy(policy) if isinstance(layer, keras.layers.MaxPooling3D) else policy
-        return layer.__class__.from_config({**layer.get_config(), "dtype": of_layer})
+        return layer.__class__.from_config({**layer.get_config(), "dtype": policy})
 
     clone = keras.models.clone_model(network, clone_function=rebuild)
     clone.set_weights(network.get_weights())

@@ -4,13 +4,11 @@ Importing this package registers its layers with Keras, so that a saved model lo
 """
 
 from spl_tf.models.cgnl import GroupAttention, GroupedPointwise
-from spl_tf.models.convolution import ClipConv3D
 from spl_tf.models.dropout import ReplicaDropout
 from spl_tf.models.gating import SelfGating
+from spl_tf.models.layers import ClipConv3D, InnerMaxPooling3D, SamePadding, SymmetricPadding
 from spl_tf.models.non_local import NonLocalAttention
 from spl_tf.models.normalization import FusedBatchNorm
-from spl_tf.models.padding import SamePadding, SymmetricPadding
-from spl_tf.models.pooling import InnerMaxPooling3D
 from spl_tf.models.s3d import TemporalIdentity
 
 __all__ = [
