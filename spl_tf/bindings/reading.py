@@ -134,9 +134,9 @@ def _require_setting(selector: str, parameter: str) -> None:
         return
     if parameter in inspect.signature(configurable.wrapped).parameters:
         raise ValueError(_set_by_program(configurable.name, parameter))
-    raise ValueError(
-        f"Configurable {configurable.name!r} doesn't have a parameter named {parameter!r}{nearest(parameter, known)}"
-    )
+    owners = [other.name for other in tables.configurables().values() if parameter in tables.settings(other)]
+    hint = f" (did you mean {owners[0]}.{parameter}?)" if len(owners) == 1 else nearest(parameter, known)
+    raise ValueError(f"Configurable {configurable.name!r} doesn't have a parameter named {parameter!r}{hint}")
 
 
 def _set_by_program(configurable: str, parameter: str) -> str:

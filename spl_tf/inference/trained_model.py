@@ -17,7 +17,6 @@ from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.targets import SEVERAL, SINGLE
-from spl_tf.models.blocks import max_pool_policy
 from spl_tf.models.folding import fold_into
 
 FORMAT_VERSION = 1
@@ -217,8 +216,7 @@ def with_precision(network: keras.Model, policy: str) -> keras.Model:
     def rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
         if policy != "float32" and layer.dtype_policy.name == "float32":
             return layer.__class__.from_config(layer.get_config())
-        of_layer = max_pool_policy(policy) if isinstance(layer, keras.layers.MaxPooling3D) else policy
-        return layer.__class__.from_config({**layer.get_config(), "dtype": of_layer})
+        return layer.__class__.from_config({**layer.get_config(), "dtype": policy})
 
     clone = keras.models.clone_model(network, clone_function=rebuild)
     clone.set_weights(network.get_weights())

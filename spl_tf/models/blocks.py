@@ -6,34 +6,19 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from spl_tf.errors import UserError
-from spl_tf.models.convolution import ClipConv3D
+from spl_tf.input_range import normalized
 from spl_tf.models.gating import SelfGating
+from spl_tf.models.layers import ClipConv3D, InnerMaxPooling3D, SamePadding, SymmetricPadding
 from spl_tf.models.normalization import FusedBatchNorm
-from spl_tf.models.padding import SamePadding, SymmetricPadding
-from spl_tf.models.pooling import InnerMaxPooling3D
-
-Size = tuple[int, int, int]  # time, height, width
+from spl_tf.models.options import Size
+from spl_tf.models.style import Style
 
 # He et al. 2015, over the outgoing connections as in the residual networks of Caffe2 and torchvision.
 HE_NORMAL = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
 @dataclasses.dataclass(frozen=True)
-class Style:
-    """What all layers of one network have in common; the options are explained in `resnet3d`."""
-
-    padding: str
-    weight_decay: float
-    bn_momentum: float
-    bn_epsilon: float
-    synchronized_bn: bool
-    gate_bias: bool
-    folded: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
+class ResidualBlock:
     """One residual block.
 
     Attributes:
@@ -54,7 +39,7 @@ class Block:
     stride_in: str = "3x3"
 
 
-def bottleneck_block(x, block: Block, style: Style):
+def bottleneck_block(x, block: ResidualBlock, style: Style):
     """1x1, 3x3, 1x1 with four times the channels at the end; "3x1x1 inflation" of Wang et al. 2018.
 
     [B, T, H, W, C] -> [B, T, ceil(H / stride), ceil(W / stride), 4 * filters]
@@ -72,7 +57,7 @@ def bottleneck_block(x, block: Block, style: Style):
     return add_shortcut(x, _branch_gate(y, block, style), strides, style, name)
 
 
-def basic_block(x, block: Block, style: Style):
+def basic_block(x, block: ResidualBlock, style: Style):
     """Two 3x3 convolutions, both with the block's temporal kernel.
 
     [B, T, H, W, C] -> [B, T, ceil(H / stride), ceil(W / stride), filters]
@@ -88,7 +73,7 @@ def basic_block(x, block: Block, style: Style):
     return add_shortcut(x, _branch_gate(y, block, style), strides, style, name)
 
 
-def _branch_gate(y, block: Block, style: Style):
+def _branch_gate(y, block: ResidualBlock, style: Style):
     return gate(y, style, f"{block.name}_gate") if block.branch_gate else y
 
 
@@ -110,7 +95,7 @@ def convolution(
     zero_gamma: bool = False,
     initializer: keras.Initializer = HE_NORMAL,
     use_bias: bool = False,
-    border: Sequence[float] | None = None,
+    border_color: Sequence[float] | None = None,
 ):
     """Convolution and batch normalization `<name>_bn`; folded: one convolution with bias.
 
@@ -118,11 +103,14 @@ def convolution(
       zero_gamma: the scale of the normalization starts at zero, so that a new
         residual block is the identity (Wang et al. 2018, section 4).
       use_bias: a bias that the normalization takes away again, for networks whose weights have one.
-      border: values [C] around the clip instead of zeros.
+      border_color: red, green and blue in 0..255 around the clip instead of zeros.
+
+    Raises:
+      UserError: `border_color` has not three numbers.
     """
     use_bias = use_bias or style.folded
     x = plain_convolution(
-        x, filters, kernel, strides, style, name, initializer=initializer, use_bias=use_bias, border=border
+        x, filters, kernel, strides, style, name, initializer=initializer, use_bias=use_bias, border_color=border_color
     )
     if style.folded:
         return x
@@ -145,9 +133,10 @@ def plain_convolution(
     *,
     initializer: keras.Initializer,
     use_bias: bool = True,
-    border: Sequence[float] | None = None,
+    border_color: Sequence[float] | None = None,
 ):
     """Convolution without normalization, the same in the folded form; arguments as of `convolution`."""
+    border = None if border_color is None else normalized(border_color)
     x, keras_padding = _pad(x, kernel, strides, style, name, border)
     return ClipConv3D(
         filters,
@@ -171,21 +160,12 @@ def max_pool(x, kernel: Size, strides: Size, style: Style, name: str, *, padded:
     Where values of a window are equal, the first gets the gradient in compiled
     code; TensorFlow's eager kernel for CPUs (2.21) gives all of it to each.
     """
-    dtype = max_pool_policy(keras.config.dtype_policy().name)
     if not padded:
-        return InnerMaxPooling3D(kernel, strides, dtype=dtype, name=name)(x)
+        return InnerMaxPooling3D(kernel, strides, name=name)(x)
     x, keras_padding = _pad(x, kernel, strides, style, name)
     if keras_padding == "valid" and any(size % 2 == 0 for size in kernel):
-        return InnerMaxPooling3D(kernel, strides, dtype=dtype, name=name)(x)
-    return layers.MaxPooling3D(kernel, strides, padding=keras_padding, dtype=dtype, name=name)(x)
-
-
-def max_pool_policy(policy: str) -> str:
-    """Dtype policy of the max pooling in a network of a dtype policy.
-
-    On CPU there is no float16 kernel; the maximum is the same in float32.
-    """
-    return "float32" if policy == "mixed_float16" else policy
+        return InnerMaxPooling3D(kernel, strides, name=name)(x)
+    return layers.MaxPooling3D(kernel, strides, padding=keras_padding, name=name)(x)
 
 
 def _pad(x, kernel: Size, strides: Size, style: Style, name: str, border: Sequence[float] | None = None):
@@ -202,17 +182,6 @@ def _pad(x, kernel: Size, strides: Size, style: Style, name: str, border: Sequen
 
 def gate(x, style: Style, name: str):
     return SelfGating(style.gate_bias, kernel_regularizer=coupled_decay(style.weight_decay), name=name)(x)
-
-
-def scaled(filters: int, width_multiplier: float) -> int:
-    """Number of channels of a narrower or wider network: a multiple of 8.
-
-    Raises:
-      UserError: `width_multiplier` is not above 0.
-    """
-    if width_multiplier <= 0:
-        raise UserError(f"width_multiplier = {width_multiplier}: give a number above 0")
-    return max(8, 8 * round(filters * width_multiplier / 8))
 
 
 def relu(x, name: str):

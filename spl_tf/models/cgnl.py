@@ -7,7 +7,7 @@ from keras import layers
 
 from spl_tf.errors import UserError
 from spl_tf.models import blocks
-from spl_tf.models.blocks import Style
+from spl_tf.models.style import Style
 
 _ONE = (1, 1, 1)
 

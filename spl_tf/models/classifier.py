@@ -6,18 +6,19 @@ from keras import layers
 
 from spl_tf.models.blocks import coupled_decay
 from spl_tf.models.dropout import ReplicaDropout
+from spl_tf.models.style import Style, style_of_network
 from spl_tf.ranges import Share
 
 
-@gin.configurable(denylist=["seed"])
+@gin.configurable(denylist=["seed", "style"])
 def classifier(
     backbone: keras.Model,
     num_classes: int,
     *,
     projection_units: int | None = None,
     dropout: Share = 0.5,
-    weight_decay: float = 0.0,
     seed: int = 0,
+    style: Style | None = None,
 ) -> keras.Model:
     """Puts a head on a backbone; the layers of the backbone become layers of the classifier.
 
@@ -40,25 +41,24 @@ def classifier(
       num_classes: from the data, never from a configuration file.
       projection_units: width of the projection; None for no projection.
       dropout: share of the features dropped in training (Wang et al. 2018: 0.5).
-      weight_decay: coupled, on kernels only; the one given to the backbone.
       seed: of the dropout masks.
+      style: the backbone's, for its weight decay; None is what the configuration says.
 
     Returns:
       A model from clips [B, T, H, W, 3] to {"features": float32 [B, C],
       "logits": float32 [B, num_classes]}.
     """
+    decay = coupled_decay(style_of_network(style).weight_decay)
     features = layers.GlobalAveragePooling3D(dtype="float32", name="pooling")(backbone.output)
     x = features
     if projection_units:
-        x = layers.Dense(
-            projection_units, kernel_regularizer=coupled_decay(weight_decay), dtype="float32", name="projection"
-        )(x)
+        x = layers.Dense(projection_units, kernel_regularizer=decay, dtype="float32", name="projection")(x)
     if dropout:
         x = ReplicaDropout(dropout, seed, dtype="float32", name="dropout")(x)
     logits = layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
-        kernel_regularizer=coupled_decay(weight_decay),
+        kernel_regularizer=decay,
         dtype="float32",
         name="logits",
     )(x)

@@ -12,6 +12,7 @@ import numpy as np
 
 from spl_tf.errors import UserError
 from spl_tf.input_range import absorb_range
+from spl_tf.models.options import require_choice
 
 # What keras.applications subtracts from red, green and blue in its "caffe" preprocessing.
 CAFFE_MEAN = (123.68, 116.779, 103.939)
@@ -45,8 +46,7 @@ def inflate(backbone: keras.Model, image_weights: Mapping[str, np.ndarray], kern
     Raises:
       UserError: the weights are those of another network; the backbone is unchanged.
     """
-    if kernels not in KERNELS:
-        raise UserError(f"kernels = {kernels!r}: choose one of {', '.join(map(repr, KERNELS))}")
+    require_choice("kernels", kernels, KERNELS)
     variables = {variable.path: variable for variable in backbone.weights}
     absent = [path for path in variables if path not in image_weights]
     kept = [path for path in absent if _ADDED_TO_VIDEO.search(path)]

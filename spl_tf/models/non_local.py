@@ -9,7 +9,8 @@ from keras import layers
 
 from spl_tf.errors import UserError
 from spl_tf.models import blocks
-from spl_tf.models.blocks import Style
+from spl_tf.models.options import require_choice
+from spl_tf.models.style import Style
 
 _ONE = (1, 1, 1)
 _KERNELS = ("embedded_gaussian", "dot_product")
@@ -45,8 +46,7 @@ def non_local_block(
     Raises:
       UserError: `kernel` is not one of the two.
     """
-    if kernel not in _KERNELS:
-        raise UserError(f"non_local_block.kernel = {kernel!r}: choose one of {', '.join(map(repr, _KERNELS))}")
+    require_choice("non_local_block.kernel", kernel, _KERNELS)
     channels, deviation = x.shape[-1], keras.initializers.RandomNormal(stddev=0.01)
 
     def embed(features, part: str):

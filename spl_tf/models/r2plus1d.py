@@ -5,27 +5,23 @@ from collections.abc import Callable, Sequence
 import gin
 import keras
 
-from spl_tf.errors import UserError
-from spl_tf.input_range import normalized
 from spl_tf.models import blocks
-from spl_tf.models.blocks import Size, Style
+from spl_tf.models.options import Size, require_choice, scaled
+from spl_tf.models.style import Style, style_of_network
 
 # Residual blocks in res2, res3, res4, res5.
 DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 FORMS = ("hara", "torchvision")
 
 
-@gin.configurable(denylist=["folded"])
+@gin.configurable(denylist=["style", "folded"])
 def r3d(
     depth: int = 18,
     *,
     form: str = "hara",
     width_multiplier: float = 1.0,
     border_color: Sequence[float] | None = None,
-    weight_decay: float = 0.0,
-    bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-5,
-    synchronized_bn: bool = False,
+    style: Style | None = None,
     folded: bool = False,
     name: str = "r3d",
 ) -> keras.Model:
@@ -51,8 +47,7 @@ def r3d(
         about eight times as expensive.
       width_multiplier: scales the channels, to multiples of 8.
       border_color: red, green and blue in 0..255 around the clip, for the stem, as in `resnet3d`.
-      weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
-      bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
+      style: normalization and weight decay, of `network_style`; None is what the configuration says.
       folded: the inference form without normalization; see `folding`.
       name: of the model.
 
@@ -64,14 +59,13 @@ def r3d(
     Raises:
       UserError: an option has a value that is not listed here.
     """
-    _check("r3d", depth, form)
-    style = _style(weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded)
-    filters = blocks.scaled(64, width_multiplier)
-    border = None if border_color is None else normalized(border_color)
+    _require_known("r3d", depth, form)
+    style = style_of_network(style, folded=folded)
+    filters = scaled(64, width_multiplier)
 
     def stem(clips):
         kernel = (7 if form == "hara" else 3, 7, 7)
-        return blocks.convolution(clips, filters, kernel, (1, 2, 2), style, "stem_conv", border=border)
+        return blocks.convolution(clips, filters, kernel, (1, 2, 2), style, "stem_conv", border_color=border_color)
 
     def branch(x, filters: int, strides: Size, name: str):
         y = blocks.convolution(x, filters, (3, 3, 3), strides, style, f"{name}_conv1")
@@ -81,17 +75,14 @@ def r3d(
     return _network(stem, branch, filters, depth, form, style, name)
 
 
-@gin.configurable(denylist=["folded"])
+@gin.configurable(denylist=["style", "folded"])
 def r2plus1d(
     depth: int = 18,
     *,
     form: str = "hara",
     width_multiplier: float = 1.0,
     border_color: Sequence[float] | None = None,
-    weight_decay: float = 0.0,
-    bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-5,
-    synchronized_bn: bool = False,
+    style: Style | None = None,
     folded: bool = False,
     name: str = "r2plus1d",
 ) -> keras.Model:
@@ -104,13 +95,13 @@ def r2plus1d(
     on the first, the temporal stride on the second.
 
     Args:
-      depth, border_color, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded, name: as in `r3d`.
+      depth, border_color, style, folded, name: as in `r3d`.
       form: "hara" computes M for each convolution; its stem is 1 x 7 x 7, 110
         and 7 x 1 x 1, 64, then a maximum pooling. "torchvision"
         (`torchvision.models.video.r2plus1d_18`) computes M once per block, from
         the channels of its first convolution; its stem is 1 x 7 x 7, 45 and
         3 x 1 x 1, 64, without pooling. VMZ, the Caffe2 code of the paper, has yet
-        another M where a block halves the size, and bn_epsilon 1e-3.
+        another M where a block halves the size, and an epsilon of 1e-3 in its normalizations.
       width_multiplier: scales all channels but M, to multiples of 8.
 
     Returns:
@@ -119,10 +110,9 @@ def r2plus1d(
     Raises:
       UserError: an option has a value that is not listed here.
     """
-    _check("r2plus1d", depth, form)
-    style = _style(weight_decay, bn_momentum, bn_epsilon, synchronized_bn, folded)
-    filters = blocks.scaled(64, width_multiplier)
-    border = None if border_color is None else normalized(border_color)
+    _require_known("r2plus1d", depth, form)
+    style = style_of_network(style, folded=folded)
+    filters = scaled(64, width_multiplier)
 
     def factored(x, middle: int, filters: int, kernel: Size, strides: Size, name: str, **options):
         (frames, *window), (temporal_stride, *spatial_strides) = kernel, strides
@@ -133,7 +123,7 @@ def r2plus1d(
     def stem(clips):
         kernel = (7 if form == "hara" else 3, 7, 7)
         middle = middle_channels(3, filters, kernel) if form == "hara" else 45 * filters // 64
-        return factored(clips, middle, filters, kernel, (1, 2, 2), "stem_conv", border=border)
+        return factored(clips, middle, filters, kernel, (1, 2, 2), "stem_conv", border_color=border_color)
 
     def branch(x, filters: int, strides: Size, name: str):
         first = second = middle_channels(x.shape[-1], filters, (3, 3, 3))
@@ -169,11 +159,6 @@ def _network(
     return keras.Model(clips, x, name=name)
 
 
-def _style(weight_decay: float, bn_momentum: float, bn_epsilon: float, synchronized_bn: bool, folded: bool) -> Style:
-    return Style("symmetric", weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias=False, folded=folded)
-
-
-def _check(builder: str, depth: int, form: str) -> None:
-    for option, value, allowed in (("depth", depth, tuple(DEPTHS)), ("form", form, FORMS)):
-        if value not in allowed:
-            raise UserError(f"{builder}.{option} = {value!r}: choose one of {', '.join(map(repr, allowed))}")
+def _require_known(builder: str, depth: int, form: str) -> None:
+    require_choice(f"{builder}.depth", depth, DEPTHS)
+    require_choice(f"{builder}.form", form, FORMS)

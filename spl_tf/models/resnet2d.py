@@ -5,18 +5,18 @@ from collections.abc import Sequence
 import gin
 import keras
 
-from spl_tf.errors import UserError
-from spl_tf.input_range import normalized
 from spl_tf.models import blocks
-from spl_tf.models.blocks import Block, Style
+from spl_tf.models.blocks import ResidualBlock
+from spl_tf.models.options import require_choice, scaled
 from spl_tf.models.resnet3d import DEPTHS
+from spl_tf.models.style import Style, style_of_network
 
 # Form: the convolution of a bottleneck block that halves the size.
 FORMS = {"v1.5": "3x3", "v1": "1x1"}
 STEMS = ("imagenet", "small")
 
 
-@gin.configurable(denylist=["folded"])
+@gin.configurable(denylist=["style", "folded"])
 def resnet2d(
     depth: int = 50,
     *,
@@ -25,10 +25,7 @@ def resnet2d(
     width_multiplier: float = 1.0,
     padding: str = "symmetric",
     border_color: Sequence[float] | None = None,
-    weight_decay: float = 0.0,
-    bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-5,
-    synchronized_bn: bool = False,
+    style: Style | None = None,
     folded: bool = False,
     name: str = "resnet2d",
 ) -> keras.Model:
@@ -67,8 +64,7 @@ def resnet2d(
         "same" as TensorFlow, which pads less before than after at even sizes.
       border_color: red, green and blue in 0..255 around the image, for the stem, as
         in `resnet3d`; (123.68, 116.779, 103.939) for weights of keras.applications.
-      weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
-      bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
+      style: normalization and weight decay, of `network_style`; None is what the configuration says.
       folded: the inference form without normalization; see `folding`.
       name: of the model.
 
@@ -80,24 +76,23 @@ def resnet2d(
     Raises:
       UserError: an option has a value that is not listed here.
     """
-    _require("depth", depth, tuple(DEPTHS))
-    _require("form", form, tuple(FORMS) if depth >= 50 else ("v1.5",))
-    _require("stem", stem, STEMS)
-    _require("padding", padding, ("symmetric", "same"))
-    border = None if border_color is None else normalized(border_color)
+    require_choice("resnet2d.depth", depth, DEPTHS)
+    require_choice("resnet2d.form", form, FORMS if depth >= 50 else ("v1.5",))
+    require_choice("resnet2d.stem", stem, STEMS)
+    require_choice("resnet2d.padding", padding, ("symmetric", "same"))
     make_block, block_counts = DEPTHS[depth]
-    style = Style(padding, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias=False, folded=folded)
-    filters = blocks.scaled(64, width_multiplier)
+    style = style_of_network(style, padding=padding, folded=folded)
+    filters = scaled(64, width_multiplier)
 
     clips = keras.Input((None, None, None, 3), name="clips")
     kernel, strides = ((1, 7, 7), (1, 2, 2)) if stem == "imagenet" else ((1, 3, 3), (1, 1, 1))
-    x = blocks.convolution(clips, filters, kernel, strides, style, "stem_conv", border=border)
+    x = blocks.convolution(clips, filters, kernel, strides, style, "stem_conv", border_color=border_color)
     x = blocks.relu(x, "stem_relu")
     if stem == "imagenet":
         x = blocks.max_pool(x, (1, 3, 3), (1, 2, 2), style, "stem_pool")
     for stage, block_count in enumerate(block_counts, start=2):
         for number in range(1, block_count + 1):
-            block = Block(
+            block = ResidualBlock(
                 name=f"res{stage}_block{number}",
                 filters=filters * 2 ** (stage - 2),
                 temporal_kernel=1,
@@ -107,8 +102,3 @@ def resnet2d(
             )
             x = make_block(x, block, style)
     return keras.Model(clips, x, name=name)
-
-
-def _require(option: str, value: object, allowed: tuple) -> None:
-    if value not in allowed:
-        raise UserError(f"resnet2d.{option} = {value!r}: choose one of {', '.join(map(repr, allowed))}")

@@ -6,11 +6,12 @@ import gin
 import keras
 
 from spl_tf.errors import UserError
-from spl_tf.input_range import normalized
 from spl_tf.models import blocks
-from spl_tf.models.blocks import Block, Size, Style
+from spl_tf.models.blocks import ResidualBlock
 from spl_tf.models.non_local import non_local_block as default_non_local_block
 from spl_tf.models.non_local import placement
+from spl_tf.models.options import Size, require_choice, require_size, scaled
+from spl_tf.models.style import Style, style_of_network
 
 # Depth: kind of block, blocks in res2, res3, res4, res5.
 DEPTHS = {
@@ -22,7 +23,7 @@ DEPTHS = {
 }
 
 
-@gin.configurable(denylist=["folded"])
+@gin.configurable(denylist=["style", "folded"])
 def resnet3d(
     depth: int = 50,
     *,
@@ -43,10 +44,7 @@ def resnet3d(
     padding: str = "symmetric",
     stride_in: str = "3x3",
     border_color: Sequence[float] | None = None,
-    weight_decay: float = 0.0,
-    bn_momentum: float = 0.9,
-    bn_epsilon: float = 1e-5,
-    synchronized_bn: bool = False,
+    style: Style | None = None,
     folded: bool = False,
     name: str = "resnet3d",
 ) -> keras.Model:
@@ -116,8 +114,7 @@ def resnet3d(
         None for zeros, which are the grey 114.75. Weights of others are exact at
         the borders with the colour that zeros are there: (123.68, 116.779,
         103.939) for keras.applications.
-      weight_decay: coupled, on kernels only: the gradient gets weight_decay * w.
-      bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`.
+      style: normalization and weight decay, of `network_style`; None is what the configuration says.
       folded: the inference form without normalization; see `folding`.
       name: of the model.
 
@@ -130,28 +127,29 @@ def resnet3d(
     Raises:
       UserError: an option has a value that is not listed here.
     """
-    _require("depth", depth, tuple(DEPTHS))
-    _require("gating", gating, ("stage", "block", "none"))
-    _require("gate_position", gate_position, ("post_stage", "residual_branch"))
-    _require("padding", padding, ("symmetric", "same"))
-    _require("stride_in", stride_in, ("3x3", "1x1") if depth >= 50 else ("3x3",))
-    border = None if border_color is None else normalized(border_color)
-    stem_kernel, stem_strides = _size("stem_kernel", stem_kernel, odd=True), _size("stem_strides", stem_strides)
-    pool_kernel, pool_strides = _size("pool_kernel", pool_kernel), _size("pool_strides", pool_strides)
+    require_choice("resnet3d.depth", depth, DEPTHS)
+    require_choice("resnet3d.gating", gating, ("stage", "block", "none"))
+    require_choice("resnet3d.gate_position", gate_position, ("post_stage", "residual_branch"))
+    require_choice("resnet3d.padding", padding, ("symmetric", "same"))
+    require_choice("resnet3d.stride_in", stride_in, ("3x3", "1x1") if depth >= 50 else ("3x3",))
+    stem_kernel = require_size("resnet3d.stem_kernel", stem_kernel, odd=True)
+    stem_strides = require_size("resnet3d.stem_strides", stem_strides)
+    pool_kernel = require_size("resnet3d.pool_kernel", pool_kernel)
+    pool_strides = require_size("resnet3d.pool_strides", pool_strides)
     make_block, block_counts = DEPTHS[depth]
     kernels = _temporal_kernels(block_counts, temporal_kernels, res5_kernels)
     attended = placement(non_local, block_counts)
-    style = Style(padding, weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias, folded)
-    filters = blocks.scaled(64, width_multiplier)
+    style = style_of_network(style, padding=padding, gate_bias=gate_bias, folded=folded)
+    filters = scaled(64, width_multiplier)
 
     clips = keras.Input((None, None, None, 3), name="clips")
-    x = blocks.convolution(clips, filters, stem_kernel, stem_strides, style, "stem_conv", border=border)
+    x = blocks.convolution(clips, filters, stem_kernel, stem_strides, style, "stem_conv", border_color=border_color)
     x = blocks.relu(x, "stem_relu")
     x = blocks.max_pool(x, pool_kernel, pool_strides, style, "stem_pool", padded=pad_pool)
     for stage, stage_kernels in enumerate(kernels, start=2):
         for number, temporal_kernel in enumerate(stage_kernels, start=1):
             gated = gating == "block" or (gating == "stage" and number == len(stage_kernels))
-            block = Block(
+            block = ResidualBlock(
                 name=f"res{stage}_block{number}",
                 filters=filters * 2 ** (stage - 2),
                 temporal_kernel=temporal_kernel,
@@ -165,7 +163,7 @@ def resnet3d(
             if gated and gate_position == "post_stage":
                 x = blocks.gate(x, style, f"{block.name}_gate")
         if stage == 2 and pool2_kernel is not None:
-            window = _size("pool2_kernel", pool2_kernel)
+            window = require_size("resnet3d.pool2_kernel", pool2_kernel)
             x = blocks.max_pool(x, window, window, style, "res2_pool", padded=False)
     return keras.Model(clips, x, name=name)
 
@@ -180,7 +178,7 @@ def _temporal_kernels(
                 f"resnet3d.temporal_kernels = {given}: needs odd numbers for {block_counts} blocks in res2 to res5"
             )
         return tuple(tuple(stage) for stage in given)
-    _require("res5_kernels", res5_kernels, ("table", "reference_code"))
+    require_choice("resnet3d.res5_kernels", res5_kernels, ("table", "reference_code"))
     res2, res3, res4, res5 = block_counts
     last = (3, 1) if res5_kernels == "table" else (1, 3)
     return (3,) * res2, _alternate((3, 1), res3), _alternate((3, 1), res4), _alternate(last, res5)
@@ -194,18 +192,3 @@ def _are_odd_numbers(given: Sequence[Sequence[int]], block_counts: tuple[int, ..
 
 def _alternate(pair: tuple[int, int], length: int) -> tuple[int, ...]:
     return tuple(pair[i % 2] for i in range(length))
-
-
-def _size(option: str, value: Size, *, odd: bool = False) -> Size:
-    """Time, height, width."""
-    numbers = tuple(value) if isinstance(value, (tuple, list)) else ()
-    if len(numbers) != 3 or not all(isinstance(number, int) and number > 0 for number in numbers):
-        raise UserError(f"resnet3d.{option} = {value!r}: give three numbers above 0, of time, height and width")
-    if odd and not all(number % 2 for number in numbers):
-        raise UserError(f"resnet3d.{option} = {value!r}: even kernels have no middle, give odd numbers")
-    return numbers
-
-
-def _require(option: str, value: object, allowed: tuple) -> None:
-    if value not in allowed:
-        raise UserError(f"resnet3d.{option} = {value!r}: choose one of {', '.join(map(repr, allowed))}")

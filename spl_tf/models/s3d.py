@@ -4,9 +4,9 @@ import gin
 import keras
 from keras import layers
 
-from spl_tf.errors import UserError
 from spl_tf.models import blocks
-from spl_tf.models.blocks import Size, Style
+from spl_tf.models.options import Size, require_choice, scaled
+from spl_tf.models.style import Style, style_of_network
 
 # Channels of the four branches of an Inception block: 1x1; 1x1 and 3x3; 1x1 and 3x3; pooling and 1x1.
 _MIXED = {
@@ -20,11 +20,10 @@ _MIXED = {
     "5b": (256, (160, 320), (32, 128), 128),
     "5c": (384, (192, 384), (48, 128), 128),
 }
-_OPTIONS = {"gating": ("none", "branch", "temporal"), "form": ("slim", "torchvision")}
 _NORMAL = keras.initializers.TruncatedNormal(stddev=0.01)
 
 
-@gin.configurable(denylist=["folded"])
+@gin.configurable(denylist=["style", "folded"])
 def s3d(
     *,
     gating: str = "none",
@@ -33,10 +32,7 @@ def s3d(
     separable: bool = True,
     stem_frames: int | None = None,
     width_multiplier: float = 1.0,
-    weight_decay: float = 0.0,
-    bn_momentum: float = 0.999,
-    bn_epsilon: float = 1e-3,
-    synchronized_bn: bool = False,
+    style: Style | None = None,
     folded: bool = False,
     name: str = "s3d",
 ) -> keras.Model:
@@ -74,8 +70,8 @@ def s3d(
         found it better than the 7 of their paper, and 7 for torchvision.
         In bfloat16 on a CPU, train the form "slim" on at least as many frames.
       width_multiplier: scales the channels, to multiples of 8.
-      weight_decay: coupled, on kernels only; 1e-7 in slim.
-      bn_momentum, bn_epsilon, synchronized_bn: see `FusedBatchNorm`; slim's values.
+      style: as in `resnet3d`. Momentum and epsilon of the normalizations are slim's, 0.999 and 1e-3, unless it
+        says otherwise; slim's weight decay is 1e-7.
       folded: the inference form without normalization; see `folding`.
       name: of the model.
 
@@ -87,12 +83,12 @@ def s3d(
     Raises:
       UserError: an option has a value that is not listed here.
     """
-    for option, value in (("gating", gating), ("form", form)):
-        if value not in _OPTIONS[option]:
-            raise UserError(f"s3d.{option} = {value!r}: choose one of {', '.join(map(repr, _OPTIONS[option]))}")
+    require_choice("s3d.gating", gating, ("none", "branch", "temporal"))
+    require_choice("s3d.form", form, ("slim", "torchvision"))
     slim = form == "slim"
-    style = Style(
-        "same" if slim else "symmetric", weight_decay, bn_momentum, bn_epsilon, synchronized_bn, gate_bias, folded
+    padding = "same" if slim else "symmetric"
+    style = style_of_network(
+        style, bn_momentum=0.999, bn_epsilon=1e-3, padding=padding, gate_bias=gate_bias, folded=folded
     )
     pieces = _Pieces(style, gating, width_multiplier, separable, normalized_in_time=not slim)
     stem_kernel = (stem_frames or (3 if slim else 7), 7, 7)
@@ -144,7 +140,7 @@ class _Pieces:
 
     def convolution(self, x, filters: int, kernel: Size, strides: Size, name: str):
         """Convolution, normalization, ReLU."""
-        filters = blocks.scaled(filters, self._width_multiplier)
+        filters = scaled(filters, self._width_multiplier)
         x = blocks.convolution(x, filters, kernel, strides, self._style, name, initializer=_NORMAL)
         return blocks.relu(x, f"{name}_relu")
 

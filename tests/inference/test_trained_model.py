@@ -54,13 +54,14 @@ class TrainedModelTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(logits, exact, atol=0.05 * np.abs(exact).max())  # 8 bits of mantissa, a dozen layers.
         self.assertNotAllClose(logits, exact, atol=1e-6)
 
-    def test_bfloat16_computes_convolutions_low_and_the_head_in_float32(self):
+    def test_low_precision_computes_convolutions_and_pooling_low_and_the_head_in_float32(self):
         network = load_trained(self.trained_dir, "mixed_bfloat16").network
         weighted = [layer for layer in network._flatten_layers(include_self=False) if layer._trainable_variables]
         convolutions = [layer for layer in weighted if any(len(weight.shape) == 5 for weight in layer.weights)]
         (head,) = [layer for layer in weighted if isinstance(layer, keras.layers.Dense) and layer.units == 3]
         self.assertNotEmpty(convolutions)
-        self.assertEqual({layer.compute_dtype for layer in convolutions}, {"bfloat16"})
+        pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling3D)]
+        self.assertEqual({layer.compute_dtype for layer in [*convolutions, *pools]}, {"bfloat16"})
         self.assertEqual(head.compute_dtype, "float32")
         self.assertEqual({weight.dtype for weight in network.weights}, {"float32"})
 

@@ -12,12 +12,14 @@ def random_clips(*shape: int) -> np.ndarray:
 
 
 def randomize(model: keras.Model) -> None:
-    """Gives every normalization, statistic and bias, also those that start at zero, a value of its own."""
+    """Gives every weight a value of its own, also those that start at or near zero; kernels keep the inputs' scale."""
     random = np.random.default_rng(1)
     for variable in model.weights:
         if variable.name in ("gamma", "moving_variance"):
             variable.assign(random.uniform(0.5, 1.5, variable.shape))
-        elif variable.name in ("beta", "moving_mean", "bias"):
+        elif variable.name == "kernel":
+            variable.assign(random.normal(0.0, np.prod(variable.shape[:-1]) ** -0.5, variable.shape))
+        else:
             variable.assign(random.normal(0.0, 0.3, variable.shape))
 
 

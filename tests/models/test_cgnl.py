@@ -5,25 +5,18 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.models.blocks import Style
-from spl_tf.models.cgnl import GroupAttention, GroupedPointwise, cgnl_block
-from spl_tf.models.folding import fold_into
+from spl_tf.models.cgnl import GroupAttention, cgnl_block
 from spl_tf.models.resnet3d import resnet3d
-from tests.models.random_values import numeric_gradient, random_clips
+from spl_tf.models.style import network_style, style_of_network
+from tests.models.random_values import numeric_gradient, random_clips, randomize
 
 CHANNELS = 8
 
 
 def _block(weight_decay: float = 0.0, **options) -> keras.Model:
     inputs = keras.Input((None, None, None, CHANNELS))
-    style = Style("symmetric", weight_decay, 0.9, 1e-5, False, True, False)
+    style = style_of_network(network_style(weight_decay=weight_decay))
     return keras.Model(inputs, cgnl_block(inputs, style, "nl", **options))
-
-
-def _randomize(model: keras.Model) -> None:
-    random = np.random.default_rng(1)
-    for variable in model.weights:
-        variable.assign(random.normal(size=variable.shape))
 
 
 def _expected(clips: np.ndarray, values: dict[str, np.ndarray], groups: int, scale: bool) -> np.ndarray:
@@ -48,7 +41,7 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.product(groups=(1, 2, 4), scale=(False, True), size=((2, 3, 3), (1, 1, 1)))
     def test_values_of_the_equations(self, groups, scale, size):
         model = _block(groups=groups, scale=scale)
-        _randomize(model)
+        randomize(model)
         clips = random_clips(2, *size, CHANNELS)
         values = {variable.path: np.asarray(variable.value, np.float64) for variable in model.weights}
         self.assertAllClose(model(clips), _expected(clips, values, groups, scale), 1e-4, 1e-4)
@@ -56,7 +49,7 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters((2, False), (4, True))
     def test_gradients_of_the_equations(self, groups, scale):
         model = _block(groups=groups, scale=scale)
-        _randomize(model)
+        randomize(model)
         clips, weights = random_clips(1, 2, 2, 2, CHANNELS), random_clips(4, 2, 2, 2, CHANNELS)[-1:]
         values = {variable.path: np.asarray(variable.value, np.float64) for variable in model.weights}
 
@@ -83,7 +76,7 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_weight_decay_is_on_all_kernels(self):
         model = _block(weight_decay=0.5, groups=4)
-        _randomize(model)
+        randomize(model)
         kernels = [variable for variable in model.weights if variable.name == "kernel"]
         self.assertLen(kernels, 4)
         expected = sum(0.25 * np.sum(np.square(kernel)) for kernel in kernels)
@@ -94,37 +87,15 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
         ones = tf.ones([1, 1, 33, 32, 1], tf.bfloat16)  # A sum in bfloat16 would stop at 256.
         self.assertAllClose(tf.cast(layer([ones] * 3), tf.float32), 1056 * np.ones(ones.shape), rtol=0.01)
 
-    def test_in_a_network_with_gin_folding_and_bfloat16(self):
+    def test_gin_puts_it_into_a_network(self):
         gin.parse_config("resnet3d.non_local = [[], [1], [], []]\nresnet3d.non_local_block = @cgnl_block")
-        options = {"width_multiplier": 0.125}
-        model, folded = resnet3d(10, **options), resnet3d(10, folded=True, **options)
-        model.get_layer("res3_block1_non_local_norm").gamma.assign(np.linspace(-1, 1, 16))
-        fold_into(model, folded)
-        clips = random_clips(1, 1, 33, 32, 3)
-        expected = model(clips)
-        self.assertAllClose(folded(clips), expected, 1e-4, 1e-4 * np.abs(expected).max())
-        path = f"{self.get_temp_dir()}/folded.keras"
-        folded.save(path)
-        self.assertAllEqual(keras.saving.load_model(path)(clips), folded(clips))
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        half = resnet3d(10, **options)
-        half.set_weights(model.get_weights())
-        self.assertEqual({variable.dtype for variable in half.weights}, {"float32"})
-        outputs = half(clips)
-        self.assertEqual(outputs.dtype, tf.bfloat16)
-        self.assertAllClose(tf.cast(outputs, tf.float32), expected, atol=0.1 * np.abs(expected).max())
+        gin.parse_config("cgnl_block.groups = 4")
+        network = resnet3d(10, width_multiplier=0.125)
+        self.assertEqual(network.get_layer("res3_block1_non_local_attention").groups, 4)
 
     def test_groups_that_do_not_divide_the_channels_are_named(self):
         with self.assertRaisesRegex(UserError, "cgnl_block.groups = 3: does not divide 4, half the channels of nl"):
             _block(groups=3)
-
-    @parameterized.parameters(
-        GroupAttention(4, True, name="attention"),
-        GroupedPointwise(8, 2, kernel_regularizer=keras.regularizers.L2(0.1), name="out"),
-    )
-    def test_config_round_trip(self, layer):
-        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-        self.assertEqual(again.get_config(), layer.get_config())
 
 
 if __name__ == "__main__":

@@ -8,11 +8,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import num_parameters
-from spl_tf.models.folding import fold_into
 from spl_tf.models.r2plus1d import middle_channels, r2plus1d, r3d
-from tests.models.random_values import random_clips, randomize
 
 TINY = {"width_multiplier": 0.125}
 
@@ -47,15 +44,9 @@ class VideoResnetTest(parameterized.TestCase, tf.test.TestCase):
         (r2plus1d, "hara", (1, 4, 4)),
         (r2plus1d, "torchvision", (2, 7, 7)),
     )
-    def test_sizes_and_folded_form(self, builder, form, of_the_papers_clip):
-        model, folded = builder(form=form, **TINY), builder(form=form, folded=True, **TINY)
-        self.assertEqual(model.compute_output_shape((2, 16, 112, 112, 3)), (2, *of_the_papers_clip, 64))
-        randomize(model)
-        fold_into(model, folded)
-        for shape in ((1, 1, 5, 7, 3), (1, 3, 33, 20, 3)):
-            expected = model(random_clips(*shape))
-            self.assertEqual(expected.shape, model.compute_output_shape(shape))
-            self.assertAllClose(folded(random_clips(*shape)), expected, 0.0, 1e-5 * np.abs(expected).max())
+    def test_sizes_of_the_papers_clip(self, builder, form, size):
+        model = builder(form=form, **TINY)
+        self.assertEqual(model.compute_output_shape((2, 16, 112, 112, 3)), (2, *size, 64))
 
     def test_depth_34_has_3_4_6_and_3_blocks(self):
         names = [layer.name for layer in r3d(34, **TINY).layers if layer.name.endswith("_add")]
@@ -74,21 +65,9 @@ class VideoResnetTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(strides["res3_block1_conv2_temporal"], (1, 1, 1))
 
     @parameterized.parameters(r3d, r2plus1d)
-    def test_every_trainable_variable_gets_a_gradient_in_bfloat16(self, builder):
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        model = classifier(builder(weight_decay=0.5, **TINY), 5, dropout=0.0)
-        self.assertEqual({variable.dtype for variable in model.weights}, {"float32"})
-        gammas = [variable for variable in model.weights if variable.name == "gamma"]
+    def test_all_scales_of_normalizations_start_at_one(self, builder):
+        gammas = [variable for variable in builder(**TINY).weights if variable.name == "gamma"]
         self.assertTrue(all(np.all(gamma == 1) for gamma in gammas))
-        variables = [variable.value for variable in model.trainable_weights]
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(random_clips(2, 5, 36, 36, 3), training=True)["logits"] ** 2)
-        for variable, gradient in zip(model.trainable_weights, tape.gradient(loss, variables), strict=True):
-            self.assertGreater(tf.reduce_max(tf.abs(gradient)), 0.0, variable.path)
-        kernels = sum(
-            np.sum(np.square(v)) for v in model.trainable_weights if v.name == "kernel" and "logits" not in v.path
-        )
-        self.assertAllClose(tf.add_n(model.losses), 0.25 * kernels, 1e-4)
 
     @parameterized.parameters(
         (r3d, {"depth": 50}, "r3d.depth = 50: choose one of 18, 34"),

@@ -3,14 +3,11 @@ from unittest import mock
 
 import gin
 import keras
-import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.models.classifier import classifier
 from spl_tf.models.cost import num_parameters
-from spl_tf.models.folding import fold_into
 from spl_tf.models.s3d import TemporalIdentity, s3d
 from tests.models.random_values import random_clips, randomize
 
@@ -57,14 +54,6 @@ def _zeros():
     return mock.patch.object(keras.initializers.TruncatedNormal, "__call__", keras.initializers.Zeros().__call__)
 
 
-def _randomize(model: keras.Model) -> None:
-    randomize(model)
-    random = np.random.default_rng(1)
-    for variable in model.weights:
-        if variable.name == "kernel":  # At the start they are near zero.
-            variable.assign(random.normal(0.0, np.prod(variable.shape[:-1]) ** -0.5, variable.shape))
-
-
 class S3dTest(parameterized.TestCase, tf.test.TestCase):
     def test_torchvisions_number_of_parameters(self):
         """docs.pytorch.org names 8320048 for 400 classes."""
@@ -89,40 +78,18 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(collections.Counter(sizes), {(7, 7, 7): 1, (3, 3, 3): 19, (1, 1, 1): 37})
 
     @parameterized.parameters(
-        ({"gating": "branch"}, (1, 3, 70, 65, 3), (1, 3, 3)),
-        ({"separable": False, "stem_frames": 7}, (1, 3, 70, 65, 3), (1, 3, 3)),
-        ({"form": "torchvision"}, (1, 9, 64, 65, 3), (1, 2, 2)),
+        ({"gating": "branch"}, (3, 70, 65), (1, 3, 3)),
+        ({"separable": False, "stem_frames": 7}, (3, 70, 65), (1, 3, 3)),
+        ({"form": "torchvision"}, (9, 64, 65), (1, 2, 2)),
     )
-    def test_sizes_and_folded_form(self, options, shape, size):
-        model, folded = s3d(**options, **TINY), s3d(folded=True, **options, **TINY)
+    def test_sizes(self, options, clip, size):
+        model = s3d(**options, **TINY)
         self.assertEqual(model.compute_output_shape((2, 64, 224, 224, 3))[:-1], (2, 8, 7, 7))
-        _randomize(model)
-        fold_into(model, folded)
-        for clip, expected_size in (((1, 1, 5, 7, 3), (1, 1, 1)), (shape, size)):
-            expected = model(random_clips(*clip))
-            self.assertEqual(expected.shape[1:4], expected_size)
-            self.assertEqual(model.compute_output_shape(clip), expected.shape)
-            self.assertAllClose(folded(random_clips(*clip)), expected, 0.0, 1e-5 * np.abs(expected).max())
-        bn = model.get_layer("stem_bn" if "form" not in options else "stem_temporal_bn")
-        self.assertEqual((bn.momentum, bn.epsilon), (0.999, 1e-3))
+        self.assertEqual(model.compute_output_shape((2, *clip, 3))[:-1], (2, *size))
 
-    def test_every_trainable_variable_gets_a_gradient_in_bfloat16(self):
-        keras.config.set_dtype_policy("mixed_bfloat16")
-        model = classifier(s3d(gating="branch", weight_decay=0.5, **TINY), 5, dropout=0.0)
-        _randomize(model)
-        self.assertEqual({variable.dtype for variable in model.weights}, {"float32"})
-        self._check_order_of_branches(model)
-        variables = [variable.value for variable in model.trainable_weights]
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_sum(model(random_clips(2, 9, 48, 48, 3), training=True)["logits"] ** 2)
-        for variable, gradient in zip(model.trainable_weights, tape.gradient(loss, variables), strict=True):
-            self.assertGreater(tf.reduce_max(tf.abs(gradient)), 0.0, variable.path)
-        kernels = [v for v in model.trainable_weights if v.name == "kernel" and "logits" not in v.path]
-        decay = 0.25 * sum(np.sum(np.square(kernel)) for kernel in kernels)
-        self.assertAllClose(tf.add_n(model.losses), decay, 1e-4)
-
-    def _check_order_of_branches(self, model):
-        """Side by side, each with its gate."""
+    def test_branches_lie_side_by_side_each_with_its_gate(self):
+        model = s3d(gating="branch", **TINY)
+        randomize(model)
         names = [f"mixed_3b_branch{number}" for number in range(4)]
         relus = [f"{names[0]}_relu", f"{names[1]}_temporal_relu", f"{names[2]}_temporal_relu", f"{names[3]}_relu"]
         inner = keras.Model(model.input, [model.get_layer(name).output for name in ["mixed_3b", *relus]])
@@ -134,8 +101,6 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         kernel = TemporalIdentity()((3, 1, 1, 4, 4), dtype="float32")
         clips = random_clips(1, 5, 2, 2, 4)
         self.assertAllClose(tf.nn.conv3d(clips, kernel, [1] * 5, "SAME"), clips)
-        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(TemporalIdentity()))
-        self.assertIsInstance(again, TemporalIdentity)
 
     @parameterized.parameters(
         ({"gating": "stage"}, "s3d.gating = 'stage': choose one of 'none', 'branch', 'temporal'"),
@@ -145,11 +110,10 @@ class S3dTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, message):
             s3d(**options)
 
-    def test_gin_sets_the_options_and_the_config_is_kept(self):
+    def test_gin_sets_the_options(self):
         gin.parse_config("s3d.form = 'torchvision'\ns3d.width_multiplier = 0.0625")
         model = s3d()
         self.assertIn("stem_temporal_bn", [layer.name for layer in model.layers])
-        self.assertEqual(keras.Model.from_config(model.get_config()).get_config(), model.get_config())
 
 
 if __name__ == "__main__":

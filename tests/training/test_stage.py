@@ -69,7 +69,11 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_two_replicas_train_to_the_weights_of_one(self):
         """Holds with dropout off and statistics over all replicas; float32."""
-        exact = ["train_stage.precision = 'float32'", "classifier.dropout = 0.0", "resnet3d.synchronized_bn = True"]
+        exact = [
+            "train_stage.precision = 'float32'",
+            "classifier.dropout = 0.0",
+            "network_style.synchronized_bn = True",
+        ]
         for name in ("one_device", "mirrored"):
             self._train(name, bindings=[*exact, f"device_strategy.name = '{name}'", "train_stage.accumulation = 1"])
         one, two = (_weights(self.folder / name / "backbone.weights.h5") for name in ("one_device", "mirrored"))

@@ -21,6 +21,7 @@ from official.vision.modeling.layers import nn_blocks_3d
 from spl_tf import command, files
 from spl_tf.models.classifier import classifier
 from spl_tf.models.resnet3d import resnet3d
+from spl_tf.models.style import network_style
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("results", None, "Markdown file the table is written to.", flag_values=FLAGS)
@@ -65,7 +66,7 @@ def build_ours(kernels, temporal_stride: int, gated: bool) -> keras.Model:
         pool_kernel=(1 if temporal_stride == 1 else 3, 3, 3),
         pool_strides=(temporal_stride, 2, 2),
         padding="same",
-        bn_epsilon=EPSILON,
+        style=network_style(bn_epsilon=EPSILON),
     )
     return classifier(backbone, NUM_CLASSES, dropout=0.0)
 

@@ -1,9 +1,31 @@
-"""Zeros, or a colour, around a clip."""
+"""Small layers over clips [B, T, H, W, C]: convolution, padding and maximum pooling for clips of any size."""
 
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="spl_tf")
+class ClipConv3D(keras.layers.Conv3D):
+    """`keras.layers.Conv3D`, except that clips of 2 to kt - 1 frames get zeros around them first.
+
+    With padding "same" the zeros make no difference to the values. They go
+    around a defect of TensorFlow on CPUs (oneDNN, seen with 2.16 and 2.21): in
+    bfloat16 the gradient of a kernel longer than the clip holds uninitialised
+    memory. One frame is right, and so are longer clips. A temporal stride with
+    padding "same" is not covered: give such a network at least kt frames.
+    """
+
+    def call(self, inputs):
+        frames, kernel = inputs.shape[1], self.kernel_size[0]
+        if self.padding != "same" or self.strides[0] != 1 or frames is None or not 1 < frames < kernel:
+            return super().call(inputs)
+        margin = kernel // 2
+        # Not the operation "Pad": the graph optimizer merges it into the convolution and drops the padding of "same".
+        zero = tf.zeros((), inputs.dtype)
+        padded = tf.pad(inputs, [(0, 0), (margin, margin), (0, 0), (0, 0), (0, 0)], constant_values=zero)
+        return super().call(padded)[:, margin:-margin]
 
 
 @keras.saving.register_keras_serializable(package="spl_tf")
@@ -72,3 +94,30 @@ def _padded(inputs, paddings, values: Sequence[float] | None):
     inside = tf.ones_like(inputs[:1, ..., :1])
     outside = 1 - tf.pad(inside, paddings, constant_values=zero)
     return padded + outside * tf.constant(values, inputs.dtype)
+
+
+@keras.saving.register_keras_serializable(package="spl_tf")
+class InnerMaxPooling3D(keras.layers.MaxPooling3D):
+    """`keras.layers.MaxPooling3D` without padding, but a clip shorter than a window is one window.
+
+    [B, T, H, W, C] -> [B, T', H', W', C] with T' = max(1, (T - window) // stride + 1).
+    What is left over at the end is dropped, as in Caffe2 and PyTorch.
+    """
+
+    def call(self, inputs):
+        return super().call(self._at_least_one_window(inputs))
+
+    def _at_least_one_window(self, inputs):
+        if all(size is not None and size >= window for size, window in self._sizes(inputs.shape)):
+            return inputs
+        missing = tf.maximum(tf.constant(self.pool_size) - tf.shape(inputs)[1:4], 0)
+        paddings = tf.pad(tf.stack([tf.zeros_like(missing), missing], axis=1), [(1, 1), (0, 0)])
+        lengthened = tf.pad(inputs, paddings, constant_values=tf.constant(inputs.dtype.min, inputs.dtype))
+        return tf.ensure_shape(lengthened, [inputs.shape[0], None, None, None, inputs.shape[4]])
+
+    def _sizes(self, shape):
+        return zip(shape[1:4], self.pool_size, strict=True)
+
+    def compute_output_shape(self, input_shape):
+        lengthened = (None if size is None else max(size, window) for size, window in self._sizes(input_shape))
+        return super().compute_output_shape((input_shape[0], *lengthened, input_shape[4]))
