@@ -2,8 +2,10 @@
 
 A job that kills its process or does not end in time becomes a `Failure`, its process
 is replaced and the pool goes on. `multiprocessing.Pool` and `ProcessPoolExecutor`
-hang or break as a whole when a process dies. This module must not import OpenCV:
-a worker sets the library's environment first.
+hang or break as a whole when a process dies. So does `pebble.ProcessPool` (5.2), whose
+processes share one pipe and its locks: when one dies or is stuck while it sends its result,
+or dies between two jobs. This module must not import OpenCV: a worker sets the library's
+environment first.
 """
 
 import collections
@@ -114,7 +116,8 @@ class _Worker:
 
     @property
     def is_idle(self) -> bool:
-        return self._started and self._position is None
+        # Without a job it has nothing to say: what can be read is the end of a dead process, see `receive`.
+        return self._started and self._position is None and not self.connection.poll()
 
     def give(self, position: int, job: Any) -> None:
         self._position = position

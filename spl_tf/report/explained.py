@@ -41,7 +41,7 @@ def explained_section(recipe: Recipe, matrix: Matrix, of: CellFates) -> Section:
     known = spl_classes(dataset, places, folder / "labels")
     figures = [_figure(clip) for clip in explained_clips(trained, dataset, places, Target(), spl_classes=known)]
     text = (
-        f"Grad-CAM of the network pre-trained with {of.name}, for the class it predicts: red spoke for it most. "
+        f"Grad-CAM of the network pre-trained with {of.name}, for the class it predicts: red raised its score most. "
         f"Above {_FRAMES} frames of the clip, below the same with the map. "
         "spl_tf.explain shows other clips, classes and layers."
     )

@@ -1,4 +1,8 @@
-"""HTML that names cannot break: whatever is not markup already is escaped."""
+"""HTML that names cannot break: whatever is not markup already is escaped.
+
+Most of the page is tables and charts whose cells and points are computed. Jinja2 takes more lines for the same markup:
+each of its templates repeats the names of what it is given.
+"""
 
 import dataclasses
 import html

@@ -45,6 +45,34 @@ class WorkersTest(tf.test.TestCase):
             ],
         )
 
+    def test_a_process_that_dies_or_is_stuck_while_it_sends_its_result_fails_its_job_alone(self):
+        """As when memory ends while clips are packed."""
+        packing = "type('Result', (), {{'__reduce__': lambda self: __import__({})}})()"
+        jobs = ["1", packing.format("'os')._exit(5"), "2", packing.format("'time').sleep(600"), "3"]
+        self.assertEqual(
+            evaluate(jobs, seconds_per_job=2.0),
+            [1, Failure("decoder crashed", "(exit code 5)"), 2, Failure("no end after 2 s"), 3],
+        )
+
+    def test_a_process_that_dies_between_two_jobs_fails_none(self):
+        dies_soon = "__import__('threading').Timer(0.1, __import__('os')._exit, (7,)).start()"
+        results = run_in_workers(eval, [dies_soon, "1", "2"], num_workers=1, seconds_per_job=60.0)
+        self.assertIsNone(next(results))
+        time.sleep(1.0)
+        self.assertEqual(list(results), [1, 2])
+
+    def test_the_end_does_not_wait_for_native_code(self):
+        mark = self.create_tempdir().full_path + "/mark"
+        until_marked = (
+            f"[__import__('time').sleep(0.1) for _ in iter(lambda: __import__('os').path.exists({mark!r}), True)]"
+        )
+        native = f"open({mark!r}, 'w').close() or sum(range(10**12))"
+        results = run_in_workers(eval, [until_marked, native], num_workers=2, seconds_per_job=600.0)
+        next(results)
+        start = time.monotonic()
+        results.close()
+        self.assertLess(time.monotonic() - start, 2.0)
+
     def test_workers_do_not_import_tensorflow_nor_share_this_process(self):
         loaded, process = evaluate(["'tensorflow' in __import__('sys').modules", "__import__('os').getpid()"])
         self.assertFalse(loaded)

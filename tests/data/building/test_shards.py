@@ -20,7 +20,7 @@ from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
 from spl_tf.files import locked
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 CLASSES = ("grey", "noise", "bars")
 FORMAT = {"clip_seconds": 0.4, "fps": 10.0, "short_side": 24}
 

@@ -23,7 +23,7 @@ from spl_tf.data.building.shards import write_shards
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.verify import verify
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 FORMAT = {"clip_seconds": 0.4, "fps": 25.0, "short_side": 48}
 SOURCES = (("mp4v", "mp4"), ("mpg2", "mp4"), ("MJPG", "avi"), ("VP80", "webm"), ("mp4v", "mkv"))
 NOT_OPENED, NO_FRAME, UNUSABLE = "cannot be opened as a video", "no frame can be decoded", "unusable size"
@@ -31,7 +31,7 @@ NOT_OPENED, NO_FRAME, UNUSABLE = "cannot be opened as a video", "no frame can be
 # A job of a video worker that dies or never ends, as a decoder does on some files.
 BAD_DECODER = """
 import os, signal, time
-from spl_tf.data import cutting
+from spl_tf.data.building import cutting
 
 def misbehave(path):
     path = os.path.basename(path)
