@@ -12,7 +12,7 @@ from spl_tf.data.manifest import Video
 from spl_tf.data.video.reader import UnreadableError
 from spl_tf.data.workers import Failure
 
-UCF6 = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf6"
+UCF6 = pathlib.Path(__file__).parents[3].parent / "shared/data/ucf6"
 
 
 def numbered_frame(number, height=48, width=64):

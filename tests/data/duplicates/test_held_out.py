@@ -96,7 +96,7 @@ class HeldOutTest(parameterized.TestCase, tf.test.TestCase):
             read_held_out([test])
 
     def test_the_four_test_videos_among_the_web_videos_of_ucf6_are_found(self):
-        data = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf6"
+        data = pathlib.Path(__file__).parents[3].parent / "shared/data/ucf6"
         if not data.is_dir():
             pytest.skip("optional local data ucf6 is absent")
         classes = (data / "classes.txt").read_text().split("\n")[:6]

@@ -18,7 +18,7 @@ from spl_tf.data.duplicates.lookalikes import find_lookalikes
 from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
 from spl_tf.data.manifest import Video, read_manifest
 
-DATA = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf6"
+DATA = pathlib.Path(__file__).parents[3].parent / "shared/data/ucf6"
 
 
 class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):

@@ -19,7 +19,7 @@ from spl_tf.data.video.reader import UnreadableError, VideoReader
 from tools.ucf6 import encoding
 
 # Optional local data: H.264 with B-frames.
-_UCF6 = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf6/web"
+_UCF6 = pathlib.Path(__file__).parents[3].parent / "shared/data/ucf6/web"
 
 FPS = 25.0
 FORMAT = ClipFormat(clip_seconds=0.0, fps=25.0, short_side=48, jpeg_quality=90)
