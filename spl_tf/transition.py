@@ -8,7 +8,7 @@ T[i, j] = P(noisy label j | class i), float64 [N, N], rows sum to 1. There are t
 
   --model_dir, --shards   as Patrini et al. (2017): M is the folder of a stage of spl_tf.train that learned the
                           noisy labels with the ordinary loss, D its shards. Row i is what it says of the
-                          clip it holds most surely for class i. --percentile=97 passes over outliers.
+                          clip it is most certain to be of class i. --percentile=97 passes over outliers.
   --labels                counted: L is what spl_tf.label wrote, with whatever strategy. The teacher's class is
                           taken for the true one, the query for the noisy label.
   --both_labels           counted: F is a CSV file of what carries both labels, the clean one in the column "label",

@@ -253,7 +253,7 @@ def _objective(builder: Callable[..., Objective], **options: Callable | None) ->
 
 
 def _require_positive(**options: float) -> None:
-    """Refuses numbers that are none, or not above 0, before anything is written."""
+    """Refuses what is no number above 0, before anything is written."""
     for name, value in options.items():
         if not isinstance(value, int | float) or value <= 0:
             raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")

@@ -67,7 +67,7 @@ def plan_from_lines(lines: Iterable[str]) -> Plan:
     """Reads back `as_lines`.
 
     Raises:
-      ValueError, TypeError: the lines are others.
+      ValueError, TypeError: these are not lines of `as_lines`.
     """
     lines = iter(lines)
     count, rejected = json.loads(next(lines, ""))
