@@ -8,7 +8,8 @@ on real ones. Strategies, seeds and everything else are bindings:
   --gin_param="recipe.strategies = ['none', 'weak', 'spl_b']"
   --gin_param="recipe.seeds = [0, 1, 2]"
 
-Strategies: none (no pre-training), weak, teacher, agreement, spl, spl_m, spl_d, spl_b.
+Strategies: none (no pre-training), weak, teacher, agreement, spl, spl_m, spl_d, spl_b and mopro
+as in spl_tf.label; cleannet_soft, cleannet_hard and confident_learning as in spl_tf.clean.
 
 Stages that several strategies need are run once. A stage is skipped when its
 outputs stand and its inputs and configuration are unchanged, so a stopped run goes

@@ -80,7 +80,7 @@ def query_agreement(
 
 
 def _upper_tail(agreeing: int, clips: int, predicted: int, total: int) -> float:
-    """P(X >= agreeing) where X of `clips` clips, drawn from `total` without return, are among the `predicted`."""
+    """P(X >= agreeing) where X of `clips` clips, drawn from `total` without replacement, are among the `predicted`."""
     if not clips:
         return 1.0
     # Terms further than 40 deviations from the mean are nothing beside the rest: what is summed stays short.

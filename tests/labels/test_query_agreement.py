@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.labels.agreement import query_agreement
+from spl_tf.labels.query_agreement import query_agreement
 
 
 class AgreementTest(parameterized.TestCase, tf.test.TestCase):
