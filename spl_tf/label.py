@@ -12,14 +12,27 @@ the teacher sees t:
   spl_m      the most frequent pairs are classes, the rest is l    --num_labels, default 2 N
   spl_d      the same pairs, the rest discarded                    --num_labels, default 2 N
   spl_b      l where l = t, else "l, but something else is seen"   2 N
+  mopro      t where the teacher is sure (above threshold, 0.8),
+             else l where its score of l is above 1 / N, else
+             discarded (MoPro, Li et al. 2021)                     N
+  dawid_skene   a distribution for every pair (l, t): query and teacher
+             as two annotators (Dawid and Skene 1979)              N
+
+mopro and dawid_skene need predictions with the teacher's best classes and scores. Of the others, a clip's label
+is its pair's. Labels by a clean set are made by spl_tf.clean.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
 
   python -m spl_tf.label --predictions=P --strategy=spl_d --num_labels=400 --min_confidence=0.3 --output_dir=L
 
+Further options of a strategy, as `name=value`:
+
+  python -m spl_tf.label --predictions=P --strategy=mopro --option=threshold=0.9 --output_dir=L
+
 Written into L (earlier labels there are replaced):
 
-  <shard>.parquet  one row a record of the shard: clip_id, label (-1 = discarded), weight
+  <shard>.parquet  one row a record of the shard: clip_id, label (-1 = discarded), weight; a distribution has
+                   classes and probabilities, empty for a discarded clip, in place of label
   confusion.npy    int64 [N, N], clips by query (row) and teacher prediction (column)
   confusion.png    the same as a picture
   long_tail.png    clips per class
@@ -34,17 +47,26 @@ other queries, which is chance. A query no better than chance is flagged: it say
 The shards are not touched: another strategy costs seconds and a few megabytes.
 """
 
+import ast
+from typing import Any
+
 from absl import flags
 
 from spl_tf import command
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
-flags.DEFINE_string("strategy", None, "One of weak, teacher, agreement, spl, spl_m, spl_d, spl_b.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "strategy",
+    None,
+    "One of weak, teacher, agreement, spl, spl_m, spl_d, spl_b, mopro, dawid_skene.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
 flags.DEFINE_integer(
     "num_labels", None, "Number of classes of spl_m and spl_d, from N to N * N; 2 N when not given.", flag_values=FLAGS
 )
+flags.DEFINE_multi_string("option", [], "An option of the strategy, as name=value; repeatable.", flag_values=FLAGS)
 flags.DEFINE_float(
     "min_confidence",
     0.0,
@@ -59,19 +81,43 @@ def main() -> None:
     import pathlib
 
     import numpy as np
+    from absl import logging
 
+    from spl_tf.cleaning.methods import METHODS
+    from spl_tf.errors import UserError
     from spl_tf.labels.assign import assign_labels
+    from spl_tf.labels.labellers import labeller
     from spl_tf.labels.summary_text import report
 
-    summary = assign_labels(
-        FLAGS.predictions,
-        FLAGS.strategy,
-        FLAGS.output_dir,
-        num_labels=FLAGS.num_labels,
-        min_confidence=FLAGS.min_confidence,
-    )
-    print(report(summary, np.load(pathlib.Path(FLAGS.output_dir) / "confusion.npy")))
-    print(f"\nLabels and figures are in {FLAGS.output_dir}")
+    strategy = FLAGS.strategy
+    if strategy in METHODS:
+        raise UserError(f"{strategy} cleans labels with a teacher's features: use spl_tf.clean --method={strategy}")
+    options = _options(FLAGS.option)
+    takes_num_labels = "num_labels" in labeller(strategy).parameters
+    if takes_num_labels and FLAGS.num_labels is not None:
+        options["num_labels"] = FLAGS.num_labels
+    folder = FLAGS.output_dir
+    summary = assign_labels(FLAGS.predictions, strategy, folder, min_confidence=FLAGS.min_confidence, **options)
+    if not takes_num_labels and FLAGS.num_labels not in (None, summary["num_classes"]):
+        logging.warning("num_labels is for spl_m and spl_d: %s has %d classes", strategy, summary["num_classes"])
+    print(report(summary, np.load(pathlib.Path(folder) / "confusion.npy")))
+    print(f"\nLabels and figures are in {folder}")
+
+
+def _options(pairs: list[str]) -> dict[str, Any]:
+    """["threshold=0.9"] -> {"threshold": 0.9}; what is no Python value stays text, for the strategy to refuse."""
+    from spl_tf.errors import UserError
+
+    options = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UserError(f"--option={pair}: give a name and a value, e.g. --option=threshold=0.9")
+        try:
+            options[name] = ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError):
+            options[name] = text
+    return options
 
 
 if __name__ == "__main__":

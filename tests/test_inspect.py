@@ -263,13 +263,14 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         self.write_predictions()
         code, _, err = self.run_command(predictions, f"--labels={self.labels}")
         self.assertEqual(code, 2)
-        self.assertIn("was made for another shard than web-00000-of-00004", err)
+        self.assertIn("summary.json lists another one of that name (their fingerprints differ)", err)
 
     def test_ids_that_are_no_classes_are_refused(self):
         self.teacher[20] = 3
         code, _, err = self.run_command(self.write_predictions())
         self.assertEqual(code, 2)
-        self.assertIn("web-00001-of-00004.parquet holds ids that are none of the 3 classes", err)
+        self.assertIn("web-00001-of-00004.parquet row", err)
+        self.assertIn("but predictions.json lists 3 classes", err)
 
 
 def _id(index):

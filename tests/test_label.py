@@ -67,6 +67,19 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
         expected |= {"summary.json"}
         self.assertEqual({path.name for path in self.labels.iterdir()}, expected | {".lock"})
 
+    def test_an_option_is_given_by_name_or_by_its_own_flag(self):
+        for flag in ("--num_labels=3", "--option=num_labels=3"):
+            code, out, _ = self._run("--strategy=spl_m", flag)
+            self.assertEqual(code, 0)
+            self.assertIn("spl_m: 3 classes", out)
+
+    def test_a_number_of_labels_for_a_strategy_without_one_is_ignored_with_a_warning(self):
+        with self.assertLogs("absl", "WARNING") as logs:
+            code, out, _ = self._run("--strategy=spl_b", "--num_labels=3")
+        self.assertEqual(code, 0)
+        self.assertIn("spl_b: 4 classes", out)
+        self.assertIn("num_labels is for spl_m and spl_d: spl_b has 4 classes", logs.output[0])
+
     def test_every_querys_agreement_is_printed_and_saved_with_chance(self):
         # 2 of the 4 clips of c are seen as c, and none of the 16 others; nothing was found for d.
         weak, teacher = np.repeat([0, 0, 1, 1, 2], [6, 2, 1, 7, 4]), np.repeat([0, 1, 0, 1, 2, 0], [6, 2, 1, 7, 2, 2])
@@ -106,6 +119,15 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         (["--strategy=spl-d"], "there is no strategy 'spl-d': did you mean spl_d?"),
         (["--strategy=nonsense"], "The strategies are weak, teacher,"),
+        (
+            ["--strategy=cleannet_soft"],
+            "cleannet_soft cleans labels with a teacher's features: use spl_tf.clean --method=",
+        ),
+        (["--strategy=spl_b", "--option=num_labels=3"], "spl_b has no option num_labels; spl_m and spl_d have"),
+        (["--strategy=mopro", "--option=treshold=0.5"], "mopro has no option treshold; did you mean threshold? it has"),
+        (["--strategy=mopro", "--option=threshold=high"], "mopro: threshold is 'high': give a number"),
+        (["--strategy=mopro", "--option=threshold"], "--option=threshold: give a name and a value, e.g."),
+        (["--strategy=mopro"], "mopro needs the teacher's best classes and their scores, run spl_tf.predict again"),
         (["--strategy=spl_m", "--num_labels=5"], "num_labels is 5"),
         (["--strategy=spl_m", "--num_labels=many"], "num_labels"),
         (["--strategy=spl", "--min_confidence=2"], "min_confidence is 2"),

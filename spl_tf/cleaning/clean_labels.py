@@ -1,6 +1,5 @@
 """Label side-cars for a web set whose wrong labels were looked for: weighted by CleanNet, or left out."""
 
-import difflib
 import pathlib
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from spl_tf import files
 from spl_tf.cleaning.cleannet_training import cleannet, require_options
 from spl_tf.cleaning.confident_learning import find_mistakes, require_cleanlab
+from spl_tf.cleaning.methods import CONFIDENT_LEARNING, require_method
 from spl_tf.cleaning.verified_pairs import make_pairs, web_labels_of
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
@@ -17,12 +17,10 @@ from spl_tf.inference.features import ClipFeatures, clip_features
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import stale_labels, write_folder
+from spl_tf.labels.label_folder import Written, stale_labels, write_folder
+from spl_tf.labels.labellers import weak as weak_labels
 from spl_tf.labels.predictions import Predictions
-from spl_tf.labels.strategies import DISCARDED, weak_label
-
-CONFIDENT_LEARNING = "confident_learning"
-METHODS = ("cleannet_soft", "cleannet_hard", CONFIDENT_LEARNING)
+from spl_tf.labels.targets import DISCARDED
 
 
 @gin.configurable
@@ -100,7 +98,7 @@ def clean_labels(
         raise UserError(f"{method} finds no right label in {web}: there is nothing to train on, use another method")
     labels = np.where(kept, weak, np.int32(DISCARDED))
 
-    def write_sidecars() -> dict[str, int]:
+    def write_sidecars() -> Written:
         kept_of_shard = dict.fromkeys(target.shards, 0)
         filled = [shard for shard in web_set.shards if shard.records]
         ids_of = dict(zip((shard.name for shard in filled), web_clips.clip_ids(), strict=True))
@@ -114,21 +112,13 @@ def clean_labels(
                 shard_fingerprint=shard.fingerprint,
             )
             kept_of_shard[shard.name] = int(np.count_nonzero(kept[rows]))
-        return kept_of_shard
+        return Written(kept_of_shard, np.bincount(weak[kept], minlength=web_set.num_classes).astype(np.float64))
 
     usable = count_pairs(weak[kept], teacher[kept], web_set.num_classes)
     notes |= {"seed": seed, "mean_weight": float(weights.mean())}
-    label_map = weak_label(confusion, web_set.classes)
+    label_map = weak_labels(confusion, web_set.classes)
     summary = {"strategy": method, "min_confidence": 0.0, "cleaning": notes}
     return write_folder(folder, target, label_map, confusion, usable, write_sidecars, **summary)
-
-
-def require_method(name: str) -> None:
-    """Raises UserError, with the nearest name, when there is no method of that name."""
-    if name not in METHODS:
-        near = difflib.get_close_matches(name.lower().replace("-", "_"), METHODS, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"there is no method {name!r}: {hint}The methods are {', '.join(METHODS)}")
 
 
 def require_method_options(name: str) -> None:

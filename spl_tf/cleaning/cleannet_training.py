@@ -42,7 +42,7 @@ def cleannet(
 
     Every step takes some verified pairs, of all in a new order each time, and as many web clips with their own
     labels: first a class that has clips, then a clip of it. The learning rate falls to a tenth halfway. The
-    authors keep the network that does best on verified pairs held out; there are none here, the last is kept.
+    authors keep the network that does best on verified pairs held out; none are held out here, the last is kept.
 
     Args:
       web: features of the web set.
@@ -96,7 +96,7 @@ def require_options(options: Mapping[str, Any]) -> None:
     """Checks options of `cleannet` by name; to be asked of `gin.get_bindings(cleannet)` before hours of work.
 
     Raises:
-      UserError: a number is none or out of range.
+      UserError: an option is not a number, or out of range.
     """
     for name, value in options.items():
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -15,8 +15,9 @@ from spl_tf.data.dataset import ClipDataset, Shard
 from spl_tf.errors import UserError
 from spl_tf.labels.confusion import count_pairs
 from spl_tf.labels.label_folder import Summary, read_cells, read_summary
+from spl_tf.labels.prediction_batches import read_batches
 from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions, open_predictions
-from spl_tf.labels.sidecar_files import LabelColumn, read_labels, read_predictions
+from spl_tf.labels.sidecar_files import LabelColumn, read_labels
 
 _NO_TEACHER = -1
 
@@ -135,28 +136,17 @@ def labels_of_shard(shard: Shard, summary: Summary) -> LabelColumn:
         ids_digest=shard.ids_digest,
         num_records=shard.records,
         num_classes=len(summary.class_names),
+        form=summary.target,
     )
 
 
 def read_pairs(dataset: ClipDataset, predictions: Predictions) -> Iterator[WeakPairs]:
-    """All clips in batches, shard by shard.
-
-    Raises:
-      UserError: a side-car is damaged or holds ids that are no classes.
-    """
+    """All clips in batches, shard by shard; raises as `read_batches`."""
     for position, shard in enumerate(dataset.shards):
-        path, first_row = predictions.path(shard.name), 0
-        for batch in read_predictions(path, ["weak", "teacher", "confidence"]):
-            weak, teacher = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("weak", "teacher"))
-            for ids in (weak, teacher):
-                if len(ids) and not 0 <= ids.min() <= ids.max() < dataset.num_classes:  # Empty cells are nan.
-                    raise UserError(
-                        f"{path} holds ids that are none of the {dataset.num_classes} classes: {PREDICT_AGAIN}"
-                    )
-            yield WeakPairs(
-                position, first_row, weak, teacher, batch.column("confidence").to_numpy(zero_copy_only=False)
-            )
-            first_row += batch.num_rows
+        first_row = 0
+        for _, pairs in read_batches(predictions, shard.name, ["confidence"]):
+            yield WeakPairs(position, first_row, pairs.weak, pairs.teacher, pairs.confidence)
+            first_row += len(pairs.weak)
 
 
 def count_confusion(dataset: ClipDataset, predictions: Predictions) -> np.ndarray:
@@ -183,12 +173,12 @@ def count_labelled(
     """
     summary = open_labels_of(dataset, labels_dir)
     kept = np.zeros_like(confusion)
-    labels = np.zeros(0, np.int32)
+    has_label = np.zeros(0, bool)
     for batch in read_pairs(dataset, predictions):
         if batch.first_row == 0:
-            labels = labels_of_shard(dataset.shards[batch.shard], summary).labels
-        has_label = labels[batch.first_row :][: len(batch.weak)] >= 0
-        kept += count_pairs(batch.weak[has_label], batch.teacher[has_label], dataset.num_classes)
+            has_label = labels_of_shard(dataset.shards[batch.shard], summary).targets.kept
+        chosen = has_label[batch.first_row :][: len(batch.weak)]
+        kept += count_pairs(batch.weak[chosen], batch.teacher[chosen], dataset.num_classes)
     table, merges = read_cells(pathlib.Path(labels_dir), dataset.num_classes)
     return LabelledCells(summary.strategy, summary.class_names, confusion, kept, np.where(kept, table, -1), merges)
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import gin
 
 from spl_tf import configuration, files
-from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
-from spl_tf.cleaning.clean_labels import require_method_options
+from spl_tf.cleaning.labellers import find_labeller
 from spl_tf.errors import UserError
 from spl_tf.experiment.sets import make_sets
 from spl_tf.experiment.table import Result, format_table, write_results
@@ -16,12 +15,9 @@ from spl_tf.experiment.tasks import CORRECTIONS, NO_PRETRAINING, WebLabels, pred
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
-from spl_tf.labels.strategies import require_strategy
 from spl_tf.report.page import write_report
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
-# Their labels don't ask the teacher, so a better one changes nothing.
-WITHOUT_TEACHER = (NO_PRETRAINING, "weak")
 
 
 @gin.configurable
@@ -47,7 +43,7 @@ def recipe(
       output_dir: everything is written below it; `results.csv` holds one row per run,
         `report.html` shows all that was found.
       videos: makes or finds the lists of videos.
-      strategies: of `spl_tf.labels.strategies` or `spl_tf.cleaning`, or "none" for no pre-training.
+      strategies: of `spl_tf.cleaning.labellers`, or "none" for no pre-training.
       seeds: each one has a teacher of its own, shared by the strategies.
       rounds: from the second on, the fine-tuned student of the round before is the
         teacher of its strategy, and everything after the teacher is done again.
@@ -74,6 +70,9 @@ def recipe(
     lists = videos(output_dir / "videos")
     classes = read_classes(lists.classes)
     _check_labels(len(classes), num_labels, min_confidence)
+    for strategy in strategies:
+        if strategy != NO_PRETRAINING:
+            find_labeller(strategy).check(classes)
     if transition is not None:
         if lists.both_labels is not None:
             read_both_labels(lists.both_labels, classes)
@@ -106,7 +105,7 @@ def recipe(
             student = of_seed / strategy
             results.append(_report(run(strategy, seed, student, web=labels)))
             write_results(output_dir / "results.csv", results, complete=False)
-            for round_number in range(2, 1 if strategy in WITHOUT_TEACHER else rounds + 1):
+            for round_number in range(2, (rounds if has_rounds(strategy) else 0) + 1):
                 folder = of_seed / f"{strategy}_round{round_number}"
                 teacher = student / "finetune"
                 of_student = labels_of(predict(teacher, web, folder / "predictions"), teacher=teacher)
@@ -119,6 +118,11 @@ def recipe(
     return results
 
 
+def has_rounds(strategy: str) -> bool:
+    """Whether a better teacher changes anything: not where there are no labels, or none that ask it."""
+    return strategy != NO_PRETRAINING and find_labeller(strategy).uses_teacher
+
+
 def _report(result: Result) -> Result:
     print(f"{result.name}, seed {result.seed}: top-1 {100 * result.top_1:.1f} %", flush=True)
     return result
@@ -127,11 +131,8 @@ def _report(result: Result) -> Result:
 def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int, init_weights: files.Path | None) -> None:
     """Refuses what would otherwise be found out hours later."""
     for strategy in strategies:
-        if strategy in CLEANING_METHODS:
-            with gin.config_scope("pretrain"):
-                require_method_options(strategy)
-        elif strategy != NO_PRETRAINING:
-            require_strategy(strategy)
+        if strategy != NO_PRETRAINING:
+            find_labeller(strategy)
     if isinstance(seeds, int) or not seeds:
         raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
     for name, values in (("strategies", strategies), ("seeds", seeds)):

@@ -10,23 +10,20 @@ import gin
 import keras
 
 from spl_tf import configuration, files
-from spl_tf.cleaning.clean_labels import METHODS as CLEANING_METHODS
-from spl_tf.cleaning.clean_labels import clean_labels
+from spl_tf.cleaning.labellers import LabelSource, find_labeller
 from spl_tf.data.building.shards import summary, write_shards
 from spl_tf.data.dataset import load_dataset
 from spl_tf.experiment.resumable import Json, run_step
 from spl_tf.experiment.table import Result
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
-from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.classes import read_classes
 from spl_tf.training.identity import digest, open_inputs, run_identity
 from spl_tf.training.stage import train_stage
 
 NO_PRETRAINING = "none"
-# What the table needs of the labels' summary, and bindings that cleaning depends on.
+# What the table needs of the labels' summary.
 _OF_SUMMARY = ("num_classes", "kept", "noise_ratio", "samples_cover_ratio")
-_OF_CLEANING = ("cleannet.", "hard_weights.", "clip_features.")
 CORRECTIONS = ("forward_correction", "backward_correction")
 
 
@@ -132,7 +129,7 @@ def run_strategy(
     """Labels, pre-training, fine-tuning and test of one strategy; the row of the table.
 
     Args:
-      strategy: of `spl_tf.labels.strategies` or `spl_tf.cleaning`, or "none".
+      strategy: of `spl_tf.cleaning.labellers`, or "none".
       seed: of cleaning, pre-training and fine-tuning.
       folder: gets `labels`, `pretrain`, `finetune` and `test`.
       clean: target and test set.
@@ -144,10 +141,7 @@ def run_strategy(
     labels = pretrained = None
     inputs = {"train_shards": clean.target, "validation_shards": clean.validation, "init_weights": init_weights}
     if strategy != NO_PRETRAINING:
-        if strategy in CLEANING_METHODS:
-            labels = _clean(folder / "labels", web, clean.target, strategy, seed)
-        else:
-            labels = _label(folder / "labels", web, strategy)
+        labels = label(folder / "labels", web, clean.target, strategy, seed)
         bindings = []
         if transition is not None:
             matrix = transition(web.shards, folder / "labels", folder / "transition", seed, init_weights)
@@ -179,43 +173,18 @@ def run_strategy(
     )
 
 
-def _label(folder: pathlib.Path, web: WebLabels, strategy: str) -> Json:
-    # Only some strategies choose their number of classes, and only those that trust the teacher ask its confidence.
-    num_labels = web.num_labels if strategy in ("spl_m", "spl_d") else None
-    min_confidence = 0.0 if strategy == "weak" else web.min_confidence
-    identity = {
-        "strategy": strategy,
-        "num_labels": str(num_labels),
-        "min_confidence": str(min_confidence),
-        "predictions": files.sha256(web.predictions / "predictions.json"),
-    }
+def label(folder: pathlib.Path, web: WebLabels, clean: pathlib.Path, strategy: str, seed: int) -> Json:
+    """Labels of the web clips by a strategy of `spl_tf.cleaning.labellers`."""
+    labeller = find_labeller(strategy)
+    digests = {"web": digest(load_dataset(web.shards)), "clean": digest(load_dataset(clean))}
+    source = LabelSource(web.shards, web.predictions, web.teacher, clean, digests, web.min_confidence, web.num_labels)
 
     def action() -> Json:
-        summary = assign_labels(web.predictions, strategy, folder, num_labels=num_labels, min_confidence=min_confidence)
+        with networks_forgotten():
+            summary = labeller.write(source, folder, seed)
         return {name: summary[name] for name in _OF_SUMMARY}
 
-    return run_step(folder, identity, action, outputs=["summary.json"])
-
-
-def _clean(folder: pathlib.Path, web: WebLabels, clean: pathlib.Path, method: str, seed: int) -> Json:
-    """Weak labels weighted or left out by a method of `spl_tf.cleaning`; all methods share the teacher's features."""
-    bindings = configuration.stage_bindings("pretrain")
-    identity = {name: value for name, value in bindings.items() if name.startswith(_OF_CLEANING)}
-    identity |= {
-        "method": method,
-        "seed": str(seed),
-        "model": files.sha256(web.teacher / "folded.keras"),
-        "web": digest(load_dataset(web.shards)),
-        "clean": digest(load_dataset(clean)),
-    }
-
-    def action() -> Json:
-        features = web.predictions.with_name("features")
-        with gin.config_scope("pretrain"), networks_forgotten():
-            summary = clean_labels(web.teacher, web.shards, clean, method, folder, seed, features)
-        return {name: summary[name] for name in _OF_SUMMARY}
-
-    return run_step(folder, identity, action, outputs=["summary.json"])
+    return run_step(folder, labeller.identity(source, seed), action, outputs=["summary.json"])
 
 
 def _test(model_dir: pathlib.Path, test: pathlib.Path, folder: pathlib.Path) -> Json:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from spl_tf.labels.strategies import LabelMap
+from spl_tf.labels.label_map import LabelMap
 
 
 def count_pairs(weak: np.ndarray, teacher: np.ndarray, num_classes: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from spl_tf.files import Path, atomic_path
 from spl_tf.fonts import font_families
-from spl_tf.labels.strategies import LabelMap
+from spl_tf.labels.label_map import FittedLabeller
 
 _AGREE, _OTHER, _INK = "#2a5d9f", "#e08a3c", "#333333"
 
@@ -107,17 +107,17 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def draw_long_tail(counts: np.ndarray, label_map: LabelMap, path: Path) -> None:
+def draw_long_tail(counts: np.ndarray, labeller: FittedLabeller, path: Path) -> None:
     """Draws clips per class into a PNG file, as `long_tail_figure`.
 
     Args:
       counts: int [number of classes], clips of each class.
-      label_map: the strategy that made the classes.
+      labeller: that made the classes.
       path: a PNG file.
     """
-    is_diagonal = np.isin(np.arange(len(counts)), np.diag(label_map.table))
-    title = f"{label_map.name}: {int(counts.sum()):,} clips in {len(counts):,} classes"
-    _save(long_tail_figure(counts, label_map.class_names, is_diagonal, title), path)
+    is_diagonal = np.isin(np.arange(len(counts)), np.diag(labeller.table))
+    title = f"{labeller.name}: {int(counts.sum()):,} clips in {len(counts):,} classes"
+    _save(long_tail_figure(counts, labeller.class_names, is_diagonal, title), path)
 
 
 def long_tail_figure(counts: np.ndarray, names: Sequence[str], is_diagonal: np.ndarray, title: str) -> Figure:

@@ -11,10 +11,11 @@ import numpy as np
 from spl_tf.errors import UserError
 from spl_tf.files import TEMPORARY, Path, atomic_path, locked, read_json, write_json
 from spl_tf.labels import sidecar_files
-from spl_tf.labels.agreement import query_agreement
-from spl_tf.labels.confusion import clips_per_class, noise_ratio, samples_cover_ratio
+from spl_tf.labels.confusion import noise_ratio
+from spl_tf.labels.label_map import FittedLabeller
 from spl_tf.labels.predictions import Predictions, lists_predictions
-from spl_tf.labels.strategies import LabelMap
+from spl_tf.labels.query_agreement import query_agreement
+from spl_tf.labels.targets import FORMS, SINGLE
 
 FORMAT_VERSION = 1
 
@@ -34,12 +35,22 @@ class Summary:
       strategy: by which the clips were labelled.
       class_names: names of the labels' classes, in order.
       fingerprints: shard name -> fingerprint of the shard that was labelled.
+      target: form of the labels, one of `targets.FORMS`.
     """
 
     path: pathlib.Path
     strategy: str
     class_names: tuple[str, ...]
     fingerprints: dict[str, str]
+    target: str = SINGLE
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Written:
+    """What label side-cars hold: kept clips of every shard, and clips of each class, float64 [number of classes]."""
+
+    kept_of_shard: dict[str, int]
+    clips_per_class: np.ndarray
 
 
 def read_summary(folder: Path) -> Summary:
@@ -55,7 +66,10 @@ def read_summary(folder: Path) -> Summary:
         if version != FORMAT_VERSION:
             raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
         fingerprints = {name: shard["fingerprint"] for name, shard in content["shards"].items()}
-        summary = Summary(path, str(content["strategy"]), tuple(content["class_names"]), fingerprints)
+        target = content.get("target", SINGLE)
+        if target not in FORMS:
+            raise UserError(f"{path} has targets of the unknown form {target!r}: run spl_tf.label again")
+        summary = Summary(path, str(content["strategy"]), tuple(content["class_names"]), fingerprints, target)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
     return summary
@@ -125,7 +139,7 @@ def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pat
                 raise UserError(f"{path} is a prediction, which labels would overwrite: choose another output folder")
             continue
         if not path.match(TEMPORARY):
-            sidecar_files.read_header(path, sidecar_files.LABEL, "it is no label file, so choose another output folder")
+            sidecar_files.require_labels(path, "it is no label file, so choose another output folder")
         stale.append(path)
     return stale
 
@@ -139,10 +153,10 @@ def _require_own(summary: pathlib.Path) -> None:
 def write_folder(
     output_dir: pathlib.Path,
     predictions: Predictions,
-    label_map: LabelMap,
+    labeller: FittedLabeller,
     confusion: np.ndarray,
     usable: np.ndarray,
-    write_sidecars: Callable[[], dict[str, int]],
+    write_sidecars: Callable[[], Written],
     **notes: Any,
 ) -> dict[str, Any]:
     """Writes a folder of labels: side-cars, matrix, figures, and the summary last.
@@ -150,10 +164,10 @@ def write_folder(
     Args:
       output_dir: for the labels.
       predictions: classes and shards; nothing else of it is read.
-      label_map: classes of the labels, and the class of every cell.
+      labeller: classes of the labels, and the class of every cell.
       confusion: int64 [N, N], all clips.
-      usable: int64 [N, N], the clips that `label_map` was applied to.
-      write_sidecars: writes the side-car of every shard and returns its kept clips.
+      usable: int64 [N, N], the clips that the labeller was applied to.
+      write_sidecars: writes the side-car of every shard.
       notes: further entries of the summary.
 
     Returns:
@@ -172,44 +186,52 @@ def write_folder(
         (output_dir / SUMMARY).unlink(missing_ok=True)
         for path in stale:
             path.unlink(missing_ok=True)
-        kept_of_shard = write_sidecars()
+        written = write_sidecars()
         with atomic_path(output_dir / CONFUSION) as temporary:
             np.save(temporary, confusion)
         with atomic_path(output_dir / CELLS) as temporary:
-            np.savez_compressed(temporary, table=label_map.table, merged=label_map.merges)
+            np.savez_compressed(temporary, table=labeller.table, merged=labeller.merges)
         figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
-        figures.draw_long_tail(clips_per_class(usable, label_map), label_map, output_dir / "long_tail.png")
-        summary = _describe(predictions, label_map, confusion, usable, kept_of_shard) | notes
+        summary = _describe(predictions, labeller, confusion, usable, written) | notes
+        figures.draw_long_tail(np.array(summary["counts"]), labeller, output_dir / "long_tail.png")
         write_json(output_dir / SUMMARY, summary)
     return summary
 
 
 def _describe(
     predictions: Predictions,
-    label_map: LabelMap,
+    labeller: FittedLabeller,
     confusion: np.ndarray,
     usable: np.ndarray,
-    kept_of_shard: dict[str, int],
+    written: Written,
 ) -> dict[str, Any]:
     """What `summary.json` says of the labels; `usable` counts the clips above the confidence threshold."""
     queries = query_agreement(confusion, predictions.classes)
+    kept_of_shard = written.kept_of_shard
     kept = sum(kept_of_shard.values())
+    merged = int(usable[labeller.merges].sum())
     return {
         "format_version": FORMAT_VERSION,
-        "class_names": list(label_map.class_names),
-        "num_classes": label_map.num_classes,
-        "counts": clips_per_class(usable, label_map).tolist(),
+        "class_names": list(labeller.class_names),
+        "num_classes": len(labeller.class_names),
+        "target": labeller.form,
+        "counts": written.clips_per_class.round().astype(np.int64).tolist(),
         "clips": predictions.num_clips,
         "kept": kept,
-        "merged": int(usable[label_map.merges].sum()),
+        "merged": merged,
         "discarded": predictions.num_clips - kept,
         "noise_ratio": noise_ratio(confusion),
-        "samples_cover_ratio": samples_cover_ratio(usable, label_map, predictions.num_clips),
+        # Clips in cells that keep a class, as `confusion.samples_cover_ratio` counts them in the table.
+        "samples_cover_ratio": (kept - merged) / predictions.num_clips,
         "source_classes": list(predictions.classes),
         "query_agreement": [row.as_json() for row in queries],
         "flagged_queries": [row.name for row in queries if row.flagged],
         "shards": {
-            name: {"fingerprint": shard.shard_fingerprint, "records": shard.records, "kept": kept_of_shard[name]}
+            name: {
+                "fingerprint": shard.shard_fingerprint,
+                "records": shard.records,
+                "kept": written.kept_of_shard[name],
+            }
             for name, shard in predictions.shards.items()
         },
     }

@@ -18,22 +18,24 @@ import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
 from spl_tf.files import Path, atomic_path
-from spl_tf.labels.targets import SingleLabels, Targets
+from spl_tf.labels.target_columns import SCHEMAS, read_targets, target_arrays
+from spl_tf.labels.targets import SINGLE, SingleLabels, Targets
 
 PREDICTION = pa.schema(
     [("clip_id", pa.string()), ("weak", pa.int32()), ("teacher", pa.int32()), ("confidence", pa.float32())]
 )
 # Of clips that carry several labels, or none.
 SEVERAL_WEAK = pa.list_(pa.int32())
-# The teacher's highest scores beside its first class; files of older versions lack them.
-TOP = (pa.field("top_classes", pa.list_(pa.int32())), pa.field("top_scores", pa.list_(pa.float32())))
-LABEL = pa.schema([("clip_id", pa.string()), ("label", pa.int32()), ("weight", pa.float32())])
+# The teacher's k best classes by falling score: further columns; files of older versions lack them.
+TOP_SCORES = pa.schema([("top_classes", pa.list_(pa.int32())), ("top_scores", pa.list_(pa.float32()))])
+LABEL = SCHEMAS[SINGLE]
 
 # Rows handled at once, and rows of a Parquet row group: some megabytes, so memory is flat however large a shard is.
 BATCH_ROWS = 1 << 18
 
 # Few distinct values: a dictionary makes them small. Clip ids and confidences are all different.
-_DICTIONARY = {"weak", "teacher", "label", "weight"}
+_LISTS = ("labels", "masked", "classes", "top_classes")
+_DICTIONARY = ["weak", "teacher", "label", "weight", *(f"{name}.list.element" for name in _LISTS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,14 +57,19 @@ class Header:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LabelColumn:
-    """Labels of one shard: targets of its n clips; weights float32 [n]."""
+    """Targets of the n clips of one shard, and their weights float32 [n]."""
 
     targets: Targets
     weights: np.ndarray
 
     @property
     def labels(self) -> np.ndarray:
-        """int32 [n], -1 = discarded, where the targets are one label a clip."""
+        """int32 [n], -1 = discarded; a UserError where clips have several labels or a distribution."""
+        if not isinstance(self.targets, SingleLabels):
+            raise UserError(
+                f"these labels are of the form {self.targets.form!r}, one class a clip is needed: "
+                "use labels of another strategy"
+            )
         return self.targets.labels
 
 
@@ -104,7 +111,7 @@ def write_predictions(
     }
     if is_several:
         schema = schema.set(schema.get_field_index("weak"), pa.field("weak", SEVERAL_WEAK))
-    for field, values in zip(TOP, (top_classes, top_scores), strict=True):
+    for field, values in zip(TOP_SCORES, (top_classes, top_scores), strict=True):
         if values is not None:
             schema = schema.append(field)
             columns[field.name] = list(np.asarray(values))
@@ -116,44 +123,47 @@ def write_labels(
     path: Path, *, clip_ids: Sequence[str], labels: np.ndarray, weights: np.ndarray, shard_fingerprint: str
 ) -> None:
     """Writes the label side-car of one shard: labels int [n], -1 = discarded; weights float [n]."""
+    targets = SingleLabels(np.asarray(labels, np.int32))
     with label_writer(path, shard_fingerprint=shard_fingerprint, ids_digest=ids_digest(clip_ids)) as writer:
-        writer.write_batch(label_batch(pa.array(clip_ids, pa.string()), labels, weights), row_group_size=BATCH_ROWS)
+        writer.write_batch(label_batch(pa.array(clip_ids, pa.string()), targets, weights), row_group_size=BATCH_ROWS)
 
 
 @contextlib.contextmanager
-def label_writer(path: Path, *, shard_fingerprint: str, ids_digest: str) -> Iterator[pq.ParquetWriter]:
-    """Yields a writer that takes the batches of a label side-car; the file appears when all are in."""
-    with _writer(path, LABEL, shard_fingerprint, ids_digest) as writer:
+def label_writer(
+    path: Path, *, shard_fingerprint: str, ids_digest: str, form: str = SINGLE
+) -> Iterator[pq.ParquetWriter]:
+    """Yields a writer that takes the batches of a label side-car of one form; the file appears when all are in."""
+    with _writer(path, SCHEMAS[form], shard_fingerprint, ids_digest) as writer:
         yield writer
 
 
-def label_batch(clip_ids: pa.Array, labels: np.ndarray, weights: np.ndarray) -> pa.RecordBatch:
+def label_batch(clip_ids: pa.Array, targets: Targets, weights: np.ndarray) -> pa.RecordBatch:
     """Some rows of a label side-car. The ids stay an Arrow array: no Python object per row."""
-    columns = [clip_ids, pa.array(labels, pa.int32()), pa.array(weights, pa.float32())]
-    return pa.RecordBatch.from_arrays(columns, names=LABEL.names)
+    columns = [clip_ids, *target_arrays(targets), pa.array(weights, pa.float32())]
+    return pa.RecordBatch.from_arrays(columns, names=SCHEMAS[targets.form].names)
 
 
-def read_header(path: Path, schema: pa.Schema, way_out: str) -> Header:
+def read_header(path: Path, schema: pa.Schema, remedy: str) -> Header:
     """Reads what a side-car says about itself and checks its columns.
 
     Args:
       path: the side-car.
-      schema: PREDICTION or LABEL; further columns are allowed.
-      way_out: what the user can do when the file is no good, e.g. "run spl_tf.predict again".
+      schema: PREDICTION, TOP_SCORES or one of SCHEMAS; further columns are allowed.
+      remedy: what the user can do when the file is no good, e.g. "run spl_tf.predict again".
 
     Raises:
       UserError: the file is missing, damaged, or has other columns.
     """
-    with _opened(path, way_out) as file:
+    with _opened(path, remedy) as file:
         found = file.schema_arrow
         metadata = found.metadata or {}
         for field in schema:
             position = found.get_field_index(field.name)
             types = (field.type, SEVERAL_WEAK) if field.name == "weak" else (field.type,)
             if position < 0 or found.field(position).type not in types:
-                raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {way_out}")
+                raise UserError(f"{path} has no column {field.name!r} of type {field.type}: {remedy}")
         if not {b"shard_fingerprint", b"ids_digest"} <= metadata.keys():
-            raise UserError(f"{path} does not say which shard it belongs to: {way_out}")
+            raise UserError(f"{path} does not say which shard it belongs to: {remedy}")
         return Header(
             file.metadata.num_rows,
             metadata[b"shard_fingerprint"].decode(),
@@ -170,6 +180,14 @@ def holds_predictions(path: Path) -> bool:
         return False
 
 
+def require_labels(path: Path, remedy: str) -> None:
+    """Raises UserError unless a file is a label side-car, of any form."""
+    with _opened(path, remedy) as file:
+        names = set(file.schema_arrow.names)
+    form = next((form for form, schema in SCHEMAS.items() if names.issuperset(schema.names)), SINGLE)
+    read_header(path, SCHEMAS[form], remedy)
+
+
 def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yields the rows of a prediction side-car in batches of at most BATCH_ROWS.
 
@@ -180,16 +198,23 @@ def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterat
     Raises:
       UserError: the file is missing or damaged.
     """
-    way_out, rows = "run spl_tf.predict again", 0
-    with _opened(path, way_out) as file:
+    remedy, rows = "run spl_tf.predict again", 0
+    with _opened(path, remedy) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             rows += batch.num_rows
             yield batch
-        _require_all_rows(path, rows, file.metadata.num_rows, way_out)
+        _require_all_rows(path, rows, file.metadata.num_rows, remedy)
 
 
 def read_labels(
-    path: Path, *, shard_name: str, shard_fingerprint: str, ids_digest: str, num_records: int, num_classes: int
+    path: Path,
+    *,
+    shard_name: str,
+    shard_fingerprint: str,
+    ids_digest: str,
+    num_records: int,
+    num_classes: int,
+    form: str = SINGLE,
 ) -> LabelColumn:
     """Reads the labels of one shard.
 
@@ -200,16 +225,17 @@ def read_labels(
       ids_digest: of that shard's clip ids.
       num_records: records in that shard.
       num_classes: labels are below it.
+      form: of the targets, as `summary.json` says.
 
     Raises:
       UserError: the side-car is missing, damaged, belongs to another shard, or holds a
-        label that is no class.
+        cell that is no target, see `read_targets`, or a weight that is not finite.
     """
-    name, way_out = pathlib.Path(path).name, "run spl_tf.label again"
-    header = read_header(path, LABEL, way_out)
+    name, remedy = pathlib.Path(path).name, "run spl_tf.label again"
+    header = read_header(path, SCHEMAS[form], remedy)
     if header.records != num_records:
         raise UserError(
-            f"{name} has {header.records} labels, its shard {shard_name} {num_records} records ({path}): {way_out}"
+            f"{name} has {header.records} labels, its shard {shard_name} {num_records} records ({path}): {remedy}"
         )
     if header.shard_fingerprint != shard_fingerprint:
         raise UserError(
@@ -217,24 +243,23 @@ def read_labels(
             "run spl_tf.predict and spl_tf.label again"
         )
     if header.ids_digest != ids_digest:
-        raise UserError(f"{path} names other clips than its shard {shard_name}: {way_out}")
-    with _opened(path, way_out) as file:
-        table = file.read(columns=["label", "weight"])
-    _require_all_rows(path, table.num_rows, num_records, way_out)
-    if table["label"].null_count or table["weight"].null_count:
-        raise UserError(f"{path} has empty cells: {way_out}")
-    labels = table["label"].to_numpy()
-    if wrong := np.flatnonzero((labels < -1) | (labels >= num_classes)).tolist():
-        raise UserError(
-            f"{path} row {wrong[0]} has label {labels[wrong[0]]}, but there are {num_classes} classes: {way_out}"
-        )
-    return LabelColumn(SingleLabels(labels), table["weight"].to_numpy())
+        raise UserError(f"{path} names other clips than its shard {shard_name}: {remedy}")
+    with _opened(path, remedy) as file:
+        table = file.read(columns=SCHEMAS[form].names[1:])
+    _require_all_rows(path, table.num_rows, num_records, remedy)
+    targets = read_targets(table, form, num_classes, path, remedy)
+    if table["weight"].null_count:
+        raise UserError(f"{path} has empty cells: {remedy}")
+    weights = table["weight"].to_numpy()
+    if wrong := np.flatnonzero(~np.isfinite(weights)).tolist():
+        raise UserError(f"{path} row {wrong[0]} has the weight {weights[wrong[0]]}: {remedy}")
+    return LabelColumn(targets, weights)
 
 
-def _require_all_rows(path: Path, found: int, promised: int, way_out: str) -> None:
+def _require_all_rows(path: Path, found: int, promised: int, remedy: str) -> None:
     """A page's data has a checksum, its header has none: a damaged one can hide the page's rows."""
     if found != promised:
-        raise UserError(f"{path} is damaged ({found} of {promised} rows can be read): {way_out}")
+        raise UserError(f"{path} is damaged ({found} of {promised} rows can be read): {remedy}")
 
 
 @contextlib.contextmanager
@@ -255,7 +280,7 @@ def _writer(
             temporary,
             schema,
             compression="zstd",
-            use_dictionary=[name for name in schema.names if name in _DICTIONARY],
+            use_dictionary=_DICTIONARY,
             write_page_checksum=True,
         ) as writer,
     ):
@@ -263,14 +288,14 @@ def _writer(
 
 
 @contextlib.contextmanager
-def _opened(path: Path, way_out: str) -> Iterator[pq.ParquetFile]:
+def _opened(path: Path, remedy: str) -> Iterator[pq.ParquetFile]:
     """Opens a side-car; a missing or damaged file, also one found damaged while it is read, is a UserError."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
     except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: {way_out}") from error
+        raise UserError(f"{path} does not exist: {remedy}") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # The disk's fault, not the file's.
-        raise UserError(f"{path} is damaged ({error}): {way_out}") from error
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from spl_tf.labels.agreement import QueryAgreement, query_agreement
+from spl_tf.labels.query_agreement import QueryAgreement, query_agreement
 from spl_tf.text_tables import aligned_table
 
 # Up to these, every row is printed.

@@ -40,6 +40,14 @@ class SingleLabels:
         """The targets of some clips, int [m], in that order."""
         return SingleLabels(self.labels[rows])
 
+    def only(self, mask: np.ndarray) -> "SingleLabels":
+        """The same, with the clips outside of a mask, bool [n], discarded."""
+        return SingleLabels(np.where(mask, self.labels, np.int32(DISCARDED)))
+
+    def clips_per_class(self, num_classes: int) -> np.ndarray:
+        """float64 [N]."""
+        return np.bincount(self.classes, minlength=num_classes).astype(np.float64)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SparseTargets:
@@ -69,6 +77,15 @@ class SparseTargets:
         offsets = np.append(0, np.cumsum(sizes))
         entries = np.repeat(self.offsets[:-1][rows] - offsets[:-1], sizes) + np.arange(offsets[-1])
         return SparseTargets(self.form, offsets, self.classes[entries], self.values[entries], self.kept[rows])
+
+    def only(self, mask: np.ndarray) -> "SparseTargets":
+        """The same, with the clips outside of a mask, bool [n], discarded."""
+        return dataclasses.replace(self, kept=self.kept & mask)
+
+    def clips_per_class(self, num_classes: int) -> np.ndarray:
+        """float64 [N]; of distributions, the clips that are to be expected."""
+        counted = np.where(np.repeat(self.kept, np.diff(self.offsets)), self.values, 0)
+        return np.bincount(self.classes, counted, num_classes)
 
     def dense(self, num_classes: int) -> np.ndarray:
         """float32 [n, N]: the values, 0 for classes without an entry."""

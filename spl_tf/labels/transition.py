@@ -10,7 +10,7 @@ from spl_tf.errors import UserError
 def estimate_transition(probabilities: np.ndarray, percentile: float | None = None) -> np.ndarray:
     """T from what a network trained on the noisy labels says (Patrini et al. 2017, section 4).
 
-    Row i is the network's output for one clip, the one it holds most surely for
+    Row i is the network's output for one clip, the one it is most certain shows
     class i: such a clip is taken to be of that class, and the network, which
     learned noisy labels, tells how it may be labelled.
 
@@ -26,7 +26,7 @@ def estimate_transition(probabilities: np.ndarray, percentile: float | None = No
       float64 [N, N], rows sum to 1.
 
     Raises:
-      ValueError: `probabilities` are none, or `percentile` is out of range.
+      ValueError: `probabilities` are no softmax scores, or `percentile` is out of range.
     """
     probabilities = np.asarray(probabilities)
     if probabilities.ndim != 2 or not probabilities.size:
@@ -42,7 +42,7 @@ def estimate_transition(probabilities: np.ndarray, percentile: float | None = No
 
 
 def _pick(scores: np.ndarray, percentile: float | None) -> int:
-    """The row of the surest clip; without one below the percentile, of a clip at it."""
+    """The row of the most certain clip; without one below the percentile, of a clip at it."""
     if percentile is None:
         return int(np.argmax(scores))
     limit = np.percentile(scores, percentile, method="higher")

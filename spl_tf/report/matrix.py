@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from spl_tf.labels.agreement import query_agreement
 from spl_tf.labels.confusion import noise_ratio
+from spl_tf.labels.query_agreement import query_agreement
 from spl_tf.report.cells import CellFates, Matrix, clips
 from spl_tf.report.markup import Html, Section, element, scrolling, section, table
 
@@ -54,7 +54,7 @@ def matrix_section(matrix: Matrix) -> Section:
 
 
 def _flagged(matrix: Matrix) -> list[Html]:
-    """Queries that say nothing, see `spl_tf.labels.agreement`."""
+    """Queries that say nothing, see `spl_tf.labels.query_agreement`."""
     names = [row.name for row in query_agreement(matrix.confusion, matrix.classes) if row.flagged]
     if not names:
         return []

@@ -90,7 +90,8 @@ def train_stage(
       num_frames, frame_stride, crop_size: the network's input; the paper's are
         16, 4 and 224 (section 4.2).
       backbone: builder, called with `folded`.
-      objective: what the network learns: `single_label`, or `multi_label` for clips of any number of classes.
+      objective: what the network learns: `single_label`, `soft_label` for distributions over classes, or `multi_label`
+        for clips of any number of classes.
       loss, data_parameters: of the objective, as its own options of these names; None leaves them to it.
       optimizer: called with `learning_rate`.
       learning_rate: (total steps, steps per epoch) -> schedule; or a number, the same rate throughout.

@@ -12,10 +12,11 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
-from spl_tf.labels import figures, sidecar_files, strategies
+from spl_tf.labels import figures, sidecar_files
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.confusion import count_pairs
 from spl_tf.labels.label_folder import read_summary
+from spl_tf.labels.labellers import labeller
 
 CLASSES = ["archery", "bowling", "climbing", "diving"]
 
@@ -57,10 +58,11 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         tables = [pq.read_table(path) for path in sorted(self.labels.glob("*.parquet"))]
         return [np.concatenate([table[name].to_numpy() for table in tables]) for name in sidecar_files.LABEL.names]
 
-    @parameterized.parameters(*strategies.STRATEGIES)
-    def test_sharded_assignment_equals_assignment_of_the_whole(self, strategy):
-        summary = assign_labels(self.predictions, strategy, self.labels, num_labels=6)
-        label_map = strategies.STRATEGIES[strategy](count_pairs(self.weak, self.teacher, 4), CLASSES, 6)
+    @parameterized.parameters("weak", "teacher", "agreement", "spl", "spl_b", ("spl_m", 6), ("spl_d", 6))
+    def test_sharded_assignment_equals_assignment_of_the_whole(self, strategy, num_labels=None):
+        options = {"num_labels": num_labels} if num_labels else {}
+        summary = assign_labels(self.predictions, strategy, self.labels, **options)
+        label_map = labeller(strategy, **options).fit(count_pairs(self.weak, self.teacher, 4), CLASSES)
         expected = label_map.apply(self.weak, self.teacher)
         ids, labels, weights = self._written()
         self.assertAllEqual(ids, self.ids)
@@ -104,7 +106,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         summary = assign_labels(self.predictions, strategy, self.labels, min_confidence=0.6)
         sure = self.confidence >= 0.6
         usable = count_pairs(self.weak[sure], self.teacher[sure], 4)
-        expected = np.where(sure, strategies.STRATEGIES[strategy](usable, CLASSES).apply(self.weak, self.teacher), -1)
+        expected = np.where(sure, labeller(strategy).fit(usable, CLASSES).apply(self.weak, self.teacher), -1)
         self.assertAllEqual(self._written()[1], expected)
         self.assertEqual(summary["kept"], np.sum(expected >= 0))
         self.assertEqual(sum(summary["counts"]), summary["kept"])
@@ -115,9 +117,8 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_weak_labels_ignore_the_confidence_and_say_so(self):
         with self.assertLogs("absl", "WARNING") as logs:
-            summary = assign_labels(self.predictions, "weak", self.labels, min_confidence=0.6, num_labels=8)
-        self.assertIn("weak has 4 classes", logs.output[0])
-        self.assertIn("min_confidence is ignored", logs.output[1])
+            summary = assign_labels(self.predictions, "weak", self.labels, min_confidence=0.6)
+        self.assertIn("min_confidence is ignored", logs.output[0])
         self.assertEqual((summary["kept"], summary["min_confidence"]), (300, 0))
         self.assertAllEqual(self._written()[1], self.weak)
 

@@ -8,8 +8,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 from matplotlib import font_manager, get_data_path
 
-from spl_tf.labels import figures, strategies
+from spl_tf.labels import figures
 from spl_tf.labels.confusion import clips_per_class
+from spl_tf.labels.labellers import labeller, spl, spl_b
 
 
 class FiguresTest(parameterized.TestCase, tf.test.TestCase):
@@ -34,12 +35,13 @@ class FiguresTest(parameterized.TestCase, tf.test.TestCase):
         self.assertGreater(len(rows), 2000)
         self.assertGreater(np.corrcoef(rows, columns)[0, 1], 0.9)
 
-    @parameterized.parameters(("spl_d", 5), ("spl_m", 400), ("spl", None), ("weak", None))
-    def test_the_long_tail_shows_both_parts_in_their_colours(self, strategy, num_labels):
+    @parameterized.parameters(
+        ("spl_d", 4, {"num_labels": 5}), ("spl_m", 30, {"num_labels": 400}), ("spl", 30, {}), ("weak", 30, {})
+    )
+    def test_the_long_tail_shows_both_parts_in_their_colours(self, strategy, num_classes, options):
         rng = np.random.default_rng(0)
-        num_classes = 4 if num_labels == 5 else 30
         confusion = rng.integers(0, 40, (num_classes, num_classes)) + 300 * np.eye(num_classes, dtype=int)
-        label_map = strategies.STRATEGIES[strategy](confusion, [str(i) for i in range(num_classes)], num_labels)
+        label_map = labeller(strategy, **options).fit(confusion, [str(i) for i in range(num_classes)])
         pixels = self._pixels(figures.draw_long_tail, clips_per_class(confusion, label_map), label_map)
         blue = np.abs(pixels - np.array([0x2A, 0x5D, 0x9F]) / 255).max(axis=-1) < 0.02
         orange = np.abs(pixels - np.array([0xE0, 0x8A, 0x3C]) / 255).max(axis=-1) < 0.02
@@ -51,14 +53,14 @@ class FiguresTest(parameterized.TestCase, tf.test.TestCase):
         confusion = np.full((3, 3), 10)
         pixels = self._pixels(figures.draw_confusion, confusion, names)
         self.assertLess(pixels.min(axis=-1)[: pixels.shape[0] // 2].mean(), 0.95)
-        label_map = strategies.spl(confusion, names)
+        label_map = spl(confusion, names)
         self._pixels(figures.draw_long_tail, np.full(9, 10), label_map)
 
     @parameterized.parameters("弓 馬弓", "ходьба 走路", "رماية")
     def test_names_in_any_script_are_drawn_without_a_warning(self, name):
         """With the fonts of a bare system: what they lack is a box."""
         confusion = np.full((2, 2), 10)
-        label_map = strategies.spl(confusion, [name, "run"])
+        label_map = spl(confusion, [name, "run"])
         with mock.patch.object(font_manager, "findSystemFonts", return_value=[]), warnings.catch_warnings():
             warnings.simplefilter("error")
             self._pixels(figures.draw_confusion, confusion, [name, "run"])
@@ -76,7 +78,7 @@ class FiguresTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(labels[0].get_fontfamily(), ["DejaVu Sans", "STIXGeneral"])
 
     def test_empty_classes_and_queries_without_clips_are_drawn(self):
-        label_map = strategies.spl_b(np.zeros((3, 3), int), list("abc"))
+        label_map = spl_b(np.zeros((3, 3), int), list("abc"))
         self._pixels(figures.draw_long_tail, np.zeros(6, int), label_map)
         self._pixels(figures.draw_confusion, np.zeros((3, 3), int), list("abc"))
 

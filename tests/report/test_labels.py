@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from spl_tf.labels.confusion import samples_cover_ratio
-from spl_tf.labels.strategies import spl_m
+from spl_tf.labels.labellers import spl_m
 from spl_tf.report.cells import read_matrix
 from spl_tf.report.collect import Recipe
 from spl_tf.report.labels import cover_curve, coverage_section, fates_section, tail_section
@@ -57,7 +57,7 @@ class LabelsTest(tf.test.TestCase):
 
     def test_the_cover_curve_is_that_of_spl_m_with_as_many_classes(self):
         curve = cover_curve(CONFUSION)
-        expected = [samples_cover_ratio(CONFUSION, spl_m(CONFUSION, CLASSES, size)) for size in range(3, 9)]
+        expected = [samples_cover_ratio(CONFUSION, spl_m(CONFUSION, CLASSES, num_labels=size)) for size in range(3, 9)]
         self.assertAllClose(curve, expected)
         self.assertAllClose(curve, np.array([230, 270, 300, 307, 309, 310]) / 310)
         self.assertAllClose(cover_curve(np.diag([1, 2])), [1.0])

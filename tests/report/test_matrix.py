@@ -12,7 +12,7 @@ from spl_tf.report.collect import Recipe
 from spl_tf.report.matrix import matrix_section
 
 CLASSES = ["run", "jump", "swim"]
-# The example of spl_tf.labels.strategies.
+# The example of spl_tf.labels.labellers.
 CONFUSION = np.array([[90, 40, 2], [7, 80, 30], [1, 0, 60]])
 STRATEGIES = {"weak": {}, "teacher": {}, "agreement": {}, "spl": {}, "spl_b": {}, "spl_m": {"num_labels": 5}}
 

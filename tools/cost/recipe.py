@@ -87,13 +87,13 @@ def recipe_parts(num_classes: int, target_videos: int, test_videos: int, web_cli
     """
     from spl_tf import configuration
     from spl_tf.errors import UserError
-    from spl_tf.experiment.recipe import WITHOUT_TEACHER
+    from spl_tf.experiment.recipe import has_rounds
     from spl_tf.experiment.tasks import NO_PRETRAINING
 
     strategies = _value("recipe.strategies", "", ())
     seeds = len(_value("recipe.seeds", "", (0,)))
     second_rounds = _value("recipe.rounds", "", 1) - 1
-    students = [name for name in strategies if name not in WITHOUT_TEACHER] * second_rounds
+    students = [name for name in strategies if has_rounds(name)] * second_rounds
     pretrained = [name for name in strategies if name != NO_PRETRAINING] + students
     if configuration.stage_bindings("").get("recipe.transition") == "@estimated_transition":
         pretrained *= 2  # A network of cross-entropy before each.

@@ -5,7 +5,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from scipy.stats import hypergeom
 
-from spl_tf.labels.agreement import query_agreement
+from spl_tf.labels.query_agreement import query_agreement
 
 
 class AgreementTest(parameterized.TestCase, tf.test.TestCase):

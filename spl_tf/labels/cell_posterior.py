@@ -1,0 +1,69 @@
+"""Which class a clip shows, given its query and what the teacher sees: a distribution for every cell."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from spl_tf.labels.label_map import Pairs
+from spl_tf.labels.targets import DISCARDED, DISTRIBUTION, SparseTargets, distributions
+
+# Less probable classes are left out of a clip's target: they would only make the side-cars long.
+_LEAST_PROBABILITY = 1e-3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CellPosterior:
+    """Attributes as of `FittedLabeller`.
+
+    Attributes:
+      cells: distributions of the N * N cells, cell N * l + t in row order.
+    """
+
+    class_names: tuple[str, ...]
+    cells: SparseTargets
+
+    name = "dawid_skene"
+    form = DISTRIBUTION
+    columns = ()
+
+    @property
+    def table(self) -> np.ndarray:
+        """int32 [N, N]: the most probable class."""
+        num_classes = len(self.class_names)
+        best = self.cells.dense(num_classes).argmax(axis=1)
+        return np.where(self.cells.kept, best, DISCARDED).astype(np.int32).reshape(num_classes, num_classes)
+
+    @property
+    def merges(self) -> np.ndarray:
+        return np.zeros((len(self.class_names),) * 2, bool)
+
+    def targets(self, pairs: Pairs) -> SparseTargets:
+        return self.cells.take(np.multiply(pairs.weak, len(self.class_names), dtype=np.int64) + pairs.teacher)
+
+
+def dawid_skene(confusion: np.ndarray, classes: Sequence[str], mean_scores: np.ndarray) -> CellPosterior:
+    """P(y | l, t), the query and the teacher taken for two annotators who err independently (Dawid and Skene 1979).
+
+    With A[y, l] = P(query l | class y), B[y, t] = P(prediction t | class y) and the classes' shares pi[y], it is in
+    proportion to pi[y] A[y, l] B[y, t]. One step of their EM algorithm: pi, A and B are counted from the clips' first
+    estimates, which are the teacher's distributions. Their sums over a cell suffice, so the counts and the cells' mean
+    distributions say all.
+
+    Args:
+      confusion: int [N, N], clips, rows weak labels, columns teacher predictions.
+      classes: the N class names.
+      mean_scores: float [N, N, N], the teacher's mean distribution over the clips of each cell, see `statistics`.
+    """
+    num_classes = len(classes)
+    expected = confusion[..., np.newaxis] * mean_scores  # Clips of weak label l, prediction t and class y.
+    of_class = np.maximum(expected.sum(axis=(0, 1)), np.finfo(np.float64).tiny)
+    query, prediction = expected.sum(axis=1) / of_class, expected.sum(axis=0) / of_class
+    joint = of_class * query[:, np.newaxis] * prediction
+    joint = joint.reshape(-1, num_classes)
+    total = joint.sum(axis=1, keepdims=True)
+    posterior = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
+    posterior[posterior < _LEAST_PROBABILITY] = 0
+    kept = posterior.any(axis=1)
+    posterior[kept] /= posterior[kept].sum(axis=1, keepdims=True)
+    return CellPosterior(tuple(classes), distributions(posterior, kept))
