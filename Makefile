@@ -1,5 +1,5 @@
 # make demo: the method on rendered videos, about five minutes on two cores.
-# make test: lint and test suite.
+# make test: lint, type hints and test suite.
 # make smoke: every recipe of the paper at tiny sizes, about an hour on two cores.
 # All make .venv and install the exact set of constraints.txt first.
 
@@ -25,6 +25,7 @@ smoke: $(VENV)/installed-test
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

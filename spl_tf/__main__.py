@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import importlib.util
 import pathlib
 import runpy
 import sys
@@ -62,8 +61,9 @@ def _listing() -> str:
 
 def _first_line(name: str) -> str:
     """Of a command's manual; read, not imported, for that takes longer."""
-    path = pathlib.Path(importlib.util.find_spec(f"spl_tf.{name}").origin)
-    return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()[0]
+    path = pathlib.Path(__file__).with_name(f"{name}.py")
+    manual = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return manual.split("\n")[0]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 from spl_tf.errors import UserError
 
-Path = str | os.PathLike
+Path = str | os.PathLike[str]
 
 # What a killed process may leave behind, for pathlib's glob and match.
 TEMPORARY = ".*.tmp.*"

@@ -22,8 +22,7 @@ def font_families(texts: Iterable[str]) -> tuple[list[str], str]:
     while missing:
         paths = sorted(font_manager.findSystemFonts(), key=_preference)
         best = max(paths, key=lambda path: len(missing & _characters(path)), default=None)
-        found = missing & _characters(best) if best else set()
-        if not found:
+        if best is None or not (found := missing & _characters(best)):
             break
         font_manager.fontManager.addfont(best)  # It may be newer than matplotlib's list of fonts.
         families.append(FT2Font(best).family_name)

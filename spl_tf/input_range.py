@@ -40,6 +40,6 @@ def absorb_range(
     Returns:
       The kernel for our input, and the bias [Cout] that the shift amounts to.
     """
-    mean, deviation = np.asarray(mean, np.float64), np.asarray(deviation, np.float64)
-    bias = (255.0 * MEAN - mean) / deviation @ kernel.reshape(-1, *kernel.shape[-2:]).sum(axis=0)
-    return kernel * (255.0 * DEVIATION / deviation)[:, None], bias
+    means, deviations = np.asarray(mean, np.float64), np.asarray(deviation, np.float64)
+    bias = (255.0 * MEAN - means) / deviations @ kernel.reshape(-1, *kernel.shape[-2:]).sum(axis=0)
+    return kernel * (255.0 * DEVIATION / deviations)[:, None], bias

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 _PACKAGE = pathlib.Path(__file__).parents[1]
 _REQUIRED = "REQUIRED"
 _KERAS = "keras.optimizers"
+_Definition = ast.FunctionDef | ast.ClassDef
 _SHARED_ARGUMENTS = "{{base_optimizer_keyword_args}}"  # In Keras' docstrings until they are imported.
 
 
@@ -62,28 +63,28 @@ def document_package() -> list[Documented]:
     for path in sorted(_PACKAGE.rglob("*.py")):
         if "@gin.configurable" in path.read_text(encoding="utf-8"):
             module = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
-            found += [_documented(node, module) for node in _tree(module).body if _decorator(node) is not None]
+            definitions = (node for node in _tree(module).body if isinstance(node, _Definition))
+            found += [_documented(node, module) for node in definitions if _decorator(node) is not None]
     return found
 
 
 def document_optimizers() -> list[Documented]:
     """Keras' optimizers that a gin file may name, with the first two sentences of what Keras says of each parameter."""
     source = (_PACKAGE / "configurables.py").read_text(encoding="utf-8")
-    folder = pathlib.Path(importlib.util.find_spec("keras").submodule_search_locations[0]) / "src" / "optimizers"
-    base = (folder / "base_optimizer.py").read_text(encoding="utf-8")
-    shared = next(
-        ast.literal_eval(node.value)
-        for node in ast.parse(base).body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "base_optimizer_keyword_args"
-    )
+    keras = importlib.util.find_spec("keras")
+    assert keras is not None  # spl_tf requires it.
+    assert keras.submodule_search_locations
+    folder = pathlib.Path(keras.submodule_search_locations[0]) / "src" / "optimizers"
+    base = ast.parse((folder / "base_optimizer.py").read_text(encoding="utf-8"))
+    shared = ast.literal_eval(_value_in(base.body, "base_optimizer_keyword_args"))
     found = []
     for name in re.findall(rf"{_KERAS}\.(\w+)[,)]", source):
         tree = ast.parse((folder / f"{name.lower()}.py").read_text(encoding="utf-8"))
         (node,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-        manual = inspect.cleandoc(ast.get_docstring(node, clean=False).replace(_SHARED_ARGUMENTS, shared))
+        manual = inspect.cleandoc((ast.get_docstring(node, clean=False) or "").replace(_SHARED_ARGUMENTS, shared))
         texts = {key: " ".join(re.split(r"(?<=\.) ", text)[:2]) for key, text in argument_texts(manual).items()}
         settings = tuple(
-            Setting(name, parameter, ast.unparse(default), texts.get(parameter, ""))
+            Setting(name, parameter, ast.unparse(default) if default else _REQUIRED, texts.get(parameter, ""))
             for parameter, default in _parameters(node)
             if parameter != "learning_rate"  # train_stage gives it.
         )
@@ -109,7 +110,7 @@ def argument_texts(docstring: str) -> dict[str, str]:
     return texts
 
 
-def _documented(node: ast.FunctionDef | ast.ClassDef, module: str) -> Documented:
+def _documented(node: _Definition, module: str) -> Documented:
     options = {key.arg: ast.literal_eval(key.value) for key in getattr(_decorator(node), "keywords", ())}
     function = _function(node)
     texts = argument_texts(ast.get_docstring(function) or "")
@@ -121,21 +122,21 @@ def _documented(node: ast.FunctionDef | ast.ClassDef, module: str) -> Documented
     return Documented(node.name, module, (ast.get_docstring(node) or "").split("\n")[0], settings)
 
 
-def _decorator(node: ast.stmt) -> ast.expr | None:
+def _decorator(node: _Definition) -> ast.expr | None:
     """`gin.configurable` of a function or class, or its call."""
-    for decorator in getattr(node, "decorator_list", ()):
+    for decorator in node.decorator_list:
         if ast.unparse(decorator).split("(")[0] == "gin.configurable":
             return decorator
     return None
 
 
-def _function(node: ast.FunctionDef | ast.ClassDef) -> ast.FunctionDef:
+def _function(node: _Definition) -> ast.FunctionDef:
     if isinstance(node, ast.FunctionDef):
         return node
     return next(part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
 
 
-def _parameters(node: ast.FunctionDef | ast.ClassDef) -> Iterator[tuple[str, ast.expr | None]]:
+def _parameters(node: _Definition) -> Iterator[tuple[str, ast.expr | None]]:
     """Those of `tables.settings`, with their defaults: positional ones without are the program's."""
     arguments = _function(node).args
     if arguments.defaults:
@@ -154,31 +155,45 @@ def _shown(node: ast.expr | None, module: str) -> str:
         return f"@{node.attr}"
     if isinstance(node, ast.Name | ast.Attribute):
         module, found = _look_up(node, module)
-        return f"@{found.name}" if isinstance(found, ast.FunctionDef | ast.ClassDef) else _shown(found, module)
+        return f"@{found.name}" if isinstance(found, _Definition) else _shown(found, module)
     if isinstance(node, ast.BinOp):  # Of numbers, such as 1 << 30.
         return repr(eval(compile(ast.Expression(node), module, "eval"), {"__builtins__": {}}))
     return ast.unparse(node)
 
 
-def _look_up(node: ast.Name | ast.Attribute, module: str) -> tuple[str, ast.stmt | ast.expr]:
-    """What a name stands for, and the module it is written in: a definition, or the value of a constant."""
+def _look_up(node: ast.expr, module: str) -> tuple[str, _Definition | ast.expr]:
+    """What `name` or `Class.name` stands for, and where, see `_look_up_name`."""
+    if isinstance(node, ast.Name):
+        return _look_up_name(node.id, module)
     if isinstance(node, ast.Attribute):
         module, owner = _look_up(node.value, module)
-        return module, _value_in(owner.body, node.attr)
+        if isinstance(owner, ast.ClassDef):
+            return module, _value_in(owner.body, node.attr)
+    raise LookupError(f"{ast.unparse(node)} in {module} is no constant of a module or a class")
+
+
+def _look_up_name(name: str, module: str) -> tuple[str, _Definition | ast.expr]:
+    """What a name stands for, and the module it is written in: a definition, or the value of a constant."""
     for statement in _tree(module).body:
-        if isinstance(statement, ast.ImportFrom):
+        if isinstance(statement, ast.ImportFrom) and statement.module:
             for alias in statement.names:
-                if (alias.asname or alias.name) == node.id:
-                    return _look_up(ast.Name(alias.name), statement.module)
-        elif getattr(statement, "name", None) == node.id:
+                if (alias.asname or alias.name) == name:
+                    return _look_up_name(alias.name, statement.module)
+        elif isinstance(statement, _Definition) and statement.name == name:
             return module, statement
-    return module, _value_in(_tree(module).body, node.id)
+    return module, _value_in(_tree(module).body, name)
 
 
 def _value_in(statements: list[ast.stmt], name: str) -> ast.expr:
     for statement in statements:
-        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
-        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+        targets: list[ast.expr] = []
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign):
+            targets = [statement.target]
+        else:
+            continue
+        if statement.value is not None and any(isinstance(node, ast.Name) and node.id == name for node in targets):
             return statement.value
     raise LookupError(f"{name} is assigned nowhere")
 

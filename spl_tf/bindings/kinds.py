@@ -2,7 +2,6 @@
 
 import collections.abc
 import inspect
-import os
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -159,4 +158,4 @@ def _length(annotation: Any) -> int | None:
 def _is_written(kind: Any) -> bool:
     """Whether a gin file can hold a value of the kind: no array, and a path as a text."""
     plain = kind is None or kind in _ONE or typing.get_origin(kind) is Annotated
-    return (plain or _is_callable(kind) or _is_list(kind)) and kind is not os.PathLike
+    return plain or _is_callable(kind) or _is_list(kind)

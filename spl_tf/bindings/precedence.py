@@ -55,6 +55,8 @@ def hidden_in_files(of_files: Sequence[Binding], given: Sequence[Binding]) -> li
             and repr(hiding.value) != repr(hidden.value)
             and not made_good & {("", key), (scope, key)}
         ):
+            assert hiding.source is not None  # Both were read from files.
+            assert hidden.source is not None
             lines.append(
                 f"{hidden} of {hidden.source.name} does not hold for stage {scope!r}, for which {hiding.source.name} "
                 f"has {hiding}: bind {hiding.name} too"

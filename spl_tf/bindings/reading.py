@@ -147,9 +147,9 @@ def _explain(error: Exception, where: str) -> str:
     """gin's message on one line, with the nearest known name, or the binding it could not read."""
     text = str(error.args[0] if error.args else error)
     text = " ".join(re.split(r"\n\s*In (?:file|bindings string)", text)[0].split())
-    if isinstance(error, SyntaxError) and (error.text or "").strip():
+    if isinstance(error, SyntaxError) and (line := (error.text or "").strip()):
         place = f"{where.removesuffix(': ')} line {error.lineno}: " if where else ""
-        return f"gin: {place}{_explain_syntax(text, error.text.strip())}"
+        return f"gin: {place}{_explain_syntax(text, line)}"
     if unknown := re.search(r"No configurable matching (?:reference )?'@?([^']+)'", text):
         known = [configurable.name for configurable in tables.configurables().values()]
         text += nearest(unknown[1].split("/")[-1].removesuffix("()"), known)

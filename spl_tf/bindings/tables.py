@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import gin
+from gin.config import Configurable
+from gin.config import ConfigurableReference as Reference
 
 MACRO = "gin.macro"
-Configurable = gin.config.Configurable
-Reference = gin.config.ConfigurableReference
 
 
 @dataclasses.dataclass(frozen=True)

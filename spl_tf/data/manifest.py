@@ -110,7 +110,8 @@ def read_manifest(path: Path, classes: Sequence[str], label_column: str) -> list
             raise UserError(f"{path} has no column {column!r} (it has {has}): see --label_column, or add the column")
     class_ids = {name: index for index, name in enumerate(classes)}
     derived_ids = _derive_ids(rows)
-    entries, first_rows = [], {}
+    entries: list[Video | Rejection] = []
+    first_rows: dict[str, tuple[int, tuple[float, float]]] = {}
     # Every file is looked at, which takes minutes for a million of them.
     with_ids = tqdm(zip(rows, derived_ids, strict=True), total=len(rows), desc="manifest", unit="row", delay=2)
     for number, (row, derived_id) in enumerate(with_ids, 1):

@@ -10,16 +10,15 @@ from spl_tf.data.survey import Survey
 _NO_TEACHER = -1
 
 
-_OFFERED = np.dtype(
-    [
-        ("group", np.int64),
-        ("key", np.float64),
-        ("shard", np.int64),
-        ("row", np.int64),
-        ("teacher", np.int32),
-        ("confidence", np.float32),
-    ]
-)
+_COLUMNS = {
+    "group": np.int64,
+    "key": np.float64,
+    "shard": np.int64,
+    "row": np.int64,
+    "teacher": np.int32,
+    "confidence": np.float32,
+}
+_OFFERED = np.dtype(list(_COLUMNS.items()))
 
 
 class Draw:
@@ -48,7 +47,7 @@ class Draw:
         offered = np.zeros(len(groups), _OFFERED)
         # Every clip takes a key, wanted or not: a group's draw does not hang on which others are drawn.
         columns = (groups, self._rng.random(len(groups)), shards, rows, teacher, confidence)
-        for name, column in zip(_OFFERED.names, columns, strict=True):
+        for name, column in zip(_COLUMNS, columns, strict=True):
             offered[name] = column
         together = np.concatenate([self._kept, offered[wanted]])
         together = together[np.lexsort((together["key"], together["group"]))]

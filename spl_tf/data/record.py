@@ -4,6 +4,7 @@ The contract is stated field by field in `tfrecords_spec/README.md`; golden shar
 beside that page hold writer and reader to it.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -130,7 +131,7 @@ def _integers(values: list[int]) -> tf.train.Feature:
 
 def _one(context: Any, key: str, kind: str) -> Any:
     """The single value of a context field. Looking up a missing key would add it to the map."""
-    values = getattr(context[key], kind).value if key in context else ()
+    values: Sequence[Any] = getattr(context[key], kind).value if key in context else ()
     if len(values) != 1:
         raise ValueError(f"has {len(values)} values of {key} ({kind}), not 1")
     return values[0]

@@ -108,7 +108,7 @@ def _check_file(shard: Shard, faults: list[str]) -> bool:
 
 
 def _check_shard(shard: Shard, findings: _Findings, pool: concurrent.futures.ThreadPoolExecutor, bar: tqdm) -> None:
-    clip_ids = []
+    clip_ids: list[str] = []
     records = _records(shard, findings.faults)
     # A few records at a time: whole videos are large.
     while chunk := list(itertools.islice(records, 4 * _THREADS)):

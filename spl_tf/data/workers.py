@@ -17,7 +17,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from spl_tf.errors import UserError
@@ -46,7 +46,7 @@ def run_in_workers(
     *,
     num_workers: int,
     seconds_per_job: float,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Yields `function(job)` or a `Failure` for every job, in the order of the jobs.
 
     Args:
@@ -158,17 +158,19 @@ class _Worker:
                 "video workers do not start: see the message above; a script that builds shards needs "
                 "its work below `if __name__ == '__main__':`"
             )
-        result = self._finish(failure) if self._position is not None else {}
+        result = self._finish(failure)
         self._start()
         return result
 
     def _finish(self, value: Any) -> dict[int, Any]:
+        """The result of its job by position; nothing where it had none."""
         position, self._position, self.deadline = self._position, None, float("inf")
-        return {position: value}
+        return {} if position is None else {position: value}
 
     def _cause_of_death(self) -> Failure:
         self._process.join()
         code = self._process.exitcode
+        assert code is not None  # It has been joined.
         return Failure("decoder crashed", f"(signal {-code})" if code < 0 else f"(exit code {code})")
 
 
@@ -194,5 +196,7 @@ def _serve(connection: multiprocessing.connection.Connection) -> None:
 
 def _die_with_parent() -> None:
     """A decoder may run for minutes after its parent was killed."""
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # This is a worker.
+    multiprocessing.connection.wait([parent.sentinel])
     os._exit(1)

@@ -208,7 +208,7 @@ def _render_clean(manifest: pathlib.Path, per_class: int, seed: Sequence[int], p
 
 def _render_web(rendered: RenderedSet, per_class: int, seed: Sequence[int], progress: tqdm.tqdm) -> None:
     """Uploads of every query, their manifest and what they really show."""
-    uploads = [("video_id", "path", "query", "language", "rank", "address")]
+    uploads: list[tuple[str | int, ...]] = [("video_id", "path", "query", "language", "rank", "address")]
     truth = [("video_id", "start", "end", "action")]
     for class_id, query in enumerate(CLASSES):
         plan = plan_uploads(query, per_class, rendered.noise_rate, np.random.default_rng((*seed, class_id)))

@@ -52,8 +52,8 @@ def choose(
       UserError: more than one way to choose, an id or a class that is not there, side-cars or
         records that can't be read, or no clip.
     """
-    given = {"--clips": choice.clip_ids, "--label": choice.label, "--spl_class": choice.spl_class}
-    given = [name for name, value in given.items() if value]
+    ways = {"--clips": choice.clip_ids, "--label": choice.label, "--spl_class": choice.spl_class}
+    given = [name for name, value in ways.items() if value]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} each choose clips: give one of them")
     if choice.clip_ids:
@@ -147,7 +147,8 @@ def read_clips(
 
 
 def _of_ids(dataset: ClipDataset, clip_ids: Sequence[str], predictions: Predictions | None) -> list[Place]:
-    wanted, found, example = set(clip_ids), {}, ""
+    wanted, example = set(clip_ids), ""
+    found: dict[str, Place] = {}
     for place, clip_id, _ in _ids_and_labels(dataset, predictions):
         example = example or clip_id
         if clip_id in wanted:

@@ -148,9 +148,10 @@ def _per_class(found: Evaluation, videos: VideoScores, dataset: ClipDataset, bac
         precisions = average_precisions(videos.means(), relevant)
     measures = {**found.per_class, "average_precision": precisions}
     counted = precisions[[name != background for name in dataset.classes]]
-    means = {"mean_average_precision": None if np.isnan(counted).all() else float(np.nanmean(counted))}
+    means: dict[str, float | None] = {}
     if "accuracy" in measures:
-        means = {"mean_class_accuracy": float(np.nanmean(measures["accuracy"]))} | means
+        means["mean_class_accuracy"] = float(np.nanmean(measures["accuracy"]))
+    means["mean_average_precision"] = None if np.isnan(counted).all() else float(np.nanmean(counted))
     return means | {
         "videos": len(videos.ids),
         "classes_without_videos": [

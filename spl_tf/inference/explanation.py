@@ -190,7 +190,8 @@ def explain_clips(
     clips = explained_clips(trained, dataset, places, target, spl_classes=spl_classes, batch_size=batch_size)
     frame_rate = dataset.fps / trained.clip_input.frame_stride
     (output_dir / LIST_FILE).unlink(missing_ok=True)  # Until it is back the folder is incomplete.
-    rows, letters = [], set()
+    rows = []
+    letters: set[str] = set()
     board = tf.summary.create_file_writer(str(output_dir / "logs"))
     with board.as_default(step=0):
         for clip in tqdm.tqdm(clips, desc="explain", total=len(places), unit="clip", dynamic_ncols=True):

@@ -129,7 +129,7 @@ def _written(lines: Sequence[str], width: int) -> np.ndarray:
     figure = Figure(figsize=((width + 0.01) / _DPI, (height + 0.01) / _DPI), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
     families, _ = font_families(lines)
-    room = width - 2 * _MARGIN
+    room, size = width - 2 * _MARGIN, _LETTER * 72 / _DPI
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # The caller tells the user.
         for number, line in enumerate(lines):
@@ -137,7 +137,7 @@ def _written(lines: Sequence[str], width: int) -> np.ndarray:
                 _MARGIN / width,
                 1 - (_MARGIN + (number + 0.5) * _LINE) / height,
                 line,
-                fontsize=_LETTER * 72 / _DPI,
+                fontsize=size,
                 fontfamily=families,
                 color=_INK,
                 va="center_baseline",
@@ -147,7 +147,7 @@ def _written(lines: Sequence[str], width: int) -> np.ndarray:
             )
             too_long = text.get_window_extent(canvas.get_renderer()).width / room
             if too_long > 1:
-                text.set_fontsize(text.get_fontsize() * max(1 / too_long, _SMALLEST))
+                text.set_fontsize(size * max(1 / too_long, _SMALLEST))
         canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 

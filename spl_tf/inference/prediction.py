@@ -85,7 +85,7 @@ def predict_clips(
         num_views=num_views,
         target=trained.target,
     )
-    notes = {"model_dir": str(model_dir)}
+    notes: dict[str, str | dict[str, int]] = {"model_dir": str(model_dir)}
     if not missing and predictions.lists_predictions(wanted.folder):
         return predictions.read_index(wanted.folder)
     if trained.precision != "float32":

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 import keras
 import numpy as np
@@ -60,7 +60,7 @@ def score_clips(
     description: str,
     shards: Sequence[int] | None = None,
     rows_per_shard: int = sys.maxsize,
-) -> Iterator[ClipScores]:
+) -> Generator[ClipScores, None, None]:
     """Yields the scores of every record, in the order of the data set.
 
     Args:
@@ -103,12 +103,11 @@ def score_clips(
             outputs = outputs_of(split_batch(strategy, batch["clips"]))
             scores, features = (join_batch(strategy, values).numpy() for values in outputs)
             rows = {name: values.numpy() for name, values in batch.items() if name != "clips"}
-            for i in np.flatnonzero(rows["weights"]):  # Padding has weight 0.
+            for i in map(int, np.flatnonzero(rows["weights"])):  # Padding has weight 0.
                 views.append((scores[i], features[i]))
                 if len(views) == num_views * num_crops:
-                    yield _record(
-                        rows, i, *(np.mean(parts, axis=0, dtype=np.float64) for parts in zip(*views, strict=True))
-                    )
+                    means = [np.asarray(parts, np.float64).mean(axis=0) for parts in zip(*views, strict=True)]
+                    yield _record(rows, i, *means)
                     views.clear()
                     bar.update()
 

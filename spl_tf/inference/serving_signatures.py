@@ -59,11 +59,11 @@ def serving_signatures(trained: TrainedModel) -> dict[str, tuple[Callable, tf.Te
 
     def of_frames(frames: tf.Tensor) -> dict[str, tf.Tensor]:
         parts = _numbered(_some(frames, [None, None]))
-        return classify(tf.map_fn(lambda part: _decode_frames(*part, view), parts, fn_output_signature=one))
+        return classify(tf.map_fn(lambda part: _decode_frames(part[0], part[1], view), parts, fn_output_signature=one))
 
     def of_records(records: tf.Tensor) -> dict[str, tf.Tensor]:
         parts = _numbered(_some(records, [None]))
-        return classify(tf.map_fn(lambda part: _decode_record(*part, view), parts, fn_output_signature=one))
+        return classify(tf.map_fn(lambda part: _decode_record(part[0], part[1], view), parts, fn_output_signature=one))
 
     return {
         "serving_default": (of_clips, tf.TensorSpec([None, None, None, None, 3], tf.uint8, name="clips")),

@@ -94,4 +94,4 @@ def _read_rows(
         found[place] = strip
         bar.update()
     bar.update(sum(map(len, of_rows)) - len(places))
-    return [[found[place] for place in places if found[place]] for places in of_rows]
+    return [[strip for place in places if (strip := found[place]) is not None] for places in of_rows]

@@ -8,11 +8,12 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from spl_tf import files
 from spl_tf.errors import UserError
 
 _EPSILON = 1e-7  # Keras' epsilon, by which the authors' code clips the probabilities.
 
-Transition = np.ndarray | Sequence[Sequence[float]] | str | os.PathLike
+Transition = np.ndarray | Sequence[Sequence[float]] | files.Path
 
 
 @gin.configurable(denylist=["epoch"])
@@ -81,10 +82,13 @@ def _probabilities(logits: tf.Tensor) -> tf.Tensor:
 
 def _checked(transition: Transition, logits: tf.Tensor) -> tuple[np.ndarray, str]:
     """The matrix as float64 and its name for messages."""
-    from_file = isinstance(transition, str | os.PathLike)
-    source = f"the transition matrix {pathlib.Path(transition)}" if from_file else "the transition matrix"
+    source = "the transition matrix"
     try:
-        matrix = np.load(transition, allow_pickle=False) if from_file else np.asarray(transition)
+        if isinstance(transition, str | os.PathLike):
+            source = f"the transition matrix {pathlib.Path(transition)}"
+            matrix = np.load(transition, allow_pickle=False)
+        else:
+            matrix = np.asarray(transition)
     except (OSError, EOFError, ValueError) as error:
         raise UserError(f"{source} can't be read: give N x N numbers or a .npy file of numpy.save ({error})") from error
     if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu":

@@ -170,7 +170,12 @@ class DataParameters:
         """
         for kind, table in self._tables.items():
 
-            def update(values: tf.Variable, momenta: tf.Variable, gradient, table: _Table = table) -> None:
+            def update(
+                values: tf.Variable,
+                momenta: tf.Variable,
+                gradient: tf.IndexedSlices | tf.Tensor,
+                table: _Table = table,
+            ) -> None:
                 if not isinstance(gradient, tf.IndexedSlices):
                     gradient = tf.IndexedSlices(values=gradient, indices=tf.range(tf.size(gradient)))
                 self._update(table, values, momenta, gradient)
@@ -185,19 +190,17 @@ class DataParameters:
         touched = summed != 0.0
         new = tf.where(touched, old - table.learning_rate * momentum, old)
         momenta.scatter_update(tf.IndexedSlices(tf.where(touched, momentum, old_momentum), keys))
-        if self._log_limit is not None:
-            new = self._clamp(new)
-            if abs(math.log(table.initial)) > self._log_limit:
+        limit = self._log_limit
+        if limit is not None:
+            new = tf.clip_by_value(new, -limit, limit)
+            if abs(math.log(table.initial)) > limit:
                 # All entries start outside the range together, so one tells whether this is the first step.
                 tf.cond(
-                    tf.abs(_gather(values, 0)) > self._log_limit,
-                    lambda: values.assign(self._clamp(values), read_value=False),
+                    tf.abs(_gather(values, 0)) > limit,
+                    lambda: values.assign(tf.clip_by_value(values, -limit, limit), read_value=False),
                     lambda: tf.no_op(),
                 )
         values.scatter_update(tf.IndexedSlices(new, keys))
-
-    def _clamp(self, values: tf.Tensor) -> tf.Tensor:
-        return tf.clip_by_value(values, -self._log_limit, self._log_limit)
 
 
 def _table(entries: int, learning_rate: float, weight_decay: float, initial: float) -> _Table:

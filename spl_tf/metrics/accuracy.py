@@ -17,7 +17,8 @@ def rank_of_label(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     own = np.take_along_axis(scores, labels[:, None], axis=1)
     earlier_class = np.arange(scores.shape[1])[None, :] < labels[:, None]
-    return np.sum((scores > own) | ((scores == own) & earlier_class), axis=1)
+    ranks: np.ndarray = np.sum((scores > own) | ((scores == own) & earlier_class), axis=1)
+    return ranks
 
 
 def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -34,4 +35,6 @@ def confusion_of_predictions(labels: np.ndarray, predictions: np.ndarray, num_cl
 def accuracy_per_class(confusion: np.ndarray) -> np.ndarray:
     """Diagonal share of every row, float [N]; NaN for a class without videos."""
     videos = confusion.sum(axis=1)
-    return np.divide(np.diag(confusion), videos, out=np.full(len(confusion), np.nan), where=videos > 0)
+    shares = np.full(len(confusion), np.nan)
+    np.divide(np.diag(confusion), videos, out=shares, where=videos > 0)
+    return shares

@@ -9,6 +9,7 @@ import gin
 import keras
 import numpy as np
 import tensorflow as tf
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
@@ -152,8 +153,9 @@ def _strips(clips: np.ndarray) -> np.ndarray:
 
 def _picture(figure: Figure) -> np.ndarray:
     """uint8 [1, H, W, 3]."""
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[np.newaxis, ..., :3]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[np.newaxis, ..., :3]
 
 
 def _verbatim(text: str) -> str:

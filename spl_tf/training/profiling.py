@@ -17,8 +17,12 @@ def require_two_steps(steps: object) -> None:
     """
     if steps is None:
         return
-    are_two = isinstance(steps, list | tuple) and len(steps) == 2 and all(type(step) is int for step in steps)
-    if not (are_two and 0 <= steps[0] < steps[1]):
+    if not (
+        isinstance(steps, list | tuple)
+        and len(steps) == 2
+        and all(type(step) is int for step in steps)
+        and 0 <= steps[0] < steps[1]
+    ):
         raise UserError(
             f"train_stage.profile_steps = {steps!r}: give two numbers of steps, the second one larger, e.g. (10, 20)"
         )

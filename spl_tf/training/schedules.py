@@ -43,7 +43,7 @@ def warmup_cosine(
         raise UserError(f"warmup_cosine.peak = {peak}: give a learning rate above 0")
     if (batch_size is None) != (reference_batch_size is None):
         raise UserError("warmup_cosine: give batch_size and reference_batch_size, or neither")
-    if batch_size is not None:
+    if batch_size is not None and reference_batch_size is not None:
         factor = batch_size / reference_batch_size
         peak, warmup_start, final = peak * factor, warmup_start * factor, final * factor
     # At least one step of cosine: a smoke run may be shorter than its warm-up.

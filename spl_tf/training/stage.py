@@ -180,8 +180,16 @@ def train_stage(
 
     def evaluate(step: int) -> Evaluation:
         with averaged_weights(state):
-            options = {"batch_size": batch_size, "num_views": evaluation_views, "target": learned.target}
-            videos = score_videos(network, inputs.validation, clip_input, strategy, **options)
+            assert inputs.validation is not None  # Without, `evaluate_every` is 0.
+            videos = score_videos(
+                network,
+                inputs.validation,
+                clip_input,
+                strategy,
+                batch_size=batch_size,
+                num_views=evaluation_views,
+                target=learned.target,
+            )
             evaluation = learned.evaluate(videos, inputs.classes)
             selection.offer(step, evaluation.metrics, network)
         return evaluation

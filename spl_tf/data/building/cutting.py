@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Iterator
 
 import cv2
+import numpy as np
 
 from spl_tf.data.building.windows import frames_per_clip, target_times_us, window_start_us
 from spl_tf.data.clip import Clip
@@ -159,11 +160,14 @@ def _frames_at(
     source repeats frames, a faster one drops some. Stops reading after the last target.
     """
     target = next(targets, None)
-    pixels = jpeg = time_us = None
+    pixels: np.ndarray | None = None
+    jpeg: bytes | None = None
+    time_us: int | None = None
 
     def due_before(limit_us: int) -> Iterator[tuple[int, bytes]]:
         nonlocal target, jpeg
         while target is not None and target < limit_us:
+            assert pixels is not None  # The frame before a target is converted.
             jpeg = jpeg or encode_frame(pixels, *size, jpeg_quality)
             yield target, jpeg
             target = next(targets, None)
@@ -181,7 +185,8 @@ def _frames_at(
 
 def _image_clip(video: Video, clip_format: ClipFormat) -> Clip:
     image = read_image(video.path, clip_format.short_side)
-    size = scaled_size(*image.shape[:2], clip_format.short_side)
+    height, width = image.shape[:2]
+    size = scaled_size(height, width, clip_format.short_side)
     clip = _clip(video, clip_format, size, [0], [encode_frame(image, *size, clip_format.jpeg_quality)], 0)
     clip.frame_rate = 0.0
     return clip

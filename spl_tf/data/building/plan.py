@@ -81,8 +81,8 @@ def plan_from_lines(lines: Iterable[str]) -> Plan:
 
 
 def _cut_from_json(*stored: Any) -> PlannedCut:
-    *video, windows = (tuple(value) if isinstance(value, list) else value for value in stored)
-    return PlannedCut(Video(*video), windows)
+    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in stored]
+    return PlannedCut(Video(*values[:-1]), values[-1])
 
 
 def make_plan(

@@ -25,8 +25,9 @@ def write_missing_shards(
 ) -> dict[str, ShardState]:
     """Writes the shards that are not there yet; returns the states of all by name, in the plan's order."""
     progress = Progress(folder)
-    states = {shard.name: progress.state(shard.name) for shard in plan.shards}
-    missing = [shard for shard in plan.shards if states[shard.name] is None]
+    written = {shard.name: progress.state(shard.name) for shard in plan.shards}
+    states = {name: state for name, state in written.items() if state is not None}
+    missing = [shard for shard in plan.shards if shard.name not in states]
     cuts = [cut for shard in missing for cut in shard.cuts]
     num_videos = sum(len(shard.cuts) for shard in plan.shards)
     # A video's clips wait on disk: none reaches a shard before the whole video is known to be good.
@@ -45,7 +46,7 @@ def write_missing_shards(
                 state = _write_shard(shard, cut_videos, settings, folder, bar)
                 progress.save_state(shard.name, state)
                 states[shard.name] = state
-    return states
+    return {shard.name: states[shard.name] for shard in plan.shards}
 
 
 def _write_shard(

@@ -72,7 +72,8 @@ def _sample(interval: Interval, end_us: float) -> tuple[list[np.ndarray], float]
         return frames, end_us
     reader = VideoReader(interval.path)
     reader.start_before(round(start_us))
-    frame, time_us = None, 0
+    frame: np.ndarray | None = None
+    time_us = 0
     for time_us in reader:
         if frame is not None:
             while len(frames) < count and targets[len(frames)] < time_us:
@@ -83,8 +84,9 @@ def _sample(interval: Interval, end_us: float) -> tuple[list[np.ndarray], float]
         if len(frames) < count and targets[len(frames)] < time_us + max(2 * reader.period_us, _LONG_PAUSE_US):
             frame = _small_grey(reader.pixels())
     reader.close()
-    frames += [frame] * (count - len(frames))
-    return ([] if frame is None else frames), min(time_us + reader.period_us, limit_us)
+    if frame is not None:
+        frames += [frame] * (count - len(frames))
+    return frames, min(time_us + reader.period_us, limit_us)
 
 
 def _small_grey(frame: np.ndarray) -> np.ndarray:

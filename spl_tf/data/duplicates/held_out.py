@@ -66,7 +66,12 @@ def read_held_out(manifests: Sequence[Path]) -> HeldOut:
     Raises:
       UserError: a manifest cannot be read, or no row of it has a `video_id`, a `path` or an `address`.
     """
-    ids, names_beside_ids, names, addresses, files, num_missing = {}, {}, {}, {}, [], 0
+    ids: dict[str, str] = {}
+    names_beside_ids: dict[str, str] = {}
+    names: dict[str, str] = {}
+    addresses: dict[str, str] = {}
+    files: list[HeldOutFile] = []
+    num_missing = 0
     for manifest in map(pathlib.Path, manifests):
         names_a_video = False
         for row in read_rows(manifest, "--exclude"):
@@ -104,7 +109,8 @@ def reject_held_out(
     recognised = {
         entry.video_id: found for entry in entries if isinstance(entry, Video) and (found := _found(entry, held_out))
     }
-    checked, rejected_files = [], {}
+    checked: list[Video | Rejection] = []
+    rejected_files: dict[HeldOutFile, None] = {}
     for entry in entries:
         if isinstance(entry, Video) and entry.video_id in recognised:
             name, manifest = recognised[entry.video_id]

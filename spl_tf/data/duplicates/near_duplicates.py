@@ -61,7 +61,7 @@ def _compared(first: np.ndarray, second: np.ndarray, window: Window, side: int) 
     """1 - correlation of pictures of side x side, and whether it is of still pictures; infinity without evidence."""
     shown, valid = _shown(first, window)
     size = SIDE // side
-    valid = valid.reshape(side, size, side, size).all(axis=(1, 3))
+    valid = np.all(valid.reshape(side, size, side, size), axis=(1, 3))
     if valid.mean() < _LEAST_OVERLAP:
         return np.inf, False
     shown, second = _centered(_pooled(shown, side), valid), _centered(_pooled(second, side), valid)

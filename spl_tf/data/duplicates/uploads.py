@@ -39,14 +39,14 @@ _SAME_ID, _SAME_CONTENT, _NEAR = "same video_id as", "same content as", "near-du
 
 def merge_repeated(entries: Sequence[Video | Rejection]) -> list[Video | Rejection]:
     """Keeps one of the rows with one video_id: they are the same upload, found by several queries."""
-    order = _by_rank(entries)
+    ranked = _by_rank(entries)
     firsts: dict[str, int] = {}
-    copies = {}
-    for position, place in enumerate(order):
-        first = firsts.setdefault(entries[place].video_id, position)
+    copies: dict[int, _Copy] = {}
+    for position, (_, video) in enumerate(ranked):
+        first = firsts.setdefault(video.video_id, position)
         if first != position:
             copies[position] = _Copy(first, 0.0, _SAME_ID)
-    return _without(copies, entries, order, [])
+    return _without(copies, entries, ranked, [])
 
 
 def drop_duplicates(
@@ -68,24 +68,24 @@ def drop_duplicates(
     Raises:
       OSError: the folder cannot be written to.
     """
-    order = _by_rank(entries)
-    uploads = [*held_out, *(entries[place] for place in order)]
+    ranked = _by_rank(entries)
+    uploads: list[Video | HeldOutFile] = [*held_out, *(video for _, video in ranked)]
     contents = _contents([upload.path for upload in uploads])
     copies = _equal_content(uploads, contents)
-    firsts: dict[tuple, int] = {}  # A file that is held out twice is looked at once.
+    firsts: dict[tuple[str, tuple[float, float]], int] = {}  # A file that is held out twice is looked at once.
     for position, upload in enumerate(uploads):
         if position not in copies and not is_image(upload.path):
             firsts.setdefault((contents[position], upload.interval), position)
     compared = list(firsts.values())
     if any(isinstance(uploads[position], Video) for position in compared) and len(compared) > 1:
         copies |= _near(uploads, contents, compared, folder, num_workers, seconds_per_video)
-    return _without(copies, entries, order, held_out)
+    return _without(copies, entries, ranked, held_out)
 
 
-def _by_rank(entries: Sequence[Video | Rejection]) -> list[int]:
-    """Places of the videos, the best-ranked first, those of equal rank in the order of the rows."""
-    videos = [place for place, entry in enumerate(entries) if isinstance(entry, Video)]
-    return sorted(videos, key=lambda place: entries[place].rank)
+def _by_rank(entries: Sequence[Video | Rejection]) -> list[tuple[int, Video]]:
+    """The videos and their places, the best-ranked first, those of equal rank in the order of the rows."""
+    videos = [(place, entry) for place, entry in enumerate(entries) if isinstance(entry, Video)]
+    return sorted(videos, key=lambda placed: placed[1].rank)
 
 
 def _contents(paths: Sequence[str]) -> list[str]:
@@ -108,7 +108,9 @@ def _digest(path: str) -> str:
 
 def _equal_content(uploads: Sequence[Video | HeldOutFile], contents: Sequence[str]) -> dict[int, _Copy]:
     """Copies by content: of any held-out file, or of an upload with the same interval."""
-    held_out, firsts, copies = {}, {}, {}
+    held_out: dict[str, int] = {}
+    firsts: dict[tuple[str, tuple[float, float]], int] = {}
+    copies: dict[int, _Copy] = {}
     for position, (upload, content) in enumerate(zip(uploads, contents, strict=True)):
         if isinstance(upload, HeldOutFile):
             held_out.setdefault(content, position)
@@ -134,7 +136,8 @@ def _near(
     fingerprints = make_fingerprints(intervals, folder, num_workers, seconds_per_video)
     _report_missing(fingerprints.is_made, [uploads[position] for position in compared])
     takes_part = fingerprints.is_made.copy()
-    copies, known = {}, {}
+    copies: dict[int, _Copy] = {}
+    known: dict[tuple[int, int], float] = {}
     while True:
         found = find_lookalikes(fingerprints.chunks, takes_part)
         earlier = collections.defaultdict(list)
@@ -144,7 +147,7 @@ def _near(
         for late in tqdm(sorted(earlier), desc="comparing", unit="video"):
             if isinstance(uploads[compared[late]], HeldOutFile):
                 continue
-            nearest = (DISTANCE_LIMIT, None)
+            nearest: tuple[float, int | None] = (DISTANCE_LIMIT, None)
             for first, second, view in earlier[late]:
                 early = min(first, second)
                 if not takes_part[early] or contents[compared[early]] == contents[compared[late]]:
@@ -176,14 +179,14 @@ def _report_missing(is_made: np.ndarray, uploads: Sequence[Video | HeldOutFile])
 def _without(
     copies: dict[int, _Copy],
     entries: Sequence[Video | Rejection],
-    order: Sequence[int],
+    ranked: Sequence[tuple[int, Video]],
     held_out: Sequence[HeldOutFile],
 ) -> list[Video | Rejection]:
-    """Rejects the copies and gives their queries to the kept ones. Positions count the held-out files, then `order`."""
+    """Rejects the copies and gives their queries to the kept ones. Positions count the held-out, then `ranked`."""
     kept = list(entries)
-    queries = {place: list(entries[place].queries) for place in order}
+    queries = {place: list(video.queries) for place, video in ranked}
     for position in sorted(copies):
-        video = entries[order[position - len(held_out)]]
+        place, video = ranked[position - len(held_out)]
         copy = _followed(copies, position)
         if copy.partner < len(held_out):
             partner = held_out[copy.partner]
@@ -193,12 +196,12 @@ def _without(
                 f"({copy.relation} {partner.name} of {partner.manifest})",
             )
         else:
-            place = order[copy.partner - len(held_out)]
-            queries[place] += video.queries
-            name = entries[place].video_id
+            place_of_kept, kept_video = ranked[copy.partner - len(held_out)]
+            queries[place_of_kept] += video.queries
+            name = kept_video.video_id
             kind = "near-duplicate" if copy.relation == _NEAR else "duplicate"
             detail = f"(of {name})" if copy.relation == _NEAR else f"({copy.relation} {name})"
-        kept[order[position - len(held_out)]] = Rejection(
+        kept[place] = Rejection(
             path=video.listed_path,
             video_id=video.video_id,
             label="|".join(video.label_texts),

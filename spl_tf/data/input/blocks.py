@@ -63,15 +63,15 @@ class BlockPlanner:
 
         return tf.data.Dataset.from_tensors(0).repeat().scan(tf.constant(start, tf.int64), plan)
 
-    def _plan(self, position: np.int64) -> list[np.ndarray]:
+    def _plan(self, position: np.int64) -> list[np.ndarray | np.int64]:
         """The position after the block, then the arrays of `_PLAN`, from `position` to the block's end."""
-        position = int(position)
+        start = int(position)
         while True:
-            block = self.order.block_at(position)
-            arrays = self.block_plan(block, position)
-            position = block.first + block.clips
+            block = self.order.block_at(start)
+            arrays = self.block_plan(block, start)
+            start = block.first + block.clips
             if len(arrays["index"]):  # Else the whole block is other hosts'.
-                return [np.int64(position), *(arrays[name] for name in _PLAN)]
+                return [np.int64(start), *(arrays[name] for name in _PLAN)]
 
     def block_plan(self, block: Block, start: int) -> dict[str, np.ndarray]:
         """The arrays of `_PLAN` for the clips of a block at stream positions >= `start`."""

@@ -54,7 +54,8 @@ class BlockOrder:
 
     def epoch(self, epoch: int) -> Iterator[Block]:
         """The blocks of one epoch: shards are shuffled, then packed in that order."""
-        number, first, shards, size = 0, epoch * self.clips_per_epoch, [], 0
+        number, first, size = 0, epoch * self.clips_per_epoch, 0
+        shards: list[int] = []
         for shard in permutation(len(self.shard_clips), self.seed, epoch):
             if not self.shard_clips[shard]:
                 continue

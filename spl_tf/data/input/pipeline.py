@@ -43,8 +43,8 @@ def training_clips(
     flip: bool = True,
     color_jitter: bool = True,
     brightness: float = ColorJitter.brightness,
-    contrast: Sequence[float] = ColorJitter.contrast,
-    saturation: Sequence[float] = ColorJitter.saturation,
+    contrast: tuple[float, float] = ColorJitter.contrast,
+    saturation: tuple[float, float] = ColorJitter.saturation,
     hue: float = ColorJitter.hue,
     block_bytes: int = GIB,
     block_shards: int = 64,
@@ -97,7 +97,7 @@ def training_clips(
     if batch_size % num_hosts:
         raise UserError(f"batch_size = {batch_size} does not divide by the {num_hosts} hosts")
     shape = ViewShape(num_frames, frame_stride, crop_size)
-    jitter = ColorJitter(brightness, tuple(contrast), tuple(saturation), hue) if color_jitter else NO_JITTER
+    jitter = ColorJitter(brightness, contrast, saturation, hue) if color_jitter else NO_JITTER
     order = BlockOrder(
         shard_bytes=[shard.num_bytes for shard in dataset.shards],
         shard_clips=[len(rows) for rows in targets.rows],

@@ -63,17 +63,17 @@ class TrainingTargets:
         if isinstance(self.table, SingleLabels):
             found["labels"] = tf.gather(self.table.labels, index)
         elif self.table is not None:
-            found |= self._dense(index)
+            found |= self._dense(self.table, index)
         elif self.form == SEVERAL:
             found["known"] = tf.ones_like(batch["labels"])
         return batch | found
 
-    def _dense(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _dense(self, table: SparseTargets, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Entries of sparse targets spread over the classes."""
-        firsts = tf.gather(self.table.offsets, index)
-        entries = tf.ragged.range(firsts, tf.gather(self.table.offsets, index + 1))
-        places = tf.stack([entries.value_rowids(), tf.gather(tf.cast(self.table.classes, tf.int64), entries.values)], 1)
-        values = tf.gather(self.table.values, entries.values)
+        firsts = tf.gather(table.offsets, index)
+        entries = tf.ragged.range(firsts, tf.gather(table.offsets, index + 1))
+        places = tf.stack([entries.value_rowids(), tf.gather(tf.cast(table.classes, tf.int64), entries.values)], 1)
+        values = tf.gather(table.values, entries.values)
         shape = tf.stack([tf.size(index, tf.int64), len(self.classes)])
         labels = tf.ensure_shape(tf.scatter_nd(places, values, shape), [None, len(self.classes)])
         if self.form != SEVERAL:
@@ -120,14 +120,14 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
 
 def _from_columns(columns: Sequence[LabelColumn], labels: Summary, form: str) -> TrainingTargets:
     tables = [column.targets for column in columns]
-    found = tables[0].form
-    if found != form and not (found == SINGLE and form == SEVERAL):
+    # One label is several labels too.
+    if unfit := [part.form for part in tables if part.form != form and (part.form, form) != (SINGLE, SEVERAL)]:
         wanted = dict(zip(FORMS, ("one label", "several labels", "a distribution"), strict=True))
         raise UserError(
-            f"{labels.path.parent} gives every clip {wanted[found]}, the objective learns {wanted[form]}: give "
+            f"{labels.path.parent} gives every clip {wanted[unfit[0]]}, the objective learns {wanted[form]}: give "
             "train_stage.objective the one that fits, or other labels"
         )
-    table = _joined(tables) if found == form else _joined([_as_several(part) for part in tables])
+    table = _joined(tables, form)
     return TrainingTargets(
         form=form,
         classes=labels.class_names,
@@ -138,13 +138,14 @@ def _from_columns(columns: Sequence[LabelColumn], labels: Summary, form: str) ->
     )
 
 
-def _joined(tables: Sequence[Targets]) -> Targets:
-    """One table of several, one after the other."""
-    if isinstance(tables[0], SingleLabels):
-        return SingleLabels(np.concatenate([part.labels for part in tables]))
-    sizes = np.concatenate([np.diff(part.offsets) for part in tables])
-    values = {name: np.concatenate([getattr(part, name) for part in tables]) for name in ("classes", "values", "kept")}
-    return SparseTargets(tables[0].form, np.append(0, np.cumsum(sizes)), **values)
+def _joined(tables: Sequence[Targets], form: str) -> Targets:
+    """One table of several that have this form, or single labels for several."""
+    if form == SINGLE:
+        return SingleLabels(np.concatenate([part.labels for part in tables if isinstance(part, SingleLabels)]))
+    sparse = [_as_several(part) if isinstance(part, SingleLabels) else part for part in tables]
+    sizes = np.concatenate([np.diff(part.offsets) for part in sparse])
+    values = {name: np.concatenate([getattr(part, name) for part in sparse]) for name in ("classes", "values", "kept")}
+    return SparseTargets(form, np.append(0, np.cumsum(sizes)), **values)
 
 
 def _as_several(table: SingleLabels) -> SparseTargets:

@@ -50,11 +50,12 @@ def frame_times(stamps: Iterable[float], period_us: int) -> Iterator[int]:
       Microseconds from the first frame, strictly increasing.
     """
     stamps = iter(stamps)
-    first = previous = next(stamps, None)
+    first = next(stamps, None)
     if first is None:
         return
     few_us = _FEW_FRAMES * period_us
-    time_us, exact, jump = 0, 0.0, None
+    previous, time_us, exact = first, 0, 0.0
+    jump: _Jump | None = None
     yield time_us
     for stamp in stamps:
         step = stamp - previous

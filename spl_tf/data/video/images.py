@@ -11,17 +11,17 @@ file that is whole shows in its picture only.
 import mmap
 import struct
 import warnings
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from spl_tf.data.video.reader import UnreadableError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
-_JPEG_FORMATS = ("JPEG", "MPO")  # MPO is JPEG with further pictures behind it.
 
 # The largest cameras have 151 million pixels.
 _MOST_PIXELS_IN_FILE = 160_000_000
@@ -104,8 +104,9 @@ def _require_usable_size(image: Image.Image, short_side: int) -> None:
         raise UnreadableError("unusable size", f"({image.width}x{image.height})")
 
 
-def _is_jpeg(image: Image.Image) -> bool:
-    return image.format in _JPEG_FORMATS
+def _is_jpeg(image: Image.Image) -> TypeGuard[JpegImageFile]:
+    """MPO too, which is JPEG with further pictures behind it."""
+    return isinstance(image, JpegImageFile)
 
 
 def _is_animated(image: Image.Image) -> bool:

@@ -15,7 +15,7 @@ def write_video(path: files.Path, frames: np.ndarray, frame_rate: float) -> None
     """
     height, width = frames.shape[1:3]
     with files.atomic_path(path) as temporary:
-        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter_fourcc(*"mp4v"), frame_rate, (width, height))
+        writer = cv2.VideoWriter(str(temporary), cv2.VideoWriter.fourcc(*"mp4v"), frame_rate, (width, height))
         for frame in frames:
             writer.write(frame)
         writer.release()

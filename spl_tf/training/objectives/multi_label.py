@@ -35,7 +35,8 @@ class MultiLabel(Objective):
         return {"hit_at_1": tf.gather(batch["labels"], first, batch_dims=1)}
 
     def describe(self, targets: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[str]:
-        return [", ".join(classes[index] for index in np.flatnonzero(labels)) for labels in targets["labels"]]
+        rows = targets["labels"]
+        return [", ".join(name for name, has in zip(classes, labels, strict=True) if has) for labels in rows]
 
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
         return evaluate_multi_label(videos, len(classes))

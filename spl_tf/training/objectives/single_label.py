@@ -43,7 +43,7 @@ class SingleLabel(Objective):
         return self._loss(batch["labels"], logits, epoch)
 
     def penalty(self, rows: Rows) -> tf.Tensor:
-        return self.temperatures.weight_decay(rows)
+        return self.temperatures.weight_decay(rows) if self.temperatures else super().penalty(rows)
 
     def measures(self, outputs: Outputs, batch: Batch) -> dict[str, tf.Tensor]:
         predicted = tf.argmax(outputs["logits"], axis=-1, output_type=tf.int32)
