@@ -5,21 +5,20 @@
 P is what spl_tf.predict wrote. The strategies, over N classes, with a clip queried as l in which
 the teacher sees t:
 
-  weak       l                                                     N classes
-  teacher    t                                                     N
-  agreement  l where l = t, else discarded                         N
-  spl        every pair (l, t) a class: N * l + t                  N * N
-  spl_m      the most frequent pairs are classes, the rest is l    --num_labels, default 2 N
-  spl_d      the same pairs, the rest discarded                    --num_labels, default 2 N
-  spl_b      l where l = t, else "l, but something else is seen"   2 N
-  mopro      t where the teacher is sure (above threshold, 0.8),
-             else l where its score of l is above 1 / N, else
-             discarded (MoPro, Li et al. 2021)                     N
-  dawid_skene   a distribution for every pair (l, t): query and teacher
-             as two annotators (Dawid and Skene 1979)              N
+  weak         l                                                     N classes
+  teacher      t                                                     N
+  agreement    l where l = t, else discarded                         N
+  spl          every pair (l, t) a class: N * l + t                  N * N
+  spl_m        the most frequent pairs are classes, the rest is l    --num_labels, default 2 N
+  spl_d        the same pairs, the rest discarded                    --num_labels, default 2 N
+  spl_b        l where l = t, else "l, but something else is seen"   2 N
+  mopro        t where its score is above threshold (0.8), else l    N
+               where its score is above 1 / N, else discarded
+  dawid_skene  a distribution over the classes for every (l, t)      N
 
-mopro and dawid_skene need predictions with the teacher's best classes and scores. Of the others, a clip's label
-is its pair's. Labels by a clean set are made by spl_tf.clean.
+mopro (Li et al. 2021, without prototypes) and dawid_skene (query and teacher as two annotators, Dawid and Skene
+1979) need predictions that hold the teacher's best classes and their scores. Labels by the help of a clean set
+are made by spl_tf.clean.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
 
@@ -53,6 +52,7 @@ from typing import Any
 from absl import flags
 
 from spl_tf import command
+from spl_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
@@ -84,7 +84,6 @@ def main() -> None:
     from absl import logging
 
     from spl_tf.cleaning.methods import METHODS
-    from spl_tf.errors import UserError
     from spl_tf.labels.assign import assign_labels
     from spl_tf.labels.labellers import labeller
     from spl_tf.labels.summary_text import report
@@ -93,7 +92,7 @@ def main() -> None:
     if strategy in METHODS:
         raise UserError(f"{strategy} cleans labels with a teacher's features: use spl_tf.clean --method={strategy}")
     options = _options(FLAGS.option)
-    takes_num_labels = "num_labels" in labeller(strategy).parameters
+    takes_num_labels = "num_labels" in labeller(strategy, **options).parameters
     if takes_num_labels and FLAGS.num_labels is not None:
         options["num_labels"] = FLAGS.num_labels
     folder = FLAGS.output_dir
@@ -106,8 +105,6 @@ def main() -> None:
 
 def _options(pairs: list[str]) -> dict[str, Any]:
     """["threshold=0.9"] -> {"threshold": 0.9}; what is no Python value stays text, for the strategy to refuse."""
-    from spl_tf.errors import UserError
-
     options = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")

@@ -106,7 +106,7 @@ PAIR_LABELLERS: dict[str, PairLabeller] = {
 }
 
 
-def labeller(name: str, **options: Any) -> PairLabeller:
+def labeller(name: str, /, **options: Any) -> PairLabeller:
     """A labeller by name, with options of its own.
 
     Raises:

@@ -57,9 +57,9 @@ class TargetColumnsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(found.kept, expected.kept)
         self.assertEqual((found.classes.dtype, found.values.dtype), (np.int32, np.float32))
         for row in np.flatnonzero(expected.kept):
-            for one, other in ((found.take([row]), expected.take([row])),):
-                self.assertAllEqual(one.classes, other.classes)
-                self.assertAllEqual(one.values, other.values)
+            one, other = found.take([row]), expected.take([row])
+            self.assertAllEqual(one.classes, other.classes)
+            self.assertAllEqual(one.values, other.values)
 
     @parameterized.parameters(SEVERAL, DISTRIBUTION)
     def test_targets_come_back_as_written(self, targets):
