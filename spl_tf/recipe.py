@@ -21,17 +21,23 @@ Strategies:
   cleannet_soft, cleannet_hard,
   confident_learning                    weak labels cleaned, see spl_tf.clean
 
-Stages that several strategies need are run once. A stage is skipped when its
+Where arms differ in more than their labels, the gin file has a table of them, recipe.arms (see its docstring in
+spl_tf/experiment/recipe.py); the tables of the paper are such files, papers/spl/table1.gin and others. --arms runs some
+of the rows, with the result they have in the whole table:
+
+  python -m spl_tf.recipe --gin_file=papers/spl/table1.gin --output_dir=runs/table1 --arms=weak,spl_b
+
+Stages that several arms need are run once. A stage is skipped when its
 outputs stand and its inputs and configuration are unchanged, so a stopped run goes
-on where it was, and a longer list of strategies or seeds only adds runs. A stage
+on where it was, and a longer list of arms or seeds only adds runs. A stage
 whose configuration changed is done anew, and so is all that builds on it.
 
 Written into --output_dir:
 
   videos/, shards/     rendered videos; target, web and test as TFRecord shards
   seed0/teacher/ ...   a folder per stage, see spl_tf.train, spl_tf.predict, spl_tf.label
-  seed0/spl_b/ ...     labels, pretrain, finetune, test of one strategy
-  results.csv          one row per strategy and seed of this call; printed as a table at the end
+  seed0/spl_b/ ...     labels, pretrain, finetune, test of one arm
+  results.csv          one row per arm and seed of this call; printed as a table at the end
   report.html          everything that was found, as one page that needs no network
 """
 
@@ -42,6 +48,7 @@ from spl_tf import command
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder of the experiment.", flag_values=FLAGS)
+flags.DEFINE_list("arms", [], "Arms to run, by name; all by default.", flag_values=FLAGS)
 flags.mark_flags_as_required(["gin_file", "output_dir"], flag_values=FLAGS)
 
 
@@ -49,9 +56,11 @@ def main() -> None:
     command.parse_gin(FLAGS)
     from spl_tf import files
     from spl_tf.experiment.recipe import recipe
+    from spl_tf.report.page import write_report
 
     with files.locked(FLAGS.output_dir, "the experiment"):
-        recipe(FLAGS.output_dir)
+        results = recipe(FLAGS.output_dir, FLAGS.arms)
+        print(f"report: {write_report(FLAGS.output_dir, results)}")
 
 
 if __name__ == "__main__":

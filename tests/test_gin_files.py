@@ -4,18 +4,19 @@ import contextlib
 import io
 import pathlib
 import re
-from unittest import mock
 
 import gin
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command, configuration
+from spl_tf.experiment.arms import configured_arms
+from spl_tf.experiment.shared import shared_places
 from tools.cost import recipe as cost
 
 GIN = pathlib.Path(__file__).parents[1] / "gin"
 PAPERS = sorted(str(path.relative_to(GIN)) for path in GIN.glob("papers/*/*.gin"))
-RECIPES = [name for name in PAPERS if re.search(r"/(table|figure)\d", name)]
+TABLES = [name for name in PAPERS if re.search(r"/(table|figure)\d", name)]
 # What a smoke variant may change.
 SIZES = {
     "recipe.fps",
@@ -39,62 +40,84 @@ SIZES = {
 }
 
 
-def _bindings(*files):
-    if hidden := configuration.parse(files):
+def _bindings(*names):
+    """Arm -> stage -> bindings, of the recipe's arms or, without a table of them, of its strategies."""
+    if hidden := configuration.parse(names):
         raise AssertionError(f"a file hides a later one's binding: {hidden}")
     try:
-        return {stage: configuration.stage_bindings(stage) for stage in configuration.STAGES}
+        found = {}
+        for arm in configured_arms():
+            with configuration.overridden(arm.bindings):
+                found[arm.name] = {stage: configuration.stage_bindings(stage) for stage in configuration.STAGES}
+        return found
     finally:
         gin.clear_config()
 
 
+def _comments(text):
+    """Arm -> the comment above it."""
+    rows = re.findall(r"((?:^    # .*\n)+)    '(\w+)': ", text, re.M)
+    return {arm: " ".join(line.strip(" #") for line in comment.splitlines()) for comment, arm in rows}
+
+
 class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_tables_and_figures_are_there(self):
-        rows = {re.search(r"/((table|figure)\d)", name)[1] for name in RECIPES}
-        self.assertEqual(rows, {"table1", "table2", "table3", "table4", "table5", "table6", "figure4", "figure5"})
+        names = [f"table{number}" for number in range(1, 7)] + ["figure4", "figure5"]
+        self.assertCountEqual([pathlib.Path(name).stem for name in TABLES], names)
 
-    @parameterized.parameters(*RECIPES)
-    def test_a_recipe_parses_and_its_header_names_the_paper_s_number_and_the_command(self, name):
-        header = "".join(line for line in (GIN / name).read_text().splitlines(True) if line.startswith("#"))
-        self.assertIn("# The paper: ", header)
-        self.assertIn(
-            f"python -m spl_tf.recipe --gin_file={name} --output_dir=runs/{pathlib.Path(name).stem}\n", header
-        )
-        for bindings in _bindings(name).values():
-            self.assertNotEmpty(bindings["recipe.strategies"])
-            self.assertNotEmpty(bindings["train_stage.backbone"])
-            self.assertFalse([value for value in bindings.values() if "%" in value])
+    @parameterized.parameters(*TABLES)
+    def test_a_table_parses_and_says_its_command_and_the_paper_s_number_of_every_row(self, name):
+        text = (GIN / name).read_text()
+        stem = pathlib.Path(name).stem
+        chosen = re.search(
+            rf"^#   python -m spl_tf.recipe --gin_file={name} --output_dir=runs/{stem} \[--arms=([\w,]+)\]$", text, re.M
+        )[1]
+        rows, comments = _bindings(name), _comments(text)
+        self.assertContainsSubset(chosen.split(","), rows)
+        self.assertEqual(list(comments), list(rows))
+        for arm, stages in rows.items():
+            self.assertRegex(comments[arm], "The paper: ")
+            for bindings in stages.values():
+                self.assertNotEmpty(bindings["train_stage.backbone"])
+                self.assertFalse([value for value in bindings.values() if re.search(r"%\w", value)])
 
-    @parameterized.parameters(*RECIPES)
+    @parameterized.parameters(*TABLES)
+    def test_arms_share_what_is_the_same_and_say_what_is_not(self, name):
+        configuration.parse([name])
+        arms = configured_arms()
+        places = shared_places(arms)  # Would refuse two that undo each other.
+        for arm in arms:
+            if arm.shares:
+                self.assertIn(arm.shares, places[arm].values())
+
+    @parameterized.parameters(*TABLES)
     def test_a_smoke_variant_changes_sizes_alone(self, name):
         whole, small = _bindings(name), _bindings(name, "papers/spl/smoke.gin")
-        for stage, bindings in whole.items():
-            self.assertEqual(bindings.keys(), small[stage].keys())
-            changed = {key for key, value in bindings.items() if small[stage][key] != value}
-            sizes = {key for key in changed if key in SIZES or key.endswith(".width_multiplier")}
-            self.assertEqual(changed, sizes)
-            self.assertContainsSubset({"train_stage.crop_size", "train_stage.epochs"}, changed)
+        self.assertEqual(whole.keys(), small.keys())
+        for arm, stages in whole.items():
+            for stage, bindings in stages.items():
+                smaller = small[arm][stage]
+                self.assertEqual(bindings.keys(), smaller.keys())
+                changed = {key for key, value in bindings.items() if smaller[key] != value}
+                # Of the table of arms only macros are changed, as the arms' own bindings show.
+                sizes = {key for key in changed if key in {*SIZES, "recipe.arms"} or key.endswith(".width_multiplier")}
+                self.assertEqual(changed, sizes)
+                self.assertContainsSubset({"train_stage.crop_size", "train_stage.epochs"}, changed)
 
-    def test_headers_have_the_hours_that_tools_cost_prints(self):
-        gigamacs = {}
+    @parameterized.parameters(*TABLES)
+    def test_a_table_has_the_hours_that_tools_cost_prints(self, name):
+        text = (GIN / name).read_text()
+        hours = {arm: re.search(r"Alone ([\d.,]+) GPU hours\.", comment)[1] for arm, comment in _comments(text).items()}
+        line = rf"tools.cost.recipe --gin_file={name}\n#   # (.*) GPU hours at 30 % of the 312 TFLOPS of an A100\n"
+        for arm, expected in hours.items():
+            self.assertEqual(self._cost(name, f"--arms={arm}"), expected, arm)
+        self.assertEqual(self._cost(name), re.search(line, text)[1])
 
-        def measured_once():
-            """Building each network takes seconds; most recipes share one."""
-            bindings = {**configuration.stage_bindings("pretrain"), **configuration.stage_bindings("finetune")}
-            network = ("resnet2d.", "resnet3d.", "s3d.", "cgnl_block.", "train_stage.backbone", "evaluate_model.")
-            key = tuple(sorted(item for item in bindings.items() if item[0].startswith(network)))
-            if key not in gigamacs:
-                gigamacs[key] = measure()
-            return gigamacs[key]
-
-        measure = cost._gigamacs
-        with mock.patch.object(cost, "_gigamacs", measured_once):
-            for name in RECIPES:
-                with self.subTest(name), contextlib.redirect_stdout(io.StringIO()) as printed:
-                    self.assertEqual(command.execute(cost.main, cost.FLAGS, "", ["cost", f"--gin_file={name}"]), 0)
-                    hours = re.search(r"^all +([\d,.]+) GPU hours at 30% of 312 TFLOPS$", printed.getvalue(), re.M)[1]
-                    line = f"\n#   # {hours} GPU hours at 30 % of the 312 TFLOPS of an A100\n"
-                    self.assertIn(f"tools.cost.recipe --gin_file={name}{line}", (GIN / name).read_text())
+    def _cost(self, name, *arguments):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            code = command.execute(cost.main, cost.FLAGS, "", ["cost", f"--gin_file={name}", *arguments])
+        self.assertEqual(code, 0)
+        return re.search(r"^all +([\d,.]+) GPU hours at 30% of 312 TFLOPS$", printed.getvalue(), re.M)[1]
 
     def test_every_macro_is_used(self):
         """gin takes a misspelt macro for a new one."""
@@ -106,7 +129,7 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters("demo.gin", "ucf6.gin")
     def test_other_recipes_parse(self, name):
-        self.assertNotEmpty(_bindings(name)["finetune"])
+        self.assertNotEmpty(_bindings(name)["none"]["finetune"])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from absl.testing import parameterized
 import spl_tf
 from spl_tf.__main__ import COMMANDS
 from spl_tf.cleaning.clean_labels import METHODS
-from spl_tf.labels.strategies import STRATEGIES
+from spl_tf.labels.labellers import PAIR_LABELLERS
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -69,7 +69,7 @@ class MainTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_the_recipe_s_manual_names_every_strategy(self):
         manual = _run("recipe", "--help").stdout
-        for name in ("none", *STRATEGIES, *METHODS):
+        for name in ("none", *PAIR_LABELLERS, *METHODS):
             self.assertRegex(manual, rf"\b{name}\b")
 
 

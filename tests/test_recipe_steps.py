@@ -1,4 +1,4 @@
-"""Two steps of every network, loss and labelling strategy of the paper's recipes, at the sizes of smoke.gin."""
+"""Two steps of every network, loss and way of labelling of the paper's tables, at the sizes of smoke.gin."""
 
 import pathlib
 from collections.abc import Sequence
@@ -12,14 +12,15 @@ import tensorflow as tf
 from spl_tf import configuration
 from spl_tf.cleaning.clean_labels import clean_labels
 from spl_tf.cleaning.methods import METHODS
+from spl_tf.experiment.arms import Arm, configured_arms
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.labellers import PAIR_LABELLERS
 from spl_tf.models.transfer import read_backbone_weights
 from spl_tf.training.stage import train_stage
+from tools.smoke.recipes import paper_tables
 
-GIN = pathlib.Path(__file__).parents[1] / "gin"
-RECIPES = sorted(str(path.relative_to(GIN)) for path in GIN.glob("papers/spl/[tf]*_*.gin"))
+TABLES = [f"papers/spl/{name}.gin" for name in paper_tables()]
 # The sizes of the shards the test has; float32, as other tests of training.
 SIZES = ("SHORT_SIDE = 32", "FPS = 10", "CROP = 28", "train_stage.precision = 'float32'")
 TARGET_CLIPS = 12
@@ -30,26 +31,30 @@ TRANSITIONS = [
 ]
 
 
-def _parse(recipe: str) -> None:
-    configuration.parse([recipe, "papers/spl/smoke.gin"], SIZES)
+def _parse(table: str) -> None:
+    configuration.parse([table, "papers/spl/smoke.gin"], SIZES)
 
 
-def _combinations() -> dict[tuple, str]:
-    """(network, loss, Data Parameters, strategy) -> the first recipe that has them."""
+def _combinations() -> dict[tuple, tuple[str, Arm]]:
+    """(network, loss, Data Parameters, labels) -> the first table that has them, and its arm."""
     found = {}
-    for recipe in RECIPES:
-        _parse(recipe)
-        for strategy in gin.query_parameter("recipe.strategies"):
-            bindings = configuration.stage_bindings(_stage(strategy))
-            options = ("resnet2d.", "resnet3d.", "s3d.", "cgnl_block.", "train_stage.backbone")
+    for table in TABLES:
+        _parse(table)
+        for arm in configured_arms():
+            with configuration.overridden(arm.bindings):
+                bindings = configuration.stage_bindings(_stage(arm.labels))
+            backbone = bindings["train_stage.backbone"].removeprefix("@")
+            options = (f"{backbone}.", "train_stage.backbone")
+            if "resnet3d.non_local_block" in bindings:
+                options += ("cgnl_block.",)
             network = tuple(sorted(item for item in bindings.items() if item[0].startswith(options)))
             training = tuple(bindings.get(f"train_stage.{name}") for name in ("loss", "data_parameters"))
-            found.setdefault((network, *training, strategy), recipe)
+            found.setdefault((network, *training, arm.labels), (table, arm))
     return found
 
 
-def _stage(strategy: str) -> str:
-    return "finetune" if strategy == "none" else "pretrain"
+def _stage(labels: str) -> str:
+    return "finetune" if labels == "none" else "pretrain"
 
 
 class RecipeStepsTest(tf.test.TestCase):
@@ -63,24 +68,24 @@ class RecipeStepsTest(tf.test.TestCase):
 
     def test_every_network_loss_and_strategy_learns_for_two_steps(self):
         combinations = _combinations()
-        networks, losses, data_parameters, strategies = map(set, zip(*combinations, strict=True))
+        networks, losses, data_parameters, labels = map(set, zip(*combinations, strict=True))
         self.assertLen(networks, 7)  # R3D-50-G; R3D-50, with non-local, with CGNL blocks; S3D; I3D; ResNet-50.
         self.assertEqual(losses, {None, "@anchor_loss", "@forward_correction", "@backward_correction"})
         self.assertEqual(data_parameters, {None, "@DataParameters"})
         of_paper = PAIR_LABELLERS.keys() - {"mopro", "dawid_skene"}
-        self.assertEqual(strategies, {"none", *of_paper, "cleannet_soft", "confident_learning"})
+        self.assertEqual(labels, {"none", *of_paper, "cleannet_soft", "confident_learning"})
         predictions = self._predictions()
         seen = set()
-        for number, ((network, *_, strategy), recipe) in enumerate(combinations.items()):
-            with self.subTest(recipe=recipe, strategy=strategy):
+        for number, ((network, *_), (table, arm)) in enumerate(combinations.items()):
+            with self.subTest(table=table, arm=arm.name):
                 # Most of the time goes into building the graph: each network is built whole once.
                 shallow = SHALLOW if network in seen else ()
-                self._train_two_steps(recipe, strategy, predictions, self.folder / str(number), shallow)
+                self._train_two_steps(table, arm, predictions, self.folder / str(number), shallow)
             seen.add(network)
 
     def _predictions(self) -> pathlib.Path:
         """Of a teacher of two steps."""
-        _parse("papers/spl/table1_imagenet.gin")
+        _parse("papers/spl/table1.gin")
         folder, epochs = self.folder / "predictions", 4 / TARGET_CLIPS
         with gin.config_scope("teacher"):
             train_stage("teacher", self.folder / "teacher", train_shards=self.shards / "target", epochs=epochs)
@@ -94,18 +99,18 @@ class RecipeStepsTest(tf.test.TestCase):
         )
 
     def _train_two_steps(
-        self, recipe: str, strategy: str, predictions: pathlib.Path, folder: pathlib.Path, bindings: Sequence[str]
+        self, table: str, arm: Arm, predictions: pathlib.Path, folder: pathlib.Path, bindings: Sequence[str]
     ) -> None:
-        _parse(recipe)
+        _parse(table)
         inputs, clips = {"train_shards": self.shards / "target"}, TARGET_CLIPS
-        if strategy != "none":
-            if strategy in METHODS:
-                clips = self._clean(strategy, folder / "labels")["kept"]
-            else:
-                clips = assign_labels(predictions, strategy, folder / "labels")["kept"]
-            inputs = {"train_shards": self.shards / "web", "labels_dir": folder / "labels"}
-        stage = _stage(strategy)
-        with configuration.overridden([*TRANSITIONS, *bindings]), gin.config_scope(stage):
+        stage = _stage(arm.labels)
+        with configuration.overridden([*TRANSITIONS, *arm.bindings, *bindings]), gin.config_scope(stage):
+            if arm.pretrains:
+                if arm.labels in METHODS:
+                    clips = self._clean(arm.labels, folder / "labels")["kept"]
+                else:
+                    clips = assign_labels(predictions, arm.labels, folder / "labels")["kept"]
+                inputs = {"train_shards": self.shards / "web", "labels_dir": folder / "labels"}
             metrics = train_stage(stage, folder / "model", **inputs, epochs=4 / clips)
         self.assertEqual(metrics["steps"], 2)
         for name, values in read_backbone_weights(folder / "model" / "backbone.weights.h5").items():

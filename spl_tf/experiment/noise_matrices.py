@@ -16,7 +16,7 @@ from spl_tf.labels.label_folder import read_confusion
 from spl_tf.labels.transition import count_transition, estimate_transition
 
 
-@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights", "both_labels"])
+@gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights", "both_labels", "network"])
 def estimated_transition(
     web: pathlib.Path,
     labels: pathlib.Path,
@@ -24,6 +24,7 @@ def estimated_transition(
     seed: int,
     init_weights: files.Path | None,
     both_labels: pathlib.Path | None,
+    network: pathlib.Path | None = None,
     *,
     percentile: float | None = None,
 ) -> pathlib.Path:
@@ -36,16 +37,24 @@ def estimated_transition(
       seed: of the network, which is trained as the stage "pretrain".
       init_weights: backbone it begins with; None for random weights.
       both_labels: unused.
+      network: folder of one that has learned them so already; None trains one.
       percentile: as of `estimate_transition`.
 
     Returns:
       The matrix, a .npy file named after its content.
     """
     del both_labels
-    network = folder / "network"
-    with configuration.overridden(["pretrain/train_stage.loss = @softmax_cross_entropy"]):
-        train("pretrain", network, seed, train_shards=web, labels_dir=labels, init_weights=init_weights)
-    return save_estimate(network, web, folder / "matrix", percentile)
+    if network is None:
+        network = folder / "network"
+        with configuration.overridden(["pretrain/train_stage.loss = @softmax_cross_entropy"]):
+            train("pretrain", network, seed, train_shards=web, labels_dir=labels, init_weights=init_weights)
+
+    def estimate() -> np.ndarray:
+        with networks_forgotten():
+            return estimate_transition(score_shards(network, web)[1], percentile)
+
+    identity = {"model": files.sha256(network / "folded.keras"), "percentile": str(percentile)}
+    return _save(folder / "matrix", identity, estimate)
 
 
 @gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights", "both_labels"])
@@ -72,34 +81,15 @@ def counted_transition(
       UserError: `both_labels` is no such list, or there is none and the teacher never says some class.
     """
     del web, seed, init_weights
+    classes, confusion = read_confusion(labels)
     if both_labels is None:
         print("noise matrix: counted with the teacher's classes, for there is no list of both labels", flush=True)
-        return save_counts(labels, folder / "matrix")
-    classes, _ = read_confusion(labels)
+        identity = {"confusion": files.sha256(labels / "confusion.npy")}
+        return _save(folder / "matrix", identity, lambda: count_transition(confusion.T, classes))
     counts = read_both_labels(both_labels, classes)
     print(f"noise matrix: counted on the {counts.sum():,} rows of {both_labels}", flush=True)
     identity = {"both labels": files.sha256(both_labels), "classes": ", ".join(classes)}
     return _save(folder / "matrix", identity, lambda: count_transition(counts, classes))
-
-
-def save_estimate(
-    network: pathlib.Path, web: pathlib.Path, folder: pathlib.Path, percentile: float | None = None
-) -> pathlib.Path:
-    """`estimate_transition` from a network that learned the weak labels of `web`."""
-
-    def estimate() -> np.ndarray:
-        with networks_forgotten():
-            return estimate_transition(score_shards(network, web)[1], percentile)
-
-    identity = {"model": files.sha256(network / "folded.keras"), "percentile": str(percentile)}
-    return _save(folder, identity, estimate)
-
-
-def save_counts(labels: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
-    """`count_transition` of labels whose clean class is the teacher's."""
-    identity = {"confusion": files.sha256(labels / "confusion.npy")}
-    classes, confusion = read_confusion(labels)
-    return _save(folder, identity, lambda: count_transition(confusion.T, classes))
 
 
 def _save(folder: pathlib.Path, identity: dict[str, str], make: Callable[[], np.ndarray]) -> pathlib.Path:

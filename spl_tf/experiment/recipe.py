@@ -1,31 +1,34 @@
-"""Teacher, prediction, labels, pre-training, fine-tuning, test: for every strategy and seed."""
+"""The whole method: teacher, prediction, labels, pre-training, fine-tuning, test, for every arm and seed."""
 
-import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import gin
 
 from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import find_labeller
 from spl_tf.errors import UserError
-from spl_tf.experiment.sets import make_sets
-from spl_tf.experiment.table import Result, format_table, write_results
-from spl_tf.experiment.tasks import CORRECTIONS, NO_PRETRAINING, WebLabels, predict, run_strategy, train
+from spl_tf.experiment.arms import Arm, choose_arms, make_arms
+from spl_tf.experiment.runner import Runner
+from spl_tf.experiment.shared import loss_with_matrix
+from spl_tf.experiment.table import METRICS, Result, format_table, write_results
+from spl_tf.experiment.tasks import require_label_options
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
-from spl_tf.report.page import write_report
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
 
 
-@gin.configurable
+@gin.configurable(denylist=["output_dir", "only"])
 def recipe(
     output_dir: files.Path,
+    only: Sequence[str] = (),
     *,
     videos: Callable[[pathlib.Path], VideoLists] = gin.REQUIRED,
-    strategies: Sequence[str] = ("none", "weak", "spl", "spl_b"),
+    strategies: Sequence[str] | None = None,
+    arms: Mapping[str, Mapping[str, Any]] | None = None,
     seeds: Sequence[int] = (0,),
     rounds: int = 1,
     fps: float = gin.REQUIRED,
@@ -39,15 +42,37 @@ def recipe(
 ) -> list[Result]:
     """Runs the method and prints its table; what is done already is not done again.
 
+    What is compared is a list of strategies, or, where its members differ in more than their labels, a table of arms:
+
+      recipe.arms = {
+          'none': {},
+          'weak': {},
+          'weak_forward': {
+              'labels': 'weak',
+              'transition': @counted_transition,
+              'bindings': {'pretrain/train_stage.loss': @forward_correction},
+          },
+          'spl_m_1600': {'labels': 'spl_m', 'num_labels': 1600},
+          'spl_b_285k': {'labels': 'spl_b', 'shares': '285k', 'bindings': {'video_folder.web': 'web_285k.csv'}},
+      }
+
+    An arm's name is its folder and its row. Beside `labels` (its name if not given), `bindings` and `shares` it may
+    have `num_labels`, `min_confidence`, `transition`, `init_weights` and `web_clips_per_class` of its own, else those
+    below hold. Bindings hold over those of file and command line, for this arm's stages. Arms share
+    shards, teacher and predictions; one that needs others (another web list or quota, other options of the teacher)
+    names a folder for them by `shares`, and what is the same there as for an arm before is not done again.
+
     Args:
-      output_dir: everything is written below it; `results.csv` holds one row per run,
-        `report.html` shows all that was found.
+      output_dir: everything is written below it; `results.csv` holds one row per run.
+      only: names of the arms to run; all by default.
       videos: makes or finds the lists of videos.
-      strategies: of `spl_tf.cleaning.labellers`, or "none" for no pre-training.
-      seeds: each one has a teacher of its own, shared by the strategies.
+      strategies: of `spl_tf.cleaning.labellers`, or "none" for no pre-training: each an arm of that
+        name. By default none, weak, spl and spl_b.
+      arms: name -> what is its own; in place of `strategies`.
+      seeds: each one has a teacher of its own, shared by the arms.
       rounds: from the second on, the fine-tuned student of the round before is the
-        teacher of its strategy, and everything after the teacher is done again.
-        Strategies that don't ask the teacher have one round.
+        teacher of its arm, and everything after the teacher is done again.
+        Arms whose labels don't ask the teacher have one round.
       fps: frames per second of the shards.
       short_side: of their frames, pixels.
       web_clip_seconds: length of the clips cut from web videos (the paper's 10);
@@ -56,119 +81,108 @@ def recipe(
       num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
       init_weights: `backbone.weights.h5` that teacher, pre-training, and fine-tuning without
-        pre-training begin with, e.g. inflated from images; None for random weights.
+        pre-training begin with, e.g. inflated from images; None for random weights. An arm's own are not its teacher's.
       transition: `estimated_transition` or `counted_transition`, which make the matrix for `forward_correction` or
         `backward_correction` as the loss of the pre-training; counted on `VideoLists.both_labels`, where there are.
 
+    Returns:
+      One result per seed and arm, in that order.
+
     Raises:
-      UserError: an unknown strategy, a binding the recipe sets itself, or what any
-        of the stages raises.
+      UserError: an unknown strategy or option, arms that share what differs, a binding the recipe sets itself, or what
+        any of the stages raises.
     """
-    _check(strategies, seeds, rounds, init_weights)
-    _check_transition(strategies, transition)
-    output_dir = pathlib.Path(output_dir)
-    lists = videos(output_dir / "videos")
-    classes = read_classes(lists.classes)
-    _check_labels(len(classes), num_labels, min_confidence)
-    for strategy in strategies:
-        if strategy != NO_PRETRAINING:
-            find_labeller(strategy).check(classes)
-    if transition is not None:
-        if lists.both_labels is not None:
-            read_both_labels(lists.both_labels, classes)
-        transition = functools.partial(transition, both_labels=lists.both_labels)
-    print(lists.note, flush=True)
-    pretrains = any(strategy != NO_PRETRAINING for strategy in strategies)
-    if pretrains and lists.web is None:
-        raise UserError(f"recipe.strategies = {list(strategies)}: there is no web set, only 'none' can be run")
-    clean, web = make_sets(
-        lists,
-        output_dir / "shards",
-        fps=fps,
-        short_side=short_side,
-        with_web=pretrains,
-        web_clip_seconds=web_clip_seconds,
+    all_arms = make_arms(
+        strategies,
+        arms,
+        rounds=rounds,
+        num_labels=num_labels,
+        min_confidence=min_confidence,
+        transition=transition,
+        init_weights=init_weights,
         web_clips_per_class=web_clips_per_class,
     )
-    run = functools.partial(run_strategy, clean=clean, init_weights=init_weights, transition=transition)
-    labels_of = functools.partial(WebLabels, web, num_labels=num_labels, min_confidence=min_confidence)
+    chosen = choose_arms(all_arms, only)
+    _check(chosen, seeds, init_weights)
+    runner = Runner(
+        output_dir,
+        all_arms,
+        videos=videos,
+        fps=fps,
+        short_side=short_side,
+        web_clip_seconds=web_clip_seconds,
+        init_weights=init_weights,
+    )
+    notes = dict.fromkeys(_check_lists(runner, arm) for arm in chosen)
+    print(*notes, sep="\n", flush=True)
+    for arm in chosen:
+        runner.clean(arm)
+    pretrained = [arm for arm in chosen if arm.pretrains]
+    for arm in pretrained:
+        runner.web(arm)
+    path = runner.output_dir / "results.csv"
     results = []
     for seed in seeds:
-        of_seed = output_dir / f"seed{seed}"
-        labels = None
-        if pretrains:
-            inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
-            train("teacher", of_seed / "teacher", seed, **inputs, init_weights=init_weights)
-            teacher = of_seed / "teacher"
-            labels = labels_of(predict(teacher, web, of_seed / "predictions"), teacher=teacher)
-        for strategy in strategies:
-            student = of_seed / strategy
-            results.append(_report(run(strategy, seed, student, web=labels)))
-            write_results(output_dir / "results.csv", results, complete=False)
-            for round_number in range(2, (rounds if has_rounds(strategy) else 0) + 1):
-                folder = of_seed / f"{strategy}_round{round_number}"
-                teacher = student / "finetune"
-                of_student = labels_of(predict(teacher, web, folder / "predictions"), teacher=teacher)
-                results.append(_report(run(strategy, seed, folder, web=of_student, round_number=round_number)))
-                write_results(output_dir / "results.csv", results, complete=False)
-                student = folder
-    write_results(output_dir / "results.csv", results, complete=True)
-    print(f"\n{format_table(results)}\n\n{lists.note}\nruns: {output_dir / 'results.csv'}")
-    print(f"report: {write_report(output_dir, results)}")
+        for arm in pretrained:
+            if arm.round == 1:
+                runner.labelled_by(arm, seed)
+        for arm in chosen:
+            result = runner.run(arm, seed)
+            metric = METRICS.get(result.main_metric, result.main_metric).removesuffix(" (%)")
+            print(f"{result.name}, seed {result.seed}: {metric} {100 * result.main:.1f} %", flush=True)
+            results.append(result)
+            write_results(path, results, complete=False)
+    write_results(path, results, complete=True)
+    print("\n".join(["", format_table(results), "", *notes, f"runs: {path}"]))
     return results
 
 
-def has_rounds(strategy: str) -> bool:
-    """Whether a better teacher changes anything: not where there are no labels, or none that ask it."""
-    return strategy != NO_PRETRAINING and find_labeller(strategy).uses_teacher
-
-
-def _report(result: Result) -> Result:
-    print(f"{result.name}, seed {result.seed}: top-1 {100 * result.top_1:.1f} %", flush=True)
-    return result
-
-
-def _check(strategies: Sequence[str], seeds: Sequence[int], rounds: int, init_weights: files.Path | None) -> None:
+def _check(arms: Sequence[Arm], seeds: Sequence[int], init_weights: files.Path | None) -> None:
     """Refuses what would otherwise be found out hours later."""
-    for strategy in strategies:
-        if strategy != NO_PRETRAINING:
-            find_labeller(strategy)
     if isinstance(seeds, int) or not seeds:
         raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
-    for name, values in (("strategies", strategies), ("seeds", seeds)):
-        if len(set(values)) < len(values):
-            raise UserError(f"recipe.{name} = {list(values)}: one of them is listed twice")
-    if not isinstance(rounds, int) or rounds < 1:
-        raise UserError(f"recipe.rounds = {rounds!r}: give 1, or more for students that teach in their turn")
-    if init_weights is not None and not pathlib.Path(init_weights).is_file():
-        raise UserError(
-            f"recipe.init_weights: {init_weights} does not exist: tools.convert.inflate makes one of ImageNet's "
-            "weights; None starts from random ones"
-        )
-    for stage in configuration.STAGES:
-        for name in _SET_BY_RECIPE:
-            if f"train_stage.{name}" in configuration.stage_bindings(stage):
-                raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"recipe.seeds = {list(seeds)}: one of them is listed twice")
+    begun_with = {arm.init_weights for arm in arms} | {init_weights for arm in arms if arm.pretrains}
+    for path in begun_with - {None}:
+        if not pathlib.Path(path).is_file():
+            raise UserError(
+                f"recipe.init_weights: {path} does not exist: tools.convert.inflate makes one of ImageNet's "
+                "weights; None starts from random ones"
+            )
+    for arm in arms:
+        with configuration.overridden(arm.bindings):
+            if arm.pretrains:
+                find_labeller(arm.labels)
+            _check_transition(arm)
+            for stage in configuration.STAGES:
+                for name in _SET_BY_RECIPE:
+                    if f"train_stage.{name}" in configuration.stage_bindings(stage):
+                        raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
 
 
-def _check_transition(strategies: Sequence[str], transition: Callable[..., pathlib.Path] | None) -> None:
-    given = transition is not None
-    wanted = any(configuration.stage_bindings("pretrain").get("train_stage.loss") == f"@{loss}" for loss in CORRECTIONS)
-    if given and not wanted:
+def _check_transition(arm: Arm) -> None:
+    """Under the arm's bindings."""
+    if arm.transition is None or not arm.pretrains:
+        return
+    if loss_with_matrix() is None:
         raise UserError(
             "recipe.transition is for a loss that uses it: bind pretrain/train_stage.loss to @forward_correction or "
             "@backward_correction"
         )
-    if given and (others := [name for name in strategies if name not in (NO_PRETRAINING, "weak")]):
+    if arm.labels != "weak":
         raise UserError(
-            f"recipe.transition is about the labels of strategy 'weak', not {others[0]!r}: leave that out of "
-            "recipe.strategies"
+            f"recipe.transition is about the labels of strategy 'weak', not {arm.labels!r}: leave that out of "
+            "recipe.strategies, or give the transition to one of recipe.arms"
         )
 
 
-def _check_labels(num_classes: int, num_labels: int | None, min_confidence: float) -> None:
-    """Likewise, as soon as the number of classes is known."""
-    if num_labels is not None and not num_classes <= num_labels <= num_classes**2:
-        raise UserError(f"recipe.num_labels = {num_labels}: give {num_classes} to {num_classes**2}")
-    if not 0.0 <= min_confidence <= 1.0:
-        raise UserError(f"recipe.min_confidence = {min_confidence}: give 0 to 1")
+def _check_lists(runner: Runner, arm: Arm) -> str:
+    """Likewise, as soon as there are lists; returns how they came to be."""
+    lists = runner.lists(arm)
+    classes = read_classes(lists.classes)
+    with configuration.overridden(arm.bindings):
+        require_label_options(f"arm {arm.name!r}", arm.labels, classes, arm.num_labels, arm.min_confidence)
+    if arm.transition is not None and lists.both_labels is not None:
+        read_both_labels(lists.both_labels, classes)
+    return lists.note

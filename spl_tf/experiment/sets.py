@@ -1,52 +1,136 @@
 """The shards of an experiment, cut from its lists."""
 
-import functools
+import dataclasses
 import pathlib
+from collections.abc import Sequence
 
-from spl_tf.experiment.tasks import CleanShards, make_shards
+from spl_tf import files
+from spl_tf.data.building.shards import summary, write_shards
+from spl_tf.experiment.resumable import Json, run_step
 from spl_tf.experiment.video_lists import VideoLists
+from spl_tf.labels.classes import read_classes
 
 
-def make_sets(
+@dataclasses.dataclass(frozen=True)
+class CleanShards:
+    """Shards of the clean sets, on which every run is fine-tuned, maybe validated, and tested."""
+
+    target: pathlib.Path
+    test: pathlib.Path
+    validation: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class WebSet:
+    """What labels are made from.
+
+    Attributes:
+      shards: of the web set.
+      predictions: side-cars of a teacher over it.
+      teacher: folder of that teacher, whose features cleaning needs.
+    """
+
+    shards: pathlib.Path
+    predictions: pathlib.Path
+    teacher: pathlib.Path
+
+
+def make_clean(lists: VideoLists, folder: pathlib.Path, *, fps: float, short_side: int) -> CleanShards:
+    """Cuts the clean sets as they are given, one record a video.
+
+    Args:
+      lists: what there is.
+      folder: gets `target`, `test` and `validation`; what is there already stays.
+      fps: frames per second.
+      short_side: of the frames, pixels.
+    """
+
+    def made(name: str, manifest: pathlib.Path | None) -> pathlib.Path | None:
+        if manifest is None:
+            return None
+        return make_target(manifest, folder / name, classes=lists.classes, fps=fps, short_side=short_side)
+
+    return CleanShards(made("target", lists.target), made("test", lists.test), made("validation", lists.validation))
+
+
+def make_target(
+    manifest: pathlib.Path, folder: pathlib.Path, *, classes: pathlib.Path, fps: float, short_side: int
+) -> pathlib.Path:
+    """Cuts one list of clean videos; options as of `make_clean`."""
+    return make_shards(
+        manifest,
+        folder,
+        classes=classes,
+        label_column="label",
+        clip_seconds=0.0,
+        fps=fps,
+        short_side=short_side,
+        keep_duplicates=True,
+    )
+
+
+def make_web(
     lists: VideoLists,
     folder: pathlib.Path,
     *,
     fps: float,
     short_side: int,
-    with_web: bool = True,
-    web_clip_seconds: float = 10.0,
-    web_clips_per_class: int | None = None,
-) -> tuple[CleanShards, pathlib.Path | None]:
-    """Cuts the clean sets as they are given, one record a video, and the web set without what the clean ones test on.
+    clip_seconds: float,
+    clips_per_class: int | None,
+) -> pathlib.Path:
+    """Cuts the web set, without what the clean sets test on.
 
     Args:
       lists: what there is.
-      folder: gets `target`, `test`, `validation` and `web`; what is there already stays.
+      folder: gets `web`.
       fps: frames per second.
       short_side: of the frames, pixels.
-      with_web: whether the web set is wanted.
-      web_clip_seconds: length of the clips cut from web videos.
-      web_clips_per_class: quota of web clips of a class; None for all.
-
-    Returns:
-      The folders of the clean sets, and that of the web set or None.
+      clip_seconds: length of the clips; 0 for whole videos, or images.
+      clips_per_class: quota; None for all.
     """
-    make = functools.partial(make_shards, classes=lists.classes, fps=fps, short_side=short_side)
-
-    def clean(name: str, manifest: pathlib.Path | None) -> pathlib.Path | None:
-        if manifest is None:
-            return None
-        return make(manifest, folder / name, label_column="label", clip_seconds=0.0, keep_duplicates=True)
-
-    sets = CleanShards(clean("target", lists.target), clean("test", lists.test), clean("validation", lists.validation))
-    if not with_web:
-        return sets, None
-    web = make(
+    return make_shards(
         lists.web,
         folder / "web",
+        classes=lists.classes,
         label_column="query",
-        clip_seconds=web_clip_seconds,
-        clips_per_class=web_clips_per_class,
+        clip_seconds=clip_seconds,
+        fps=fps,
+        short_side=short_side,
+        clips_per_class=clips_per_class,
         exclude=[path for path in (lists.test, lists.validation) if path],
     )
-    return sets, web
+
+
+def make_shards(
+    manifest: pathlib.Path,
+    folder: pathlib.Path,
+    *,
+    classes: pathlib.Path,
+    label_column: str,
+    clip_seconds: float,
+    fps: float,
+    short_side: int,
+    clips_per_class: int | None = None,
+    exclude: Sequence[pathlib.Path] = (),
+    keep_duplicates: bool = False,
+) -> pathlib.Path:
+    """Cuts a list of videos into shards, as a step; arguments as of `write_shards`."""
+    settings = {
+        "fps": fps,
+        "short_side": short_side,
+        "clip_seconds": clip_seconds,
+        "label_column": label_column,
+        "clips_per_class": clips_per_class,
+        "keep_duplicates": keep_duplicates,
+    }
+    identity = {key: str(value) for key, value in settings.items()}
+    sources = {"manifest": manifest, "classes": classes} | {f"without {path.name}": path for path in exclude}
+    identity |= {key: files.sha256(path) for key, path in sources.items()}
+
+    def action() -> Json:
+        dataset = write_shards(manifest, folder, classes=read_classes(classes), exclude=exclude, **settings)
+        print(summary(dataset), flush=True)
+        return {"clips": dataset.num_clips}
+
+    run_step(folder, identity, action, outputs=["dataset.json"])
+    return folder

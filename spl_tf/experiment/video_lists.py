@@ -5,9 +5,11 @@ import pathlib
 
 import gin
 
-from spl_tf import files
+from spl_tf import configuration, files
 from spl_tf.demo.rendered_actions import render_actions
 from spl_tf.errors import UserError
+
+_OF_LISTS = ("video_folder.", "render_actions.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,3 +81,9 @@ def rendered_videos(output_dir: pathlib.Path) -> VideoLists:
         "running time (fixed before the first result)"
     )
     return VideoLists(rendered.classes, rendered.target, rendered.web, rendered.test, note)
+
+
+def list_settings() -> dict[str, str]:
+    """What the configuration says of the lists: the same settings, the same lists."""
+    bindings = configuration.stage_bindings("")
+    return {name: value for name, value in bindings.items() if name.startswith(_OF_LISTS)}

@@ -7,7 +7,7 @@ import numpy as np
 from spl_tf.data.dataset import ClipDataset, read_description
 from spl_tf.data.sidecars import LabelledCells, count_confusion, count_labelled, open_predictions_of
 from spl_tf.labels.predictions import Predictions
-from spl_tf.report.collect import Recipe, read_labels_of
+from spl_tf.report.collect import Recipe
 
 KEPT, MERGED, DISCARDED = "kept", "merged", "discarded"
 
@@ -36,7 +36,7 @@ class CellFates:
     """What one run's strategy made of every cell.
 
     Attributes:
-      name: of the run: strategy and round.
+      name: of the run: arm and round.
       cells: its clips, weak label by prediction.
     """
 
@@ -45,7 +45,7 @@ class CellFates:
 
     @property
     def strategy(self) -> str:
-        """Without the round."""
+        """That labelled it."""
         return self.cells.strategy
 
     @property
@@ -89,7 +89,7 @@ class Matrix:
       dataset: the web shards.
       predictions: of the teacher.
       confusion: int64 [N, N], clips by query (row) and prediction (column).
-      fates: one a strategy, of the first round.
+      fates: one an arm that these predictions labelled: of the first round.
     """
 
     seed: int
@@ -125,16 +125,18 @@ def off_diagonal(confusion: np.ndarray) -> np.ndarray:
 
 
 def read_matrix(recipe: Recipe) -> Matrix:
-    """The matrix of the first seed's teacher.
+    """The matrix of the first seed's teacher; something was pre-trained.
 
     Raises:
       UserError: predictions or labels are missing or damaged.
     """
     seed = recipe.seeds[0]
-    dataset = read_description(recipe.folder / "shards" / "web")
-    predictions = open_predictions_of(dataset, recipe.seed_folder(seed) / "predictions")
+    web = recipe.web(seed)
+    dataset = read_description(web.shards)
+    predictions = open_predictions_of(dataset, web.predictions)
     confusion = count_confusion(dataset, predictions)
-    # Later rounds are labelled by other predictions.
-    first_round = [labels for labels in read_labels_of(recipe, seed) if labels.name == labels.strategy]
-    fates = [CellFates(of.name, count_labelled(dataset, predictions, of.folder, confusion)) for of in first_round]
+    fates = [
+        CellFates(run.name, count_labelled(dataset, predictions, recipe.run_folder(run) / "labels", confusion))
+        for run in recipe.of_web(seed)
+    ]
     return Matrix(seed, dataset, predictions, confusion, fates)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.table import Result
 
 AGAIN = "run spl_tf.recipe again"
@@ -26,7 +27,7 @@ class Recipe:
 
     @property
     def names(self) -> list[str]:
-        """Strategies, each round by itself, in the order they were run."""
+        """Arms, each round by itself, in the order they were run."""
         return list(dict.fromkeys(result.name for result in self.results))
 
     @property
@@ -45,11 +46,18 @@ class Recipe:
 
     def run_folder(self, run: Result) -> pathlib.Path:
         """Holds `labels`, `pretrain`, `finetune` and `test`."""
-        name = run.strategy if run.round == 1 else f"{run.strategy}_round{run.round}"
-        return self.seed_folder(run.seed) / name
+        return self.seed_folder(run.seed) / run.folder_name
+
+    def web(self, seed: int) -> WebSet | None:
+        """What the first arm of a seed was pre-trained on, and most of the others; None where none was."""
+        return next((run.web for run in self.of_seed(seed) if run.web and run.round == 1), None)
+
+    def of_web(self, seed: int) -> list[Result]:
+        """The runs of a seed whose labels were made from that."""
+        return [run for run in self.of_seed(seed) if run.web and run.web == self.web(seed)]
 
     def colour(self, name: str) -> int:
-        """The number of a strategy's colour, the same in every chart."""
+        """The number of an arm's colour, the same in every chart."""
         return self.names.index(name)
 
 
@@ -58,8 +66,8 @@ class Labels:
     """What labelling made of the web set for one run.
 
     Attributes:
-      name: of the run: strategy and round.
-      strategy: without the round.
+      name: of the run: arm and round.
+      strategy: that made them.
       folder: of the labels.
       counts: clips of each class of the label space.
       clips: all web clips.

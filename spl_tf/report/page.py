@@ -123,7 +123,8 @@ def _configuration_section(recipe: Recipe) -> Section:
     """The operative configuration of the first run's stages, and what this process ran on."""
     run = next((run for run in recipe.results if run.classes), recipe.results[0])
     folders = {stage: recipe.run_folder(run) / stage for stage in STAGES}
-    folders["teacher"] = recipe.seed_folder(run.seed) / "teacher"
+    if run.web:
+        folders["teacher"] = run.web.teacher
     parts = []
     for stage, folder in folders.items():
         path = folder / "operative_config.gin"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spl_tf.errors import UserError
-from spl_tf.experiment.table import Result
+from spl_tf.experiment.table import METRICS, Result, mean_of_percent
 from spl_tf.report.collect import AGAIN, Recipe, read_right
 from spl_tf.report.intervals import DRAWS, Difference, paired_difference
 from spl_tf.report.markup import Html, Section, element, joined, section, table
@@ -14,6 +14,7 @@ from spl_tf.report.svg import dots, whisker
 
 _REFERENCES = ("weak", "none")
 _NOTHING = "-"
+_COLUMNS = {"top_1": "top-1", "top_5": "top-5", "mean_average_precision": "map"}
 
 
 def results_section(recipe: Recipe) -> Section:
@@ -26,14 +27,14 @@ def results_section(recipe: Recipe) -> Section:
             differences = differences_to(recipe, reference)
         except UserError as error:
             fault = f"Intervals are not shown: {error}"
-    measured = any(run.mean_average_precision is not None for run in recipe.results)
-    columns = {"strategy": "Strategy", "seeds": "Seeds", "top-1": "Top-1 (%)", "runs": _scale(recipe)}
+    main, *others = _metrics(recipe)
+    columns = {"strategy": "Strategy", "seeds": "Seeds", _column(main): _title(main), "runs": _scale(recipe)}
     if differences:
         columns |= {
             "difference": f"Points above {reference} [95 %]",
             "interval": f"Interval, ± {_reach(differences):g} points",
         }
-    columns |= {"top-5": "Top-5 (%)"} | ({"map": "mAP (%)"} if measured else {})
+    columns |= {_column(name): _title(name) for name in others}
     columns |= {"scr": "SCR (%)", "classes": "Classes", "clips": "Clips used", "minutes": "Minutes"}
     rows = []
     for name in recipe.names:
@@ -79,26 +80,32 @@ def _cells(recipe: Recipe, name: str, differences: dict[str, Difference], refere
     return {
         "strategy": name,
         "seeds": str(len(runs)),
-        "top-1": mean_of_percent([run.top_1 for run in runs]),
-        "runs": dots([100 * run.top_1 for run in runs], low, high, colour),
+        "runs": dots([100 * run.main for run in runs], low, high, colour),
         "difference": _difference(difference) if difference else ("reference" if name == reference else _NOTHING),
         "interval": _interval(difference, differences, colour),
-        "top-5": mean_of_percent([run.top_5 for run in runs]),
-        "map": mean_of_percent([run.mean_average_precision for run in runs if run.mean_average_precision is not None]),
         "scr": mean_of_percent([run.samples_cover_ratio for run in runs if run.samples_cover_ratio is not None]),
         "classes": f"{round(statistics.mean(run.classes for run in runs), 1):,g}" if pretrained else _NOTHING,
         "clips": f"{statistics.mean(run.clips for run in runs):,.0f}" if pretrained else _NOTHING,
         "minutes": f"{statistics.mean(run.seconds for run in runs) / 60:.1f}",
+    } | {
+        _column(metric): mean_of_percent([run.metrics[metric] for run in runs if metric in run.metrics])
+        for metric in _metrics(recipe)
     }
 
 
-def mean_of_percent(shares: Sequence[float]) -> str:
-    """ "71.0 ± 1.7", the deviation the sample's; without it for a single value."""
-    if not shares:
-        return _NOTHING
-    percent = [100 * share for share in shares]
-    deviation = f" ± {statistics.stdev(percent):.1f}" if len(percent) > 1 else ""
-    return f"{statistics.mean(percent):.1f}{deviation}"
+def _metrics(recipe: Recipe) -> list[str]:
+    """All that was measured, what the test is about first."""
+    names = [recipe.results[0].main_metric, *(name for run in recipe.results for name in run.metrics)]
+    return list(dict.fromkeys(names))
+
+
+def _column(metric: str) -> str:
+    return _COLUMNS.get(metric, metric)
+
+
+def _title(metric: str) -> str:
+    title = METRICS.get(metric, metric)
+    return title if title.startswith("m") else title.capitalize()
 
 
 def _difference(difference: Difference) -> Html:
@@ -122,7 +129,7 @@ def _reach(differences: dict[str, Difference]) -> float:
 
 def _limits(recipe: Recipe) -> tuple[float, float]:
     """Of the dots' scale, percent: multiples of 5 around every run."""
-    values = [100 * run.top_1 for run in recipe.results]
+    values = [100 * run.main for run in recipe.results]
     low, high = 5 * (min(values) // 5), -5 * (-max(values) // 5)
     return (low, high) if high > low else (low - 5, high + 5)
 

@@ -66,7 +66,8 @@ def training_section(recipe: Recipe) -> Section:
 
 def _stage_folders(recipe: Recipe, seed: int) -> list[tuple[str, str, pathlib.Path]]:
     """(stage, name of the run, folder) of every stage of a seed that was trained."""
-    found = [("teacher", "teacher", recipe.seed_folder(seed) / "teacher")]
+    web = recipe.web(seed)
+    found = [("teacher", "teacher", web.teacher)] if web else []
     for stage in ("pretrain", "finetune"):
         found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.of_seed(seed)]
     return [entry for entry in found if (entry[2] / "metrics.json").exists()]
@@ -153,12 +154,11 @@ def timing_section(recipe: Recipe) -> Section:
     Raises:
       UserError: a step's record is damaged.
     """
-    shared = [
-        (f"shards: {name}", [recipe.folder / "shards" / name]) for name in ("target", "web", "test", "validation")
-    ]
-    for name in ("teacher", "predictions"):
-        shared.append((name, [recipe.seed_folder(seed) / name for seed in recipe.seeds]))
-    times = [(name, _mean_seconds(paths)) for name, paths in shared]
+    shared = {f"shards: {name}": [recipe.folder / "shards" / name] for name in ("target", "test", "validation")}
+    if webs := [web for seed in recipe.seeds if (web := recipe.web(seed))]:
+        shared |= {"shards: web": [webs[0].shards], "teacher": [web.teacher for web in webs]}
+        shared |= {"predictions": [web.predictions for web in webs]}
+    times = [(name, _mean_seconds(paths)) for name, paths in shared.items()]
     rows = [[name, duration(seconds)] for name, seconds in times if seconds is not None]
     once = table("timing-shared", "Shared by the strategies", {"step": "Step", "time": "Time"}, rows)
 

@@ -17,6 +17,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.data.input.targets import join_targets
 from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
+from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.table import Result
 from spl_tf.inference.features import clip_features
 from spl_tf.inference.prediction import predict_clips
@@ -146,8 +147,11 @@ class CleanLabelsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLen(contents[0], 3)
 
     def test_the_report_reads_them_as_any_other_labels(self):
-        recipe = Recipe(self.folder, [Result("cleannet_hard", 0, 1, 3, 43, 0.5, 0.6, 0.9, 1.0, None, 1.0)])
-        seed = recipe.seed_folder(0)
+        seed = self.folder / "seed0"
+        web = WebSet(self.folder / "shards" / "web", seed / "predictions", seed / "teacher")
+        recipe = Recipe(
+            self.folder, [Result("cleannet_hard", 0, 1, 3, 43, 0.5, 0.6, {"top_1": 0.9}, "top_1", 1.0, web)]
+        )
         (self.folder / "shards").mkdir()
         (self.folder / "shards" / "web").symlink_to(self.web)
         shutil.copytree(self.predictions, seed / "predictions")

@@ -104,7 +104,7 @@ class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
         (result,), _ = self.run_recipe(
             self.folder / "o", (*self.bindings, WEAK, "recipe.transition = @estimated_transition", LOSS)
         )
-        self.assertEqual((result.strategy, result.classes), ("weak", 3))
+        self.assertEqual((result.arm, result.classes), ("weak", 3))
         weak = self.folder / "o/seed0/weak"
         (path,) = (weak / "transition/matrix").glob("*.npy")
         self.assertAllClose(np.load(path).sum(axis=1), np.ones(3))

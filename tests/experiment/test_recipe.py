@@ -113,18 +113,19 @@ class RecipeTest(tf.test.TestCase):
     def test_results_repeat_what_each_stage_found(self):
         confusion = np.load(self.seed0 / "spl_b" / "labels" / "confusion.npy")
         noise = 1 - np.trace(confusion) / confusion.sum()
-        found = [(r.strategy, r.seed, r.classes, r.clips, r.samples_cover_ratio) for r in self.runs.results]
+        found = [(r.arm, r.seed, r.classes, r.clips, r.samples_cover_ratio) for r in self.runs.results]
         self.assertEqual(found, [("none", 0, 0, 0, None), ("weak", 0, 3, 72, 1.0), ("spl_b", 0, 6, 72, 1.0)])
         self.assertEqual([result.noise_ratio for result in self.runs.results], [None, noise, noise])
         for result in self.runs.results:
-            tested = np.load(self.seed0 / result.strategy / "test" / "confusion.npy")
+            tested = np.load(self.seed0 / result.arm / "test" / "confusion.npy")
             self.assertEqual(tested.sum(), 12)
-            self.assertAllClose(result.top_1, np.trace(tested) / 12)
-            of_class = self._json(result.strategy, "test", "metrics.json")["per_class"]
+            self.assertAllClose(result.metrics["top_1"], np.trace(tested) / 12)
+            of_class = self._json(result.arm, "test", "metrics.json")["per_class"]
             precisions = [of_class[name]["average_precision"] for name in ("red", "green")]  # Blue is background.
-            self.assertAllClose(result.mean_average_precision, np.mean(precisions))
-            trained = ["finetune"] if result.strategy == "none" else ["finetune", "pretrain"]
-            seconds = [self._json(result.strategy, name, "step.json")["result"]["seconds"] for name in trained]
+            self.assertAllClose(result.metrics["mean_average_precision"], np.mean(precisions))
+            self.assertEqual(result.main_metric, "mean_average_precision")
+            trained = ["finetune"] if result.arm == "none" else ["finetune", "pretrain"]
+            seconds = [self._json(result.arm, name, "step.json")["result"]["seconds"] for name in trained]
             self.assertAllClose(result.seconds, sum(seconds))
 
     def test_confusion_and_labels_follow_from_queries_and_the_teacher_s_predictions(self):
@@ -167,9 +168,11 @@ class RecipeTest(tf.test.TestCase):
         with open(self.runs.folder / "results.csv", newline="", encoding="utf-8") as opened:
             rows = list(csv.DictReader(opened))
         self.assertEqual([row["strategy"] for row in rows], ["none", "weak", "spl_b"])
-        self.assertEqual([float(row["top_1"]) for row in rows], [result.top_1 for result in self.runs.results])
+        self.assertEqual(
+            [float(row["top_1"]) for row in rows], [result.metrics["top_1"] for result in self.runs.results]
+        )
         table = [line.split() for line in self.runs.printed.splitlines() if line.startswith("| ")][1:]
         self.assertEqual([line[1] for line in table], ["none", "weak", "spl_b"])
         for column, name in ((-6, "top_1"), (-4, "mean_average_precision")):
-            values = [f"{100 * getattr(result, name):.1f}" for result in self.runs.results]
+            values = [f"{100 * result.metrics[name]:.1f}" for result in self.runs.results]
             self.assertEqual([line[column] for line in table], values)

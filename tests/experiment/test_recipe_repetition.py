@@ -2,12 +2,9 @@
 
 import contextlib
 import csv
-import dataclasses
 import io
-import itertools
 import pathlib
 import shutil
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,84 +13,17 @@ from absl.testing import parameterized
 
 from spl_tf import command, files
 from spl_tf import recipe as recipe_command
-from spl_tf.data.dataset import load_dataset
-from spl_tf.data.record import clip_from_bytes
-from spl_tf.experiment import tasks
-from spl_tf.labels import label_folder, sidecar_files
 
 # All stages of strategies none and weak, in order.
 ALL = ["teacher", "predictions", "none/finetune", "none/test", "weak/pretrain", "weak/finetune", "weak/test"]
 TEACHER = np.arange(72) % 3
 
-_numbers = itertools.count()
-
-
-@dataclasses.dataclass
-class _FakeStages:
-    """Notes which stages are called; the weights of every call are others.
-
-    Attributes:
-      teacher: int [records of a shard or more], the predictions in every shard.
-      calls: folders below the seed's, with "seed1/" before those of seed 1.
-      init_weights: call -> what a training began with.
-    """
-
-    teacher: np.ndarray
-    calls: list[str] = dataclasses.field(default_factory=list)
-    init_weights: dict[str, pathlib.Path | None] = dataclasses.field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def in_place(self):
-        with (
-            mock.patch.multiple(
-                tasks, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
-            ),
-            mock.patch.object(tasks.gc, "collect"),  # No network is built, and a search takes a second.
-            mock.patch.multiple(label_folder.figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
-        ):
-            yield
-
-    def train(self, stage, folder, *, seed, **inputs):
-        self._note(folder)
-        self.init_weights[self.calls[-1]] = inputs["init_weights"]
-        for name in ("backbone.weights.h5", "folded.keras"):
-            files.write_text(folder / name, str(next(_numbers)))
-        return {"clips": 1}
-
-    def predict(self, model_dir, shards, output_dir):
-        self._note(output_dir)
-        dataset = load_dataset(shards)
-        index = {"format_version": 1, "classes": list(dataset.classes), "shards": {}}
-        for shard in dataset.shards:
-            clips = [clip_from_bytes(record) for record in tf.data.TFRecordDataset(shard.path).as_numpy_iterator()]
-            sidecar_files.write_predictions(
-                output_dir / f"{shard.name}.parquet",
-                clip_ids=[clip.clip_id for clip in clips],
-                weak=np.array([clip.labels[0] for clip in clips]),
-                teacher=self.teacher[: len(clips)],
-                confidence=np.ones(len(clips)),
-                shard_fingerprint=shard.fingerprint,
-            )
-            entry = {"fingerprint": shard.fingerprint, "ids_digest": shard.ids_digest, "records": shard.records}
-            index["shards"][shard.name] = entry
-        files.write_json(output_dir / "predictions.json", index | {"model": files.sha256(model_dir / "folded.keras")})
-        return {"num_clips": dataset.num_clips}
-
-    def evaluate(self, model_dir, shards, output_dir):
-        self._note(output_dir)
-        files.write_json(output_dir / "metrics.json", {})
-        return {"top_1": 0.5, "top_5": 1.0}
-
-    def _note(self, folder):
-        seed, *names = folder.parts[folder.parts.index("o") + 1 :]
-        self.calls.append("/".join(names if seed == "seed0" else [seed, *names]))
-
 
 @pytest.fixture(scope="module")
-def finished(recipe_bindings, run_recipe, tmp_path_factory):
+def finished(recipe_bindings, run_recipe, fake_stages, tmp_path_factory):
     """(folder, calls) of a finished run with strategies none, weak and spl, to be copied."""
     folder = tmp_path_factory.mktemp("repetition") / "o"
-    fake = _FakeStages(TEACHER)
+    fake = fake_stages(TEACHER)
     with fake.in_place():
         run_recipe(folder, [*recipe_bindings, "recipe.strategies = ['none', 'weak', 'spl']"])
     return folder, fake.calls
@@ -101,15 +31,14 @@ def finished(recipe_bindings, run_recipe, tmp_path_factory):
 
 class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, color_videos, recipe_bindings, run_recipe, file_states, finished):
+    def _fixtures(self, color_videos, recipe_bindings, run_recipe, file_states, fake_stages, finished):
         self.videos, self.bindings, (self.finished, self.first_calls) = color_videos, recipe_bindings, finished
-        self.run_recipe, self.file_states = run_recipe, file_states
+        self.run_recipe, self.file_states, self.fake = run_recipe, file_states, fake_stages(TEACHER)
 
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.create_tempdir().full_path)
         shutil.copytree(self.finished, self.folder / "o")
-        self.fake = _FakeStages(TEACHER)
 
     def _calls(self, *bindings):
         """The stages that a run calls."""

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from spl_tf.data.clip import Clip
 from spl_tf.data.record import clip_to_bytes
+from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.table import Result
 from spl_tf.files import write_json
 from spl_tf.labels import figures, sidecar_files
@@ -109,9 +110,21 @@ class Made:
 
     def run(self, strategy, right, *, seed=0, round_number=1, seconds=60.0, **of_result):
         """A run with its test videos v0, v1, ..., right or wrong, and the records of its steps."""
-        values = {"classes": 0, "clips": 0, "noise_ratio": None, "samples_cover_ratio": None, "top_5": 1.0}
-        values |= {"mean_average_precision": None, "top_1": float(np.mean(right)), "seconds": seconds} | of_result
-        self.results.append(Result(strategy=strategy, seed=seed, round=round_number, **values))
+        metrics = {"top_1": float(np.mean(right)), "top_5": 1.0}
+        metrics |= {name: of_result.pop(name) for name in (*metrics, "mean_average_precision") if name in of_result}
+        metrics = {name: value for name, value in metrics.items() if value is not None}
+        values = {"classes": 0, "clips": 0, "noise_ratio": None, "samples_cover_ratio": None, "seconds": seconds}
+        values |= {"main_metric": "top_1"} | of_result
+        self.results.append(
+            Result(
+                arm=strategy,
+                seed=seed,
+                round=round_number,
+                metrics=metrics,
+                web=self.web_set(seed, round_number) if values["classes"] else None,
+                **values,
+            )
+        )
         name = strategy if round_number == 1 else f"{strategy}_round{round_number}"
         folder = self.folder / f"seed{seed}" / name
         self.step(folder / "finetune", seconds)
@@ -121,6 +134,12 @@ class Made:
             writer.writerow(["video_id", "label", "prediction", "score_of_label"])
             writer.writerows([f"v{number}", "a", "a" if hit else "b", "0.5"] for number, hit in enumerate(right))
         return folder
+
+    def web_set(self, seed=0, round_number=1):
+        """Where the web set of a seed lies, with predictions of its teacher or of a student."""
+        of_seed = self.folder / f"seed{seed}"
+        predictions = of_seed / ("predictions" if round_number == 1 else f"student{round_number}/predictions")
+        return WebSet(self.folder / "shards" / "web", predictions, of_seed / "teacher")
 
     def step(self, folder, seconds):
         write_json(folder / "step.json", {"identity": {}, "result": {}, "seconds": seconds})

@@ -143,7 +143,7 @@ class MatrixTest(tf.test.TestCase):
 
     def _page_of(self, num_classes):
         self.made.web([f"class {number}" for number in range(num_classes)], 300 * np.eye(num_classes, dtype=int))
-        self.made.run("none", [True])
+        self.made.labels("weak", [True])
         return self.parse(matrix_section(read_matrix(Recipe(self.made.folder, self.made.results))).markup)
 
     def test_five_hundred_classes_can_be_read_out_and_more_say_that_they_can_t(self):

@@ -119,7 +119,7 @@ class ResultsTest(tf.test.TestCase):
             self.made.run("none", np.arange(40) % 2 < 1, seed=seed)
         results = self.made.results
         first = differences_to(Recipe(self.made.folder, results), "weak")["none"]
-        again = differences_to(Recipe(self.made.folder, sorted(results, key=lambda run: run.strategy)), "weak")["none"]
+        again = differences_to(Recipe(self.made.folder, sorted(results, key=lambda run: run.arm)), "weak")["none"]
         self.assertEqual(dataclasses.astuple(first), dataclasses.astuple(again))
 
 

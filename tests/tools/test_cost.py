@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command, configuration
+from spl_tf.experiment.arms import configured_arms
 from tools.cost import recipe as cost
 
 SMALL = (
@@ -26,8 +27,10 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         super().tearDown()
 
     def _parts(self, *bindings):
-        configuration.parse(["papers/spl/table1_spl_b.gin"], [*SMALL, *bindings])
-        return {part.name: part for part in cost.recipe_parts(200, 77_000, 5_000)}
+        configuration.parse(["papers/spl/kinetics200.gin"], [*SMALL, *bindings])
+        arms = configured_arms()
+        sizes = {"classes": 200, "target_videos": 77_000, "test_videos": 5_000}
+        return {part.name: part for part in cost.recipe_parts(arms, arms, sizes)}
 
     def test_hours_are_two_operations_a_multiply_add_over_the_rate_that_is_used(self):
         part = cost.Part("pre-training", gigamacs=50.0, clips=1000, passes=30)
@@ -35,7 +38,7 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_clips_and_passes_of_table_1(self):
         """6.7e5 clips for 160 epochs, 77,000 videos for 70, each step forward and twice backward."""
-        parts = self._parts()
+        parts = self._parts("recipe.strategies=['spl_b']")
         found = {name: (part.clips, part.passes) for name, part in parts.items()}
         self.assertEqual(found["pre-training"], (670_000, 480))
         self.assertEqual(found["teacher"], (77_000, 210))
@@ -58,8 +61,21 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(found["pre-training"], 7 * 670_000)
         self.assertEqual(found["fine-tuning"], 8 * 77_000)
 
+    def test_a_network_that_estimates_a_noise_matrix_is_another_arm_s_or_one_more(self):
+        table = "recipe.arms = {%s'f': {'labels': 'weak', 'transition': @estimated_transition, 'bindings': {"
+        table += "'pretrain/train_stage.loss': @forward_correction}}}"
+        for others, count in (("", 2), ("'weak': {}, ", 2), ("'weak': {'min_confidence': 0.5}, ", 3)):
+            self.assertEqual(self._parts(table % others)["pre-training"].clips, count * 670_000)
+
+    def test_another_web_set_needs_other_predictions_but_no_other_teacher(self):
+        parts = self._parts(
+            "recipe.arms = {'weak': {}, 'w': {'labels': 'weak', 'shares': 'w', 'web_clips_per_class': 9}}"
+        )
+        self.assertEqual(parts["teacher"].clips, 77_000)
+        self.assertEqual(parts["prediction"].clips, 670_000 + 1_800)
+
     @parameterized.parameters(
-        ("papers/spl/table1_spl_b.gin", "recipe.web_clips_per_class=None", "number of web clips is not known"),
+        ("papers/spl/table1.gin", "recipe.web_clips_per_class=None", "number of web clips is not known"),
         ("demo.gin", "recipe.seeds=[0]", "--classes missing: the gin files have no macro CLASSES either"),
     )
     def test_an_unknown_number_of_clips_is_one_line(self, name, binding, message):

@@ -14,22 +14,35 @@ from absl.testing import parameterized
 
 from spl_tf import command, configuration
 from spl_tf.data.manifest import Video, read_manifest
+from spl_tf.experiment.arms import configured_arms
 from spl_tf.experiment.video_lists import video_folder
 from tools.smoke import recipes, videos
-from tools.smoke.videos import SmokeSet, wanted_set, write_set
+from tools.smoke.videos import SmokeSet, wanted_set, wanted_sets, write_set
 
 
 class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
-        ({}, SmokeSet(4, None, "web.csv")),
-        ({"recipe.num_labels": "400", "video_folder.web": "'web_147k.csv'"}, SmokeSet(20, None, "web_147k.csv")),
-        ({"train_stage.num_frames": "1"}, SmokeSet(4, None, "web.csv", images=True)),
-        ({"video_folder.target": "'train.csv'"}, SmokeSet(4, None, "web.csv", target="train.csv")),
-        ({"recipe.num_labels": "4500"}, SmokeSet(68, None, "web.csv")),  # 67 * 67 = 4489
-        ({"evaluate_model.background": "'Background'", "video_folder.web": "None"}, SmokeSet(4, "Background", None)),
+        ({}, None, SmokeSet(4, None, "web.csv")),
+        ({"video_folder.web": "'web_147k.csv'"}, 400, SmokeSet(20, None, "web_147k.csv")),
+        ({"train_stage.num_frames": "1"}, None, SmokeSet(4, None, "web.csv", images=True)),
+        ({"video_folder.target": "'train.csv'"}, None, SmokeSet(4, None, "web.csv", target="train.csv")),
+        ({}, 4500, SmokeSet(68, None, "web.csv")),  # 67 * 67 = 4489
+        (
+            {"evaluate_model.background": "'Background'", "video_folder.web": "None"},
+            None,
+            SmokeSet(4, "Background", None),
+        ),
     )
-    def test_a_recipe_gets_the_classes_and_lists_it_asks_for(self, bindings, expected):
-        self.assertEqual(wanted_set(bindings), expected)
+    def test_an_arm_gets_the_classes_and_lists_it_asks_for(self, bindings, num_labels, expected):
+        self.assertEqual(wanted_set(bindings, num_labels), expected)
+
+    def test_arms_in_one_folder_have_the_classes_of_the_largest(self):
+        configuration.parse(["papers/spl/figure4.gin"])
+        wanted = wanted_sets(configured_arms())
+        self.assertEqual(wanted, [("data/kinetics200", SmokeSet(68, None, "web_147k.csv"))] * 6)
+        configuration.parse(["papers/spl/table4.gin"])
+        folders = [folder for folder, _ in wanted_sets(configured_arms())]
+        self.assertEqual(folders, ["data/ucf101_split1"] * 2 + ["data/hmdb51_split1"] * 2)
 
     def test_the_lists_name_videos_that_are_there_and_another_list_is_added(self):
         folder = pathlib.Path(self.create_tempdir().full_path)
@@ -51,22 +64,23 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertIsInstance(video, Video)
                 self.assertTrue(cv2.VideoCapture(video.path).read()[0])
 
-    def test_every_list_that_a_recipe_names_is_written(self):
-        gin_files = pathlib.Path(__file__).parents[2] / "gin"
-        folders = {}
-        for path in sorted(gin_files.glob("papers/spl/[tf]*_*.gin")):
-            configuration.parse([path])
-            bindings = configuration.stage_bindings("finetune")
-            wanted = wanted_set(bindings)
-            if wanted not in folders:
-                folders[wanted] = pathlib.Path(self.create_tempdir().full_path)
+    def test_every_list_that_an_arm_names_is_written(self):
+        for table in recipes.paper_tables():
+            configuration.parse([f"papers/spl/{table}.gin"])
+            arms = configured_arms()
+            here = pathlib.Path(self.create_tempdir().full_path)
+            for folder, wanted in wanted_sets(arms):
                 with mock.patch.object(videos, "write_video"):
-                    write_set(wanted, folders[wanted])
-            for name in ("classes", "target", "web", "test", "validation"):
-                default = inspect.signature(video_folder).parameters[name].default
-                listed = ast.literal_eval(bindings.get(f"video_folder.{name}", repr(default)))
-                if listed is not None:
-                    self.assertTrue((folders[wanted] / listed).is_file(), f"{path.stem}: {listed}")
+                    write_set(wanted, here / folder)
+            for arm in arms:
+                with configuration.overridden(arm.bindings):
+                    bindings = configuration.stage_bindings("finetune")
+                folder = here / ast.literal_eval(bindings["video_folder.folder"])
+                for name in ("classes", "target", "web", "test", "validation"):
+                    default = inspect.signature(video_folder).parameters[name].default
+                    listed = ast.literal_eval(bindings.get(f"video_folder.{name}", repr(default)))
+                    if listed is not None:
+                        self.assertTrue((folder / listed).is_file(), f"{table}, {arm.name}: {listed}")
 
 
 class SmokeRecipesTest(tf.test.TestCase):
@@ -75,24 +89,25 @@ class SmokeRecipesTest(tf.test.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def _smoke(self, code=0):
-        """Exit code, what was printed, and the gin files of the recipes that were started."""
+        """Exit code, what was printed, and the rows that were started."""
         started = []
 
-        def call(arguments, **options):
+        def call(arguments, *, cwd, **options):
             del options
-            started.extend(argument for argument in arguments if argument.startswith("--gin_file=papers/spl/table"))
+            (arm,) = (argument.removeprefix("--arms=") for argument in arguments if argument.startswith("--arms="))
+            started.append(f"{cwd.name}_{arm}")
             return code
 
         printed = io.StringIO()
         argv = ["smoke", f"--output_dir={self.folder}", "--only=table1_spl_b", "--only=table5_imagenet"]
         with mock.patch.object(subprocess, "call", call), contextlib.redirect_stdout(printed):
             exit_code = command.execute(recipes.main, recipes.FLAGS, "", argv)
-        return exit_code, printed.getvalue(), [pathlib.Path(name).stem for name in started]
+        return exit_code, printed.getvalue(), started
 
     def test_what_passed_is_not_run_again_until_the_sources_change(self):
         names = ["table1_spl_b", "table1_spl_b_anchor", "table5_imagenet"]
         self.assertEqual(self._smoke()[2], names)
-        self.assertEqual(self._smoke(), (0, "3 of 3 recipes ran to their end\n", []))
+        self.assertEqual(self._smoke(), (0, "3 of 3 rows ran to their end\n", []))
         with mock.patch.object(recipes, "_digest_of_sources", return_value="other"):
             self.assertEqual(self._smoke()[2], names)
 
@@ -100,14 +115,14 @@ class SmokeRecipesTest(tf.test.TestCase):
         code, printed, started = self._smoke(code=1)
         self.assertEqual(code, 1)
         self.assertLen(started, 3)
-        self.assertIn("0 of 3 recipes ran to their end", printed)
+        self.assertIn("0 of 3 rows ran to their end", printed)
         self.assertEqual(self._smoke()[2], started)
 
     def test_a_name_that_is_no_recipe_is_the_users_mistake(self):
         argv = ["smoke", f"--output_dir={self.folder}", "--only=table9"]
         with contextlib.redirect_stderr(io.StringIO()) as printed:
             self.assertEqual(command.execute(recipes.main, recipes.FLAGS, "", argv), 2)
-        self.assertIn("--only=['table9']: no recipe of gin/papers/spl has this in its name", printed.getvalue())
+        self.assertIn("--only=['table9']: no row of gin/papers/spl has this in its name", printed.getvalue())
 
 
 if __name__ == "__main__":

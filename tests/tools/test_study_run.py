@@ -19,8 +19,8 @@ from spl_tf.models.transfer import read_backbone_weights
 from tools.study import variants
 from tools.study.arms import Arm
 from tools.study.results import read_rows
-from tools.study.run import run_arms
-from tools.study.study import Study
+from tools.study.run import Study, run_arms
+from tools.study.study import ucf6_study
 
 ARMS = [
     Arm("main", "none", 0),
@@ -68,7 +68,7 @@ def _run(arms, folder, bindings):
     configuration.parse([], bindings)
     try:
         with mock.patch.dict(variants.VARIANTS, clips50=HALF):
-            run_arms(Study(folder / "out"), arms, folder / "results.jsonl")
+            run_arms(ucf6_study(folder / "out"), arms, folder / "results.jsonl")
     finally:
         gin.clear_config()
         keras.mixed_precision.set_dtype_policy("float32")
@@ -112,23 +112,20 @@ class StudyRunTest(tf.test.TestCase):
         self.assertEqual(row["weak_right"], 0.5)
         table = np.array(row["label_truth"])
         self.assertEqual(np.diag(table).tolist(), [12, 12, 12])
-        folder = self.folder / "out" / "teachers" / "share100" / "seed0"
-        for path in (folder / "predictions").glob("*.parquet"):
-            before, after = pq.read_table(path), pq.read_table(folder / "predictions_right50" / path.name)
+        folders = (self.folder / "out/seed0/predictions", self.folder / "out/right50/seed0/relabelled")
+        for path in folders[0].glob("*.parquet"):
+            before, after = pq.read_table(path), pq.read_table(folders[1] / path.name)
             self.assertEqual(before.drop(["weak"]), after.drop(["weak"]))
 
     def test_a_smaller_teacher_sees_its_share_and_takes_as_many_steps(self):
-        teachers = self.folder / "out" / "teachers"
-        self.assertEqual(load_dataset(teachers / "share50" / "seed0" / "target").num_clips, 6)
-        steps = [
-            json.loads((teachers / share / "seed0" / "teacher" / "metrics.json").read_text())["steps"]
-            for share in ("share50", "share100")
-        ]
+        part, whole = self.folder / "out/share50/seed0", self.folder / "out/seed0"
+        self.assertEqual(load_dataset(part / "target").num_clips, 6)
+        steps = [json.loads((seed / "teacher/metrics.json").read_text())["steps"] for seed in (part, whole)]
         self.assertEqual(steps, [6, 6])
 
     def test_the_second_round_asks_the_student_of_the_first(self):
-        predictions = self.folder / "out" / "arms" / "rounds" / "seed0" / "spl_b" / "predictions" / "predictions.json"
-        student = self.folder / "out" / "arms" / "main" / "seed0" / "spl_b" / "finetune" / "model.json"
+        predictions = self.folder / "out/seed0/spl_b_round2/predictions/predictions.json"
+        student = self.folder / "out/seed0/spl_b/finetune/model.json"
         described = json.loads(student.read_text())["folded_sha256"]
         self.assertEqual(json.loads(predictions.read_text())["made_by"]["model"], described)
 
@@ -139,25 +136,25 @@ class StudyRunTest(tf.test.TestCase):
 
     def test_a_variant_departs_from_the_recipe_for_its_own_arms_alone(self):
         settings = {
-            path.parent.parent.parent.parent.name: path.read_text()
-            for path in (self.folder / "out" / "arms").glob("*/seed0/weak/pretrain/operative_config.gin")
+            path.parent.parent.name: path.read_text()
+            for path in (self.folder / "out").glob("seed0/*weak/pretrain/operative_config.gin")
         }
         self.assertEqual(
-            {name for name, text in settings.items() if "@forward_correction" in text}, {"noise-forward_estimated"}
+            {name for name, text in settings.items() if "@forward_correction" in text}, {"noise-forward_estimated-weak"}
         )
-        (path,) = (self.folder / "out/arms/noise-forward_estimated/seed0/weak/transition").glob("*.npy")
+        (path,) = (self.folder / "out/seed0/noise-forward_estimated-weak/transition/matrix").glob("*.npy")
         matrix = np.load(path)
         self.assertAllClose(matrix.sum(axis=1), np.ones(3))
 
     def test_half_of_the_clips_come_from_all_videos_or_all_clips_from_half_of_them(self):
         counts = {}
-        for name in ("web-clips12", "web-best50"):
-            dataset = load_dataset(self.folder / "out" / "shards" / name)
+        for name in ("clips12", "best50"):
+            dataset = load_dataset(self.folder / "out" / name / "shards/web")
             counts[name] = (dataset.num_videos, dataset.num_clips)
-        self.assertEqual(counts, {"web-clips12": (12, 36), "web-best50": (6, 36)})
+        self.assertEqual(counts, {"clips12": (12, 36), "best50": (6, 36)})
         steps = [
-            json.loads((self.folder / "out/arms" / name / "seed0/weak/pretrain/metrics.json").read_text())["steps"]
-            for name in ("clips-clips50", "clips-videos50")
+            json.loads((self.folder / "out/seed0" / name / "pretrain/metrics.json").read_text())["steps"]
+            for name in ("clips-clips50-weak", "clips-videos50-weak")
         ]
         self.assertEqual(steps, [5, 5])  # Half an epoch of 36 clips in batches of 4, as a quarter of 72.
 
@@ -192,27 +189,26 @@ class StudyRunTest(tf.test.TestCase):
         self.assertEqual(
             trained,
             [
-                "arms/clips-clips50/seed0/weak/finetune",
-                "arms/clips-clips50/seed0/weak/pretrain",
-                "arms/clips-videos50/seed0/weak/finetune",
-                "arms/clips-videos50/seed0/weak/pretrain",
-                "arms/frames-inflated/seed0/none/finetune",
-                "arms/main/seed0/none/finetune",
-                "arms/main/seed0/spl_b/finetune",
-                "arms/main/seed0/spl_b/pretrain",
-                "arms/main/seed0/weak/finetune",  # Forward correction and the frames ask for it.
-                "arms/main/seed0/weak/pretrain",
-                "arms/noise-forward_estimated/seed0/weak/finetune",
-                "arms/noise-forward_estimated/seed0/weak/pretrain",
-                "arms/query-right50/seed0/weak/finetune",
-                "arms/query-right50/seed0/weak/pretrain",
-                "arms/rounds/seed0/spl_b/finetune",
-                "arms/rounds/seed0/spl_b/pretrain",
-                "arms/teacher-share50/seed0/teacher/finetune",
-                "arms/teacher-share50/seed0/teacher/pretrain",
                 "frames/seed0/images",
-                "teachers/share100/seed0/teacher",
-                "teachers/share50/seed0/teacher",
+                "seed0/clips-clips50-weak/finetune",
+                "seed0/clips-clips50-weak/pretrain",
+                "seed0/clips-videos50-weak/finetune",
+                "seed0/clips-videos50-weak/pretrain",
+                "seed0/frames-inflated-none/finetune",
+                "seed0/noise-forward_estimated-weak/finetune",
+                "seed0/noise-forward_estimated-weak/pretrain",
+                "seed0/none/finetune",
+                "seed0/query-right50-weak/finetune",
+                "seed0/query-right50-weak/pretrain",
+                "seed0/spl_b/finetune",
+                "seed0/spl_b/pretrain",
+                "seed0/spl_b_round2/finetune",
+                "seed0/spl_b_round2/pretrain",
+                "seed0/teacher",
+                "seed0/teacher-share50-teacher/finetune",
+                "seed0/teacher-share50-teacher/pretrain",
+                "seed0/weak/pretrain",  # Forward correction and the frames ask for it.
+                "share50/seed0/teacher",
             ],
         )
 

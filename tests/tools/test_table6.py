@@ -16,7 +16,7 @@ from spl_tf.training.identity import stage_settings
 from tools.study.results import read_rows
 from tools.study.run import run_arms
 from tools.table6.rows import ROWS, Arm
-from tools.table6.study import Study
+from tools.table6.study import table6_study
 from tools.table6.table import table
 
 # "teacher" has the name of what all rows of a seed share.
@@ -55,6 +55,7 @@ def finished(images, tiny_bindings, tmp_path_factory):
         f"video_folder.folder = '{images}'",
         "recipe.fps = 1",
         "recipe.short_side = 32",
+        "recipe.web_clip_seconds = 0",
         "train_stage.precision = 'float32'",
         "predict_clips.precision = 'float32'",
         "train_stage.epochs = 3",
@@ -63,7 +64,7 @@ def finished(images, tiny_bindings, tmp_path_factory):
     def run(*arms):
         configuration.parse([], bindings)
         try:
-            run_arms(Study(folder / "o"), arms, folder / "results.jsonl")
+            run_arms(table6_study(folder / "o"), arms, folder / "results.jsonl")
         finally:
             gin.clear_config()
             keras.mixed_precision.set_dtype_policy("float32")
@@ -89,14 +90,14 @@ class Table6RunTest(tf.test.TestCase):
             self.assertAllClose(row["top_1"], row["correct"].count("1") / 12)
 
     def test_forward_is_trained_with_a_matrix_estimated_from_the_row_weak(self):
-        (path,) = (self.folder / "seed0/transition_estimated").glob("*.npy")
+        (path,) = (self.folder / "seed0/forward_estimated/transition/matrix").glob("*.npy")
         identity = json.loads((path.parent / "step.json").read_text())["identity"]
-        network = self.folder / "seed0/rows/weak/pretrain/folded.keras"
+        network = self.folder / "seed0/weak/pretrain/folded.keras"
         self.assertEqual(identity["model"], hashlib.sha256(network.read_bytes()).hexdigest())
         self.assertAllClose(np.load(path).sum(axis=1), np.ones(3))
-        run = json.loads((self.folder / "seed0/rows/forward_estimated/pretrain/run.json").read_text())
+        run = json.loads((self.folder / "seed0/forward_estimated/pretrain/run.json").read_text())
         self.assertEqual(pathlib.Path(run["forward_correction.transition"].strip("'")), path)
-        weak = json.loads((self.folder / "seed0/rows/weak/pretrain/run.json").read_text())
+        weak = json.loads((self.folder / "seed0/weak/pretrain/run.json").read_text())
         self.assertNotIn("forward_correction.transition", weak)
 
 

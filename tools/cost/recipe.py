@@ -1,7 +1,8 @@
 """GPU hours of a recipe, estimated from its configuration; nothing is read but the gin files.
 
-  python -m tools.cost.recipe --gin_file=papers/spl/table1_spl_b.gin
+  python -m tools.cost.recipe --gin_file=papers/spl/table1.gin [--arms=spl_b]
 
+What arms share, as the teacher, counts once.
 FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
 Hours = FLOPs / (--gpu_tflops x --utilization). How many classes, target and test videos there are, a recipe of
 gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS, and in WEB_CLIPS how many web clips where it
@@ -9,12 +10,19 @@ sets no quota; for others give the flags.
 """
 
 import ast
+import collections
 import dataclasses
+import functools
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from spl_tf import command
+
+if TYPE_CHECKING:
+    from spl_tf.experiment.arms import Arm
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
@@ -25,10 +33,16 @@ for _name, _help in (
     ("web_clips", "Clips of the web set, for a recipe without a quota."),
 ):
     flags.DEFINE_integer(_name, None, f"{_help} As the gin file says by default.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_list("arms", [], "Arms of the recipe, by name; all by default.", flag_values=FLAGS)
 flags.DEFINE_float("gpu_tflops", 312.0, "Peak rate of a GPU; an A100's in bfloat16.", flag_values=FLAGS)
 flags.DEFINE_float("utilization", 0.3, "Share of the peak rate that is used.", flag_values=FLAGS)
 
+_SIZES = ("classes", "target_videos", "test_videos", "web_clips")
+_PARTS = ("teacher", "prediction", "pre-training", "fine-tuning", "test")
 _BACKWARD_AND_FORWARD = 3
+# Bindings that don't change the backbone.
+_NO_NETWORK = ("recipe.", "video_folder.", "train_stage.loss", "train_stage.data_parameters", "DataParameters.")
+_NO_NETWORK += ("anchor_loss.", "forward_correction.", "backward_correction.", "cleannet.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +60,10 @@ class Part:
 
 def main() -> None:
     command.parse_gin(FLAGS)
-    parts = recipe_parts(*(_size(name) for name in ("classes", "target_videos", "test_videos")), _size("web_clips", 0))
+    from spl_tf.experiment.arms import choose_arms, configured_arms
+
+    arms = configured_arms()
+    parts = recipe_parts(arms, choose_arms(arms, FLAGS.arms), {name: FLAGS[name].value for name in _SIZES})
     width = max(len(part.name) for part in parts)
     hours = [part.hours(FLAGS.gpu_tflops, FLAGS.utilization) for part in parts]
     for part, time in zip(parts, hours, strict=True):
@@ -57,69 +74,91 @@ def main() -> None:
     print(f"{'all':<{width}}  {sum(hours):,.1f} GPU hours at {FLAGS.utilization:.0%} of {FLAGS.gpu_tflops:g} TFLOPS")
 
 
-def _size(name: str, *default: int) -> int:
-    """Of the data: a flag, or the recipe's macro of that name, or a default."""
+def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[str, int | None]) -> list[Part]:
+    """What the chosen arms of the parsed recipe do, over all seeds; the strategies' discards are not known.
+
+    Args:
+      arms: all of the recipe.
+      chosen: of them; what they share counts once.
+      sizes: "classes", "target_videos" (clips of an epoch of teacher and fine-tuning), "test_videos", and "web_clips"
+        where there is no quota; None for what the gin files say.
+
+    Raises:
+      UserError: nothing says the number of classes, videos or web clips.
+    """
+    from spl_tf import configuration
+    from spl_tf.experiment.shared import PREDICTIONS, TEACHER, arm_of_network, asks_for_network, shared_places
+
+    places = shared_places(arms)
+    # Estimating a noise matrix takes a network of cross-entropy, mostly another arm's.
+    networks = {arm: arm_of_network(arms, arm) or arm for arm in chosen if asks_for_network(arm)}
+    pretrained = [*(arm for arm in chosen if arm.pretrains), *(arm for arm in networks.values() if arm not in chosen)]
+    pretrained += [arm for arm, network in networks.items() if network == arm]
+    seeds = len(_value("recipe.seeds", "", (0,)))
+    counted = set()
+    parts = []
+
+    def add(name: str, gigamacs: float, number: float, passes: float, once: object = None) -> None:
+        if once is None or once not in counted:
+            counted.add(once)
+            parts.append(Part(name, gigamacs, number * seeds, passes))
+
+    for arm in pretrained:
+        with configuration.overridden(arm.bindings):
+            trained, _ = _gigamacs()
+            web, place = _web_clips(arm, sizes), places[arm]
+            add("teacher", trained, _size("target_videos", sizes), _steps("teacher"), (TEACHER, place[TEACHER]))
+            own = arm if arm.round > 1 else place[PREDICTIONS]
+            add("prediction", trained, web, 1, (PREDICTIONS, own))
+            add("pre-training", trained, web, _steps("pretrain"))
+    for arm in chosen:
+        with configuration.overridden(arm.bindings):
+            trained, tested = _gigamacs()
+            views = math.prod(_value(f"evaluate_model.{name}", "finetune", 1) for name in ("num_views", "num_crops"))
+            add("fine-tuning", trained, _size("target_videos", sizes), _steps("finetune"))
+            add("test", tested, _size("test_videos", sizes), views)
+    return _merged(parts)
+
+
+def _merged(parts: Sequence[Part]) -> list[Part]:
+    """One part for all that is of one name and one cost a clip, in the order of the recipe."""
+    clips: dict[tuple[str, float, float], float] = collections.Counter()
+    for part in parts:
+        clips[part.name, part.gigamacs, part.passes] += part.clips
+    merged = [Part(name, gigamacs, number, passes) for (name, gigamacs, passes), number in clips.items()]
+    return sorted(merged, key=lambda part: _PARTS.index(part.name))
+
+
+def _web_clips(arm: "Arm", sizes: Mapping[str, int | None]) -> int:
+    from spl_tf.errors import UserError
+
+    num_classes = _size("classes", sizes)
+    if arm.web_clips_per_class is not None:
+        return arm.web_clips_per_class * num_classes
+    if found := _size("web_clips", sizes, 0):
+        return found
+    raise UserError("the number of web clips is not known: set recipe.web_clips_per_class or --web_clips")
+
+
+def _steps(stage: str) -> float:
+    """Passes over the clips, each step one forward and two backward."""
+    return _BACKWARD_AND_FORWARD * _value("train_stage.epochs", stage)
+
+
+def _size(name: str, sizes: Mapping[str, int | None], *default: int) -> int:
+    """Of the data: as given, or the recipe's macro of that name, or a default."""
     import gin
 
     from spl_tf.errors import UserError
 
-    if FLAGS[name].value is not None:
-        return FLAGS[name].value
+    if (given := sizes.get(name)) is not None:
+        return given
     try:
         return gin.query_parameter(f"%{name.upper()}")
     except ValueError as error:
         if default:
             return default[0]
         raise UserError(f"--{name} missing: the gin files have no macro {name.upper()} either") from error
-
-
-def recipe_parts(num_classes: int, target_videos: int, test_videos: int, web_clips: int = 0) -> list[Part]:
-    """What the parsed recipe does, for all its strategies, seeds and rounds; the strategies' discards are not known.
-
-    Args:
-      num_classes: N.
-      target_videos: clips of an epoch of teacher and fine-tuning.
-      test_videos: of a test.
-      web_clips: of the web set where the recipe sets no quota; 0 for not known.
-
-    Raises:
-      UserError: the recipe says nothing of the number of web clips.
-    """
-    from spl_tf import configuration
-    from spl_tf.errors import UserError
-    from spl_tf.experiment.recipe import has_rounds
-    from spl_tf.experiment.tasks import NO_PRETRAINING
-
-    strategies = _value("recipe.strategies", "", ())
-    seeds = len(_value("recipe.seeds", "", (0,)))
-    second_rounds = _value("recipe.rounds", "", 1) - 1
-    students = [name for name in strategies if has_rounds(name)] * second_rounds
-    pretrained = [name for name in strategies if name != NO_PRETRAINING] + students
-    if configuration.stage_bindings("").get("recipe.transition") == "@estimated_transition":
-        pretrained *= 2  # A network of cross-entropy before each.
-    quota = _value("recipe.web_clips_per_class", "", None)
-    if quota is not None:
-        web_clips = quota * num_classes
-    if pretrained and not web_clips:
-        raise UserError("the number of web clips is not known: set recipe.web_clips_per_class or --web_clips")
-    trained, tested = _gigamacs()
-    steps = {
-        stage: _BACKWARD_AND_FORWARD * _value("train_stage.epochs", stage)
-        for stage in ("teacher", "pretrain", "finetune")
-    }
-    parts = []
-    if pretrained:
-        web_clips *= seeds
-        parts += [
-            Part("teacher", trained, target_videos * seeds, steps["teacher"]),
-            Part("prediction", trained, web_clips * (1 + len(students)), 1),
-            Part("pre-training", trained, web_clips * len(pretrained), steps["pretrain"]),
-        ]
-    runs = seeds * (len(strategies) + len(students))
-    views = math.prod(_value(f"evaluate_model.{name}", "finetune", 1) for name in ("num_views", "num_crops"))
-    parts.append(Part("fine-tuning", trained, target_videos * runs, steps["finetune"]))
-    parts.append(Part("test", tested, test_videos * runs, views))
-    return parts
 
 
 def _value(name: str, stage: str, *default: object) -> object:
@@ -141,21 +180,28 @@ def _value(name: str, stage: str, *default: object) -> object:
 
 def _gigamacs() -> tuple[float, float]:
     """Multiply-adds of the backbone for a training clip and for a test view, in 1e9."""
-    import gin
-
     from spl_tf import configuration
-    from spl_tf.models.cost import gflops_per_clip
 
-    name = configuration.stage_bindings("pretrain").get("train_stage.backbone", "@resnet3d").removeprefix("@")
-    with gin.config_scope("pretrain"):
-        backbone = gin.get_configurable(name)()
     frames, crop = (_value(f"train_stage.{name}", "pretrain") for name in ("num_frames", "crop_size"))
     test_frames = _value("evaluate_model.num_frames", "finetune", None) or frames
     test_crop = _value("evaluate_model.crop_size", "finetune", None) or crop
-    return tuple(
-        gflops_per_clip(backbone, (number, side, side, 3))
-        for number, side in ((frames, crop), (test_frames, test_crop))
-    )
+    network = configuration.stage_bindings("pretrain")
+    # All that may say something to a backbone; building one takes seconds, and most arms have the same.
+    key = tuple(sorted(item for item in network.items() if not item[0].startswith(_NO_NETWORK)))
+    return _measured(key, (frames, crop), (test_frames, test_crop))
+
+
+@functools.lru_cache
+def _measured(network: tuple[tuple[str, str], ...], *views: tuple[int, int]) -> tuple[float, ...]:
+    """The same for views of so many frames and pixels, under the configuration that `network` is a key of."""
+    import gin
+
+    from spl_tf.models.cost import gflops_per_clip
+    from spl_tf.models.resnet3d import resnet3d
+
+    with gin.config_scope("pretrain"):
+        backbone = gin.get_bindings("train_stage").get("backbone", resnet3d)()
+    return tuple(gflops_per_clip(backbone, (frames, side, side, 3)) for frames, side in views)
 
 
 if __name__ == "__main__":

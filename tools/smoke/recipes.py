@@ -1,14 +1,17 @@
-"""Runs every recipe of the paper from beginning to end, each at the sizes of smoke.gin, on videos of noise.
+"""Runs every row of the paper's tables from beginning to end, each at the sizes of smoke.gin, on videos of noise.
 
   python -m tools.smoke.recipes --output_dir=runs/smoke
 
-For each gin file, spl_tf.recipe runs in a process of its own; its output is in OUTPUT_DIR/NAME.log. Recipes that
-went through are not run again unless the package or a gin file has changed since. --only takes parts of
-names, e.g. --only=table1 --only=figure4_spl_m. Exit code 1 when one fails.
+For each arm of each table, spl_tf.recipe runs in a process of its own, in OUTPUT_DIR/TABLE, where the rows of a table
+share shards and teacher; its output is in OUTPUT_DIR/TABLE_ARM.log. Rows that went through are not run again unless the
+package or a gin file has changed since. --only takes parts of names, e.g. --only=table1 --only=figure4_spl_m. Exit code
+1 when one fails.
 """
 
 import hashlib
+import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +23,7 @@ from spl_tf import command
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("output_dir", None, "Folder for videos, runs and logs.", flag_values=FLAGS)
-flags.DEFINE_multi_string("only", [], "Part of a recipe's name, repeatable.", flag_values=FLAGS)
+flags.DEFINE_multi_string("only", [], "Part of a row's name, repeatable.", flag_values=FLAGS)
 flags.mark_flag_as_required("output_dir", flag_values=FLAGS)
 
 _ROOT = pathlib.Path(__file__).parents[2]
@@ -34,51 +37,76 @@ def main() -> int:
     from spl_tf import files
     from spl_tf.errors import UserError
 
-    names = [path.stem for path in sorted((_ROOT / "gin" / _FOLDER).glob("[tf]*_*.gin"))]
-    names = [name for name in names if not FLAGS.only or any(part in name for part in FLAGS.only)]
-    if not names:
-        raise UserError(f"--only={FLAGS.only}: no recipe of gin/{_FOLDER} has this in its name")
+    rows = {f"{table}_{name}": (table, name) for table in paper_tables() for name in _arms(table)}
+    rows = {key: row for key, row in rows.items() if not FLAGS.only or any(part in key for part in FLAGS.only)}
+    if not rows:
+        raise UserError(f"--only={FLAGS.only}: no row of gin/{_FOLDER} has this in its name")
     output_dir = pathlib.Path(FLAGS.output_dir).absolute()
     with files.locked(output_dir, "the smoke runs"):
         state_path, sources = output_dir / _STATE, _digest_of_sources()
         state = files.read_json(state_path, f"delete {output_dir}") if state_path.exists() else {}
         passed = state.get("passed", {}) if state.get("sources") == sources else {}
+        if not passed:
+            for table in paper_tables():
+                shutil.rmtree(output_dir / table, ignore_errors=True)
         failed = []
-        with tqdm(names, desc="recipes", unit="recipe") as bar:
-            for name in bar:
-                bar.set_description(name)
-                if name in passed:
+        with tqdm(rows, desc="rows", unit="row") as bar:
+            for key in bar:
+                bar.set_description(key)
+                if key in passed:
                     continue
-                seconds = _run(name, output_dir)
+                seconds = _run(*rows[key], output_dir, output_dir / f"{key}.log")
                 if seconds is None:
-                    failed.append(name)
-                    bar.write(f"{name} failed: see {output_dir / name}.log")
+                    failed.append(key)
+                    bar.write(f"{key} failed: see {output_dir / key}.log")
                     continue
-                passed[name] = round(seconds, 1)
+                passed[key] = round(seconds, 1)
                 files.write_json(state_path, {"sources": sources, "passed": passed})
-    print(f"{len(names) - len(failed)} of {len(names)} recipes ran to their end")
+    print(f"{len(rows) - len(failed)} of {len(rows)} rows ran to their end")
     return 1 if failed else 0
 
 
-def _run(name: str, output_dir: pathlib.Path) -> float | None:
-    """Runs a recipe; returns its seconds, None if it failed."""
-    from spl_tf import configurables, configuration  # noqa: F401  The first registers what a file may name.
-    from tools.smoke.videos import wanted_set, write_set
+def paper_tables() -> list[str]:
+    """Names of the gin files of tables and figures; the others are included by them."""
+    names = (path.stem for path in sorted((_ROOT / "gin" / _FOLDER).glob("*.gin")))
+    return [name for name in names if re.fullmatch(r"(table|figure)\d+", name)]
 
-    gin_files = [f"{_FOLDER}/{name}.gin", f"{_FOLDER}/smoke.gin"]
+
+def _parse(table: str) -> list[str]:
+    """Names of the gin files, which are parsed."""
+    from spl_tf import configuration
+
+    gin_files = [f"{_FOLDER}/{table}.gin", f"{_FOLDER}/smoke.gin"]
     configuration.parse(gin_files)
-    wanted = wanted_set(configuration.stage_bindings("finetune"))
-    data = output_dir / "videos" / wanted.name
-    write_set(wanted, data)
-    shutil.rmtree(output_dir / name, ignore_errors=True)
+    return gin_files
+
+
+def _arms(table: str) -> list[str]:
+    from spl_tf.experiment.arms import configured_arms
+
+    _parse(table)
+    return [arm.name for arm in configured_arms()]
+
+
+def _run(table: str, arm: str, output_dir: pathlib.Path, log: pathlib.Path) -> float | None:
+    """Runs a row of a table; returns its seconds, None if it failed."""
+    from spl_tf.experiment.arms import configured_arms
+    from tools.smoke.videos import wanted_sets, write_set
+
+    gin_files = _parse(table)
+    here = output_dir / table  # Whence the paths of the gin files are relative.
+    for folder, wanted in wanted_sets(configured_arms()):
+        write_set(wanted, here / folder)
+    shutil.rmtree(here / "run" / "seed0" / arm, ignore_errors=True)
     started = time.monotonic()
-    arguments = [f"--gin_param=DATA='{data}'", f"--output_dir={output_dir / name}"]
-    with open(output_dir / f"{name}.log", "wb") as log:
+    arguments = [*(f"--gin_file={file}" for file in gin_files), "--output_dir=run", f"--arms={arm}"]
+    with open(log, "wb") as opened:
         code = subprocess.call(
-            [sys.executable, "-m", "spl_tf.recipe", *(f"--gin_file={file}" for file in gin_files), *arguments],
-            stdout=log,
+            [sys.executable, "-m", "spl_tf.recipe", *arguments],
+            stdout=opened,
             stderr=subprocess.STDOUT,
-            cwd=_ROOT,
+            cwd=here,
+            env=os.environ | {"PYTHONPATH": str(_ROOT)},
         )
     return time.monotonic() - started if code == 0 else None
 

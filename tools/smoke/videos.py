@@ -1,16 +1,17 @@
-"""A folder of tiny videos or images that a recipe of the paper can run on: noise, nothing to learn."""
+"""Folders of tiny videos or images that the arms of a paper's table can run on: noise, nothing to learn."""
 
 import ast
 import dataclasses
 import math
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 
-from spl_tf import files
+from spl_tf import configuration, files
 from spl_tf.data.video.writing import write_video
+from spl_tf.experiment.arms import Arm
 
 _FRAME_RATE = 5
 _HEIGHT, _WIDTH = 36, 48
@@ -21,7 +22,7 @@ _LEAST_CLASSES = 4
 
 @dataclasses.dataclass(frozen=True)
 class SmokeSet:
-    """What a recipe asks of its data.
+    """What an arm asks of its data.
 
     Attributes:
       num_classes: enough for its number of labels, which N classes give up to N * N of.
@@ -41,20 +42,31 @@ class SmokeSet:
     validation: str | None = None
     images: bool = False
 
-    @property
-    def name(self) -> str:
-        kinds = {"_background": self.background, "_images": self.images}
-        return f"{self.num_classes}classes" + "".join(kind for kind, wanted in kinds.items() if wanted)
+
+def wanted_sets(arms: Sequence[Arm]) -> list[tuple[str, SmokeSet]]:
+    """Folder and set of each arm of the parsed recipe; sets in one folder have the classes of the largest."""
+    wanted = []
+    for arm in arms:
+        with configuration.overridden(arm.bindings):
+            bindings = configuration.stage_bindings("finetune")
+        folder = ast.literal_eval(bindings["video_folder.folder"])
+        wanted.append((folder, wanted_set(bindings, arm.num_labels)))
+    most = {folder: max(one.num_classes for other, one in wanted if other == folder) for folder, _ in wanted}
+    return [(folder, dataclasses.replace(one, num_classes=most[folder])) for folder, one in wanted]
 
 
-def wanted_set(bindings: Mapping[str, str]) -> SmokeSet:
-    """The set for a recipe whose bindings, of the fine-tuning, are given as `configuration.stage_bindings` has them."""
+def wanted_set(bindings: Mapping[str, str], num_labels: int | None) -> SmokeSet:
+    """The set for an arm.
+
+    Args:
+      bindings: of the fine-tuning, as `configuration.stage_bindings` has them.
+      num_labels: of the arm.
+    """
 
     def value(name: str, default: str | int | None) -> str | int | None:
         return ast.literal_eval(bindings[name]) if name in bindings else default
 
-    num_labels = value("recipe.num_labels", None) or 0
-    num_classes = max(_LEAST_CLASSES, math.ceil(math.sqrt(num_labels)))
+    num_classes = max(_LEAST_CLASSES, math.ceil(math.sqrt(num_labels or 0)))
     names = ("target", "test", "validation")
     lists = {name: value(f"video_folder.{name}", getattr(SmokeSet, name)) for name in names}
     background, web = value("evaluate_model.background", None), value("video_folder.web", "web.csv")

@@ -15,7 +15,7 @@ class Arm:
 
     Attributes:
       study: the question it belongs to.
-      strategy: of `spl_tf.labels.strategies`, or "none".
+      strategy: of `spl_tf.cleaning.labellers`, or "none".
       seed: of the teacher, pre-training and fine-tuning.
       round: 1 with the teacher's predictions, 2 with those of its own student of the main study.
       min_confidence: teacher confidence below which a clip is not used.

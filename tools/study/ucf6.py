@@ -16,8 +16,6 @@ On two cores, two processes with a core each finish a quarter sooner than one wi
 --studies=main,rounds runs these questions only.
 """
 
-import pathlib
-
 from absl import flags
 
 from spl_tf import command
@@ -41,10 +39,10 @@ def main() -> int:
         raise UserError(f"--studies={unknown[0]}: give some of {', '.join(known)}")
     command.parse_gin(FLAGS)
     from tools.study.run import run_arms
-    from tools.study.study import Study
+    from tools.study.study import ucf6_study
 
     arms = [arm for arm in all_arms() if not FLAGS.studies or arm.study in FLAGS.studies]
-    run_arms(Study(pathlib.Path(FLAGS.output_dir)), arms, FLAGS.results)
+    run_arms(ucf6_study(FLAGS.output_dir), arms, FLAGS.results)
     return 0
 
 

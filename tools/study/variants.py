@@ -1,6 +1,10 @@
 """What arms of the paper's further questions do otherwise than the recipe."""
 
 import dataclasses
+import pathlib
+from collections.abc import Callable
+
+from spl_tf.experiment.noise_matrices import counted_transition, estimated_transition
 
 _FRAMES = (
     "resnet3d.temporal_kernels = [[1], [1], [1], [1]]",
@@ -19,8 +23,8 @@ class Variant:
       clips_per_class: quota of web clips, taken from all videos alike.
       best_ranked: share of the web videos of each query that are used, the first ones of the search.
       repeats: how much oftener a part of the web set is seen, so that the number of steps stays.
-      transition: how the matrix of Forward correction comes to be, "estimated" from a
-        network that learned the weak labels or "counted" from the teacher's predictions.
+      transition: how the matrix of Forward correction comes to be: estimated from a
+        network that learned the weak labels, or counted from the teacher's predictions.
       starts_from_frames: whether every network begins as one trained on single web frames, inflated.
     """
 
@@ -29,12 +33,14 @@ class Variant:
     clips_per_class: int | None = None
     best_ranked: float = 1.0
     repeats: int = 1
-    transition: str | None = None
+    transition: Callable[..., pathlib.Path] | None = None
     starts_from_frames: bool = False
 
 
 def _data_parameters(mode: str) -> Variant:
-    return Variant(("pretrain/train_stage.data_parameters = @DataParameters", f"DataParameters.mode = '{mode}'"))
+    return Variant(
+        ("pretrain/train_stage.data_parameters = @DataParameters", f"pretrain/DataParameters.mode = '{mode}'")
+    )
 
 
 _FORWARD = ("pretrain/train_stage.loss = @forward_correction",)
@@ -43,14 +49,14 @@ VARIANTS = {
     "": Variant(),
     "data_parameters_class": _data_parameters("class"),
     "data_parameters_instance": _data_parameters("instance"),
-    "forward_estimated": Variant(_FORWARD, transition="estimated"),
-    "forward_counted": Variant(_FORWARD, transition="counted"),
+    "forward_estimated": Variant(_FORWARD, transition=estimated_transition),
+    "forward_counted": Variant(_FORWARD, transition=counted_transition),
     # Its authors' settings; 1 epoch in 6 of softmax for their 5 in 90. It sums over the classes: at the recipe's rate
     # of 0.1, pre-training on SPL's 36 diverges.
     "anchor": Variant(
         (
             "pretrain/train_stage.loss = @anchor_loss",
-            "anchor_loss.warmup_epochs = 1",
+            "pretrain/anchor_loss.warmup_epochs = 1",
             "pretrain/warmup_cosine.peak = 0.03",
         )
     ),

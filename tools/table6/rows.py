@@ -3,51 +3,41 @@
 import dataclasses
 import itertools
 
+from spl_tf.experiment import arms
+from spl_tf.experiment.noise_matrices import counted_transition, estimated_transition
+
 SEEDS = (0, 1, 2)
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What one row of the table does otherwise than the recipe.
-
-    Attributes:
-      strategy: of `spl_tf.labels.strategies` or `spl_tf.cleaning`, or "none".
-      bindings: gin's, beside those of the recipe.
-      transition: where the matrix of a correction comes from: "estimated" from the network that learned the noisy
-        labels, "counted" on images with both labels, without any on the teacher's classes; None for no matrix.
-    """
-
-    strategy: str
-    bindings: tuple[str, ...] = ()
-    transition: str | None = None
-
 
 _LOSS = "pretrain/train_stage.loss = @{}_correction"
 
 
-def _data_parameters(mode: str) -> Row:
+def _data_parameters(mode: str) -> arms.Arm:
     bindings = "pretrain/train_stage.data_parameters = @DataParameters", f"pretrain/DataParameters.mode = '{mode}'"
-    return Row("weak", bindings)
+    return arms.Arm(f"data_parameters_{mode}", "weak", bindings=bindings)
 
 
 # Lines of a results file know a row by its name: one with other settings needs another name.
 ROWS = {
-    "none": Row("none"),
-    "weak": Row("weak"),
-    "teacher": Row("teacher"),
-    "agreement": Row("agreement"),
-    "spl": Row("spl"),
-    "spl_m": Row("spl_m"),
-    "spl_d": Row("spl_d"),
-    "spl_b": Row("spl_b"),
-    "forward_estimated": Row("weak", (_LOSS.format("forward"),), "estimated"),
-    "forward_counted": Row("weak", (_LOSS.format("forward"),), "counted"),
-    "backward_counted": Row("weak", (_LOSS.format("backward"),), "counted"),
-    "data_parameters_class": _data_parameters("class"),
-    "data_parameters_instance": _data_parameters("instance"),
-    "cleannet_soft": Row("cleannet_soft"),
-    "cleannet_hard": Row("cleannet_hard"),
-    "confident_learning": Row("confident_learning"),
+    arm.name: arm
+    for arm in (
+        arms.Arm("none", "none"),
+        arms.Arm("weak", "weak"),
+        arms.Arm("teacher", "teacher"),
+        arms.Arm("agreement", "agreement"),
+        arms.Arm("spl", "spl"),
+        arms.Arm("spl_m", "spl_m"),
+        arms.Arm("spl_d", "spl_d"),
+        arms.Arm("spl_b", "spl_b"),
+        # The network of "weak" estimates; images with both labels are counted, without any the teacher's classes.
+        arms.Arm("forward_estimated", "weak", bindings=(_LOSS.format("forward"),), transition=estimated_transition),
+        arms.Arm("forward_counted", "weak", bindings=(_LOSS.format("forward"),), transition=counted_transition),
+        arms.Arm("backward_counted", "weak", bindings=(_LOSS.format("backward"),), transition=counted_transition),
+        _data_parameters("class"),
+        _data_parameters("instance"),
+        arms.Arm("cleannet_soft", "cleannet_soft"),
+        arms.Arm("cleannet_hard", "cleannet_hard"),
+        arms.Arm("confident_learning", "confident_learning"),
+    )
 }
 
 

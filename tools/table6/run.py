@@ -13,8 +13,6 @@ command started twice shares the work:
 --rows=weak,spl runs these only.
 """
 
-import pathlib
-
 from absl import flags
 
 from spl_tf import command
@@ -37,10 +35,10 @@ def main() -> int:
         raise UserError(f"--rows={unknown[0]}: give some of {', '.join(ROWS)}")
     command.parse_gin(FLAGS)
     from tools.study.run import run_arms
-    from tools.table6.study import Study
+    from tools.table6.study import table6_study
 
     arms = [arm for arm in all_arms() if not FLAGS.rows or arm.row in FLAGS.rows]
-    run_arms(Study(pathlib.Path(FLAGS.output_dir)), arms, FLAGS.results)
+    run_arms(table6_study(FLAGS.output_dir), arms, FLAGS.results)
     return 0
 
 

@@ -1,0 +1,208 @@
+"""Runs arms: what they share once, then labels, pre-training, fine-tuning and test of each; every step is resumable."""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import gin
+
+from spl_tf import configuration, files
+from spl_tf.errors import UserError
+from spl_tf.experiment import tasks
+from spl_tf.experiment.arms import Arm
+from spl_tf.experiment.resumable import Json
+from spl_tf.experiment.sets import CleanShards, WebSet, make_clean, make_web
+from spl_tf.experiment.shared import (
+    CLEAN,
+    PREDICTIONS,
+    RELABELLED,
+    TEACHER,
+    WEB,
+    arm_of_network,
+    asks_for_network,
+    loss_with_matrix,
+    shared_places,
+)
+from spl_tf.experiment.table import Result
+from spl_tf.experiment.video_lists import VideoLists, list_settings
+
+
+class Runner:
+    """An experiment of several arms in one folder.
+
+      videos/, shards/             what arms share lies here, or in a folder of the name they share it by
+      seed0/teacher, predictions   likewise
+      seed0/ARM/                   labels, pretrain, finetune, test
+
+    Args:
+      output_dir: everything is written below it.
+      arms: all of the experiment; which of them share what depends on all.
+      videos: makes or finds the lists of videos.
+      fps: frames per second of the shards.
+      short_side: of their frames, pixels.
+      web_clip_seconds: length of the clips cut from web videos; 0 for whole ones.
+      init_weights: backbone that teachers begin with; None for random weights.
+      hold: keeps other processes out of a folder, as `files.locked` with `wait`; by default there are no others.
+
+    Raises:
+      UserError: arms share what differs, see `shared_places`.
+    """
+
+    def __init__(
+        self,
+        output_dir: files.Path,
+        arms: Sequence[Arm],
+        *,
+        videos: Callable[[pathlib.Path], VideoLists],
+        fps: float,
+        short_side: int,
+        web_clip_seconds: float = 10.0,
+        init_weights: files.Path | None = None,
+        hold: Callable[[pathlib.Path], AbstractContextManager[None]] = contextlib.nullcontext,
+    ):
+        self.output_dir = pathlib.Path(output_dir)
+        self.arms = tuple(arms)
+        self.clip_options = {"fps": fps, "short_side": short_side}
+        self.web_clip_seconds = web_clip_seconds
+        self._videos, self._init_weights, self.hold = videos, init_weights, hold
+        self._places = shared_places(arms)
+        self._lists: dict[tuple[tuple[str, str], ...], VideoLists] = {}  # By settings.
+
+    def folder(self, arm: Arm, seed: int) -> pathlib.Path:
+        """Holds the arm's own stages."""
+        return self.output_dir / f"seed{seed}" / arm.folder_name
+
+    def lock(self, arm: Arm, seed: int) -> pathlib.Path:
+        """What to `hold` while an arm is run; not its folder, which may be a teacher's too."""
+        return self.output_dir / "locks" / f"seed{seed}" / arm.folder_name
+
+    def lists(self, arm: Arm) -> VideoLists:
+        """Made once for all arms that have the same."""
+        with configuration.overridden(arm.bindings):
+            key = tuple(sorted(list_settings().items()))
+            if key not in self._lists:
+                self._lists[key] = self._videos(self.output_dir / self._places[arm][CLEAN] / "videos")
+        lists = self._lists[key]
+        if arm.pretrains and lists.web is None:
+            raise UserError(f"arm {arm.name!r}: there is no web set, only 'none' can be run: give the lists one")
+        return lists
+
+    def clean(self, arm: Arm) -> CleanShards:
+        """Cuts the clean sets."""
+        folder = self.output_dir / self._places[arm][CLEAN] / "shards"
+        with self.hold(folder):
+            return make_clean(self.lists(arm), folder, **self.clip_options)
+
+    def web(self, arm: Arm) -> pathlib.Path:
+        """Cuts the web set."""
+        folder = self.output_dir / self._places[arm][WEB] / "shards"
+        with self.hold(folder):
+            return make_web(
+                self.lists(arm),
+                folder,
+                clip_seconds=self.web_clip_seconds,
+                clips_per_class=arm.web_clips_per_class,
+                **self.clip_options,
+            )
+
+    def labelled_by(self, arm: Arm, seed: int) -> WebSet:
+        """The web set with the predictions that the arm's labels are made from: its student's from round 2 on."""
+        if arm.round > 1:
+            teacher = self.finished(dataclasses.replace(arm, round=arm.round - 1), seed) / "finetune"
+            web = self.web(arm)
+            with configuration.overridden(arm.bindings):
+                return WebSet(web, tasks.predict(teacher, web, self.folder(arm, seed) / "predictions"), teacher)
+        clean, web, places = self.clean(arm), self.web(arm), self._places[arm]
+        of_seed = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
+        teacher = of_seed[TEACHER] / "teacher"
+        with self.hold(of_seed[TEACHER]), configuration.overridden(arm.bindings):
+            shards = clean.target
+            if arm.teacher_shards is not None:
+                shards = arm.teacher_shards(self, arm, seed, of_seed[TEACHER])
+            inputs = {"train_shards": shards, "validation_shards": clean.validation, "init_weights": self._init_weights}
+            tasks.train("teacher", teacher, seed, **inputs)
+        with self.hold(of_seed[PREDICTIONS]), configuration.overridden(arm.bindings):
+            predictions = tasks.predict(teacher, web, of_seed[PREDICTIONS] / "predictions")
+        if arm.relabelled is not None:
+            folder = of_seed[RELABELLED]
+            with self.hold(folder):
+                predictions = arm.relabelled(self, arm, seed, predictions, folder / "relabelled")
+        return WebSet(web, predictions, teacher)
+
+    def run(self, arm: Arm, seed: int) -> Result:
+        """Runs an arm to its end, with all that it builds on; the row of the table."""
+        folder = self.folder(arm, seed)
+        clean = self.clean(arm)
+        labels = pretrained = web = None
+        inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
+        if arm.pretrains:
+            labels, pretrained, web = self._pretrain(arm, seed)
+            inputs["init_weights"] = folder / "pretrain" / "backbone.weights.h5"
+        else:
+            inputs["init_weights"] = self._initial_weights(arm, seed)
+        with configuration.overridden(arm.bindings):
+            tuned = tasks.train("finetune", folder / "finetune", seed, **inputs)
+            tested = tasks.evaluate(folder / "finetune", clean.test, folder / "test")
+            main_metric = tasks.main_metric(tested)
+        return Result(
+            arm=arm.name,
+            seed=seed,
+            round=arm.round,
+            classes=labels["num_classes"] if labels else 0,
+            clips=pretrained["clips"] if pretrained else 0,
+            noise_ratio=labels["noise_ratio"] if labels else None,
+            samples_cover_ratio=labels["samples_cover_ratio"] if labels else None,
+            metrics={name: value for name, value in tested.items() if name != "seconds"},
+            main_metric=main_metric,
+            seconds=tuned["seconds"] + (pretrained["seconds"] if pretrained else 0.0),
+            web=web,
+        )
+
+    def finished(self, arm: Arm, seed: int) -> pathlib.Path:
+        """The folder of an arm that another builds on, once it is run."""
+        with self.hold(self.lock(arm, seed)):
+            self.run(arm, seed)
+        return self.folder(arm, seed)
+
+    def pretrained(self, arm: Arm, seed: int) -> pathlib.Path:
+        """Likewise, once its labels are made and it is pre-trained."""
+        with self.hold(self.lock(arm, seed)):
+            self._pretrain(arm, seed)
+        return self.folder(arm, seed)
+
+    def _pretrain(self, arm: Arm, seed: int) -> tuple[Json, Json, WebSet]:
+        """What labels and pre-training returned."""
+        folder = self.folder(arm, seed)
+        web, target = self.labelled_by(arm, seed), self.clean(arm).target
+        init_weights = self._initial_weights(arm, seed)
+        more = {}
+        if asks_for_network(arm):
+            other = arm_of_network(self.arms, arm)
+            more["network"] = self.pretrained(other, seed) / "pretrain" if other else None
+        with configuration.overridden(arm.bindings):
+            options = {"num_labels": arm.num_labels, "min_confidence": arm.min_confidence}
+            labels = tasks.make_labels(folder / "labels", arm.labels, web, target, seed, **options)
+            bindings = []
+            if arm.transition is not None:
+                places = (web.shards, folder / "labels", folder / "transition")
+                matrix = arm.transition(*places, seed, init_weights, self.lists(arm).both_labels, **more)
+                bindings = [f"{loss_with_matrix()}.transition = {str(matrix)!r}"]
+            with configuration.overridden(bindings):
+                inputs = {"train_shards": web.shards, "labels_dir": folder / "labels", "init_weights": init_weights}
+                return labels, tasks.train("pretrain", folder / "pretrain", seed, **inputs), web
+
+    def _initial_weights(self, arm: Arm, seed: int) -> pathlib.Path | None:
+        given = arm.init_weights
+        return given(self, arm, seed) if callable(given) else given
+
+
+def configured_runner(
+    output_dir: files.Path, arms: Sequence[Arm], hold: Callable[[pathlib.Path], AbstractContextManager[None]]
+) -> Runner:
+    """A runner of these arms with the settings of the recipe that gin has parsed."""
+    names = ("videos", "fps", "short_side", "web_clip_seconds", "init_weights")
+    given = gin.get_bindings("recipe")
+    settings = {name: given[name] for name in names if name in given}
+    return Runner(output_dir, arms, **settings, hold=hold)
