@@ -114,12 +114,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path, way_out: str) -> Any:
+def read_json(path: Path, remedy: str) -> Any:
     """Reads a JSON file of ours.
 
     Args:
       path: the file.
-      way_out: what the user can do when it is missing or damaged, e.g.
+      remedy: what the user can do when it is missing or damaged, e.g.
         "run spl_tf.shard first".
 
     Raises:
@@ -129,11 +129,11 @@ def read_json(path: Path, way_out: str) -> Any:
         with open(path, encoding="utf-8") as opened:
             return json.load(opened)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"{path} does not exist: {way_out}") from error
+        raise UserError(f"{path} does not exist: {remedy}") from error
     except IsADirectoryError as error:
-        raise UserError(f"{path} is a folder: {way_out}") from error
+        raise UserError(f"{path} is a folder: {remedy}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged ({error}): {way_out}") from error
+        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
 
 
 def sha256(path: Path) -> str:

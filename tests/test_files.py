@@ -106,7 +106,7 @@ class AtomicPathTest(tf.test.TestCase):
         files.write_text(self.folder / "x" / "y" / "a.txt", "ü")
         self.assertEqual((self.folder / "x" / "y" / "a.txt").read_text(encoding="utf-8"), "ü")
 
-    def test_a_damaged_json_file_is_named_with_the_way_out(self):
+    def test_a_damaged_json_file_is_named_with_the_remedy(self):
         (self.folder / "a.json").write_text('{"half":')
         with self.assertRaisesRegex(UserError, r"a\.json is damaged .*: run it again"):
             files.read_json(self.folder / "a.json", "run it again")

@@ -9,7 +9,7 @@ from spl_tf.errors import UserError
 
 FORMAT_VERSION = 1
 FILE_NAME = "dataset.json"
-_WAY_OUT = "run spl_tf.shard"
+_REMEDY = "run spl_tf.shard"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def load_dataset(folder: files.Path) -> ClipDataset:
     for shard in dataset.shards:
         fault = file_fault(shard)
         if fault:
-            raise UserError(f"{shard.path} {fault}: {_WAY_OUT} into an empty folder, or copy the shard again")
+            raise UserError(f"{shard.path} {fault}: {_REMEDY} into an empty folder, or copy the shard again")
     return dataset
 
 
@@ -91,7 +91,7 @@ def read_description(folder: files.Path) -> ClipDataset:
     """Reads `dataset.json` without looking at the shards; raises as `load_dataset` does."""
     folder = pathlib.Path(folder)
     path = folder / FILE_NAME
-    description = files.read_json(path, _WAY_OUT)
+    description = files.read_json(path, _REMEDY)
     try:
         if description["format_version"] != FORMAT_VERSION:
             raise UserError(
@@ -128,7 +128,7 @@ def read_description(folder: files.Path) -> ClipDataset:
             rejected=dict(description["rejected"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): {_WAY_OUT}") from error
+        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): {_REMEDY}") from error
 
 
 def file_fault(shard: Shard) -> str | None:

@@ -61,10 +61,10 @@ def run_step(
 
 
 def _read_marker(marker: pathlib.Path) -> Json:
-    way_out = f"delete {marker.parent} and run the recipe again"
-    known = files.read_json(marker, way_out)
+    remedy = f"delete {marker.parent} and run the recipe again"
+    known = files.read_json(marker, remedy)
     if not isinstance(known, dict) or not {"identity", "result", "seconds"} <= known.keys():
-        raise UserError(f"{marker} is damaged: {way_out}")
+        raise UserError(f"{marker} is damaged: {remedy}")
     return known
 
 

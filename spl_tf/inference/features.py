@@ -144,13 +144,13 @@ def _decoded(table: np.ndarray) -> list[str]:
 
 def _require_identity(folder: pathlib.Path, identity: dict) -> None:
     path = folder / _IDENTITY
-    way_out = f"delete {folder}, or choose another folder for the features"
+    remedy = f"delete {folder}, or choose another folder for the features"
     if not path.exists():
         if any(folder.glob("*.npy")):
-            raise UserError(f"{folder} holds .npy files, but no {_IDENTITY} that says of what: {way_out}")
+            raise UserError(f"{folder} holds .npy files, but no {_IDENTITY} that says of what: {remedy}")
         files.write_json(path, identity)
-    elif files.read_json(path, way_out) != identity:
-        raise UserError(f"{path} is of another network, other settings or other shards: {way_out}")
+    elif files.read_json(path, remedy) != identity:
+        raise UserError(f"{path} is of another network, other settings or other shards: {remedy}")
 
 
 def _write(folder: pathlib.Path, shard: Shard, clips: Iterator[ClipScores]) -> None:

@@ -20,7 +20,7 @@ from spl_tf.labels.targets import SEVERAL, SINGLE
 from spl_tf.models.folding import fold_into
 
 FORMAT_VERSION = 1
-_WAY_OUT = "name the --model_dir of a finished stage of spl_tf.train, or finish it with the same command"
+_REMEDY = "name the --model_dir of a finished stage of spl_tf.train, or finish it with the same command"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +129,7 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
     path = folder / "folded.keras"
     classes, clip_input, target, described = _read_description(folder / "model.json")
     if not path.is_file():
-        raise UserError(f"{path} does not exist: {_WAY_OUT}")
+        raise UserError(f"{path} does not exist: {_REMEDY}")
     digest = files.sha256(path)
     if digest != described:
         raise UserError(f"{path} is not the file {folder / 'model.json'} describes: train the stage again")
@@ -166,7 +166,7 @@ def load_with_clips(
 
 def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, str, str]:
     """Classes, input, form of the targets and hash of the weights' file, as `model.json` has them."""
-    description = files.read_json(path, _WAY_OUT)
+    description = files.read_json(path, _REMEDY)
     try:
         version = description["format_version"]
         if version == FORMAT_VERSION:
@@ -177,7 +177,7 @@ def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, s
                 description["folded_sha256"],
             )
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is not what spl_tf.train writes ({error!r}): {_WAY_OUT}") from error
+        raise UserError(f"{path} is not what spl_tf.train writes ({error!r}): {_REMEDY}") from error
     raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: train the stage again")
 
 

@@ -103,7 +103,7 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self._outputs(), ["run2"])
 
     @parameterized.parameters("{", "{}")
-    def test_a_damaged_marker_is_named_with_the_way_out(self, marker):
+    def test_a_damaged_marker_is_named_with_the_remedy(self, marker):
         self._run()
         (self.folder / "step.json").write_text(marker)
         with self.assertRaisesRegex(UserError, "step/step.json.*delete .*step and run the recipe again"):

@@ -80,7 +80,7 @@ class TrainedModelTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, r"m/folded.keras is not the file .*m/model.json describes"):
             load_trained(folder)
 
-    def test_what_is_missing_is_named_with_the_way_out(self):
+    def test_what_is_missing_is_named_with_the_remedy(self):
         with self.assertRaisesRegex(UserError, r"nowhere/model.json does not exist: name the --model_dir"):
             load_trained("nowhere")
         folder = self._copy()

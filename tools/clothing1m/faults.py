@@ -41,7 +41,7 @@ def require_images(known: Layout, selection: Selection, images: ImageFiles) -> N
     number = next(number for number, line in lines if line and normalized(line) == first.key)
     raise UserError(
         f"{known.paths[name]} has no usable key{others}: {first.reason} for {_shown(first.key)} in line {number} "
-        f"({count:,} of {len(rows):,} keys): {_way_out(first, known, images)}"
+        f"({count:,} of {len(rows):,} keys): {_remedy(first, known, images)}"
     )
 
 
@@ -55,7 +55,7 @@ def notes(known: Layout) -> list[str]:
     ]
 
 
-def _way_out(row: Rejected, known: Layout, images: ImageFiles) -> str:
+def _remedy(row: Rejected, known: Layout, images: ImageFiles) -> str:
     if row.reason == MISSING:
         return f"{text(images.path(row.key))} is not there: --data must be the folder that the keys start from"
     path = known.paths[NOISY_LABELS if row.list_name == NOISY_TRAIN else CLEAN_LABELS]

@@ -10,7 +10,7 @@ from spl_tf.errors import UserError
 
 Predict = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
-_WAY_OUT = "name the file assets.extra/model.json of an exported version"
+_REMEDY = "name the file assets.extra/model.json of an exported version"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +59,9 @@ def read_description(path: files.Path) -> Description:
     Raises:
       UserError: it is missing, or not what spl_tf.export writes.
     """
-    content = files.read_json(path, _WAY_OUT)
+    content = files.read_json(path, _REMEDY)
     try:
         clip_input = content["clip_input"]
         return Description(float(clip_input["fps"]), int(clip_input["short_side"]), tuple(content["classes"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not what spl_tf.export writes ({error!r}): {_WAY_OUT}") from error
+        raise UserError(f"{path} is not what spl_tf.export writes ({error!r}): {_REMEDY}") from error

@@ -203,15 +203,15 @@ class Soak:
 def _read_state(path: pathlib.Path, command: list[str]) -> _State:
     if not path.exists():
         return _State(command, [], 0, [])
-    way_out = f"delete {path.parent} or use another --output_dir"
-    known = files.read_json(path, way_out)
+    remedy = f"delete {path.parent} or use another --output_dir"
+    known = files.read_json(path, remedy)
     try:
         spans = [Span(**span) for span in known["spans"]]
         state = _State(known["command"], spans, known["finished_runs"], list(known["faults"]))
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): {way_out}") from error
+        raise UserError(f"{path} is damaged ({error!r}): {remedy}") from error
     if state.command != command:
-        raise UserError(f"{path.parent} holds a soak of {' '.join(state.command)}: {way_out}")
+        raise UserError(f"{path.parent} holds a soak of {' '.join(state.command)}: {remedy}")
     return state
 
 

@@ -16,7 +16,7 @@ from spl_tf.errors import UserError
 
 _FOLDER = ".progress"
 _PLAN = "plan.jsonl"
-_WAY_OUT = f"delete the folder {_FOLDER} to begin anew"
+_REMEDY = f"delete the folder {_FOLDER} to begin anew"
 
 
 @dataclasses.dataclass
@@ -69,7 +69,7 @@ class Progress:
         if not note.exists():
             return None
         with _sound(note):
-            state = ShardState(**files.read_json(note, _WAY_OUT))
+            state = ShardState(**files.read_json(note, _REMEDY))
         return state if shard.exists() and shard.stat().st_size == state.num_bytes else None
 
     def save_state(self, name: str, state: ShardState) -> None:
@@ -103,4 +103,4 @@ def _sound(path: pathlib.Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): {_WAY_OUT}") from error
+        raise UserError(f"{path} is damaged ({error!r}): {_REMEDY}") from error
