@@ -102,8 +102,6 @@ def clip_features(
         finite, or the folder holds damaged files, or features of another network, other settings or other shards.
     """
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
-    if not dataset.num_clips:
-        raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     folder = pathlib.Path(folder)
     with files.locked(folder, "the features"):
         made_by = {"model": trained.weights_hash, "precision": trained.precision, "num_views": num_views}
@@ -120,6 +118,7 @@ def clip_features(
                 strategy,
                 batch_size=batch_size,
                 num_views=num_views,
+                target=trained.target,
                 description="features",
                 shards=missing,
             )

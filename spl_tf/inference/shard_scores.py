@@ -4,7 +4,6 @@ import gin
 import numpy as np
 
 from spl_tf import files
-from spl_tf.errors import UserError
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.trained_model import load_with_clips
 
@@ -29,8 +28,6 @@ def score_shards(
       UserError: network and data don't fit together, there is no clip, or a record can't be read.
     """
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
-    if not dataset.num_clips:
-        raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     scores = np.empty((dataset.num_clips, dataset.num_classes), np.float32)
     clips = score_clips(
         trained.network,
@@ -39,6 +36,7 @@ def score_shards(
         strategy,
         batch_size=batch_size,
         num_views=num_views,
+        target=trained.target,
         description="scores",
     )
     for place, clip in enumerate(clips):

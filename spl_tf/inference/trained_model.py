@@ -154,12 +154,14 @@ def load_with_clips(
       precision: "auto", "float32" or "bfloat16".
 
     Raises:
-      UserError: one of them can't be loaded, or they don't fit together.
+      UserError: one of them can't be loaded, there is no clip, or they don't fit together.
     """
     strategy = device_strategy()
     with strategy.scope():
         trained = load_trained(folder, choose_policy(precision))
     dataset = load_dataset(shards)
+    if not dataset.num_clips:
+        raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     require_fitting_data(trained, folder, dataset)
     return trained, dataset, strategy
 
