@@ -4,7 +4,7 @@
 class UserError(Exception):
     """A mistake the user can mend: shown as one line, exit code 2.
 
-    The message names the thing, the place and the way out.
+    The message names the thing, the place and the remedy.
     """
 
 

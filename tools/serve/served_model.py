@@ -33,7 +33,7 @@ class ServedModel:
         return UserError(f"{self.server} gives no answer ({reason}): does TF Serving run there, is --server right?")
 
     def refusal(self, code: object, reason: str, *, not_found: bool) -> UserError:
-        """The server's own words, with a way out where we know one."""
+        """The server's own words, with a remedy where we know one."""
         hint = " (see --model and --version)" if not_found else ""
         return UserError(f"{self.server} refuses the request: {code}: {reason}{hint}")
 
