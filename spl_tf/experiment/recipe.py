@@ -144,8 +144,8 @@ def _check(arms: Sequence[Arm], seeds: Sequence[int], init_weights: files.Path |
     if len(set(seeds)) < len(seeds):
         raise UserError(f"recipe.seeds = {list(seeds)}: one of them is listed twice")
     begun_with = {arm.init_weights for arm in arms} | {init_weights for arm in arms if arm.pretrains}
-    for path in begun_with - {None}:
-        if not pathlib.Path(path).is_file():
+    for path in begun_with:
+        if path is not None and not callable(path) and not pathlib.Path(path).is_file():
             raise UserError(
                 f"recipe.init_weights: {path} does not exist: tools.convert.inflate makes one of ImageNet's "
                 "weights; None starts from random ones"

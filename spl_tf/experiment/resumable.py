@@ -4,12 +4,13 @@ import pathlib
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from spl_tf import files
 from spl_tf.errors import UserError
 from spl_tf.training.identity import first_difference
 
-Json = dict[str, object]
+Json = dict[str, Any]
 
 _MARKER = "step.json"
 

@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import gin
 
@@ -60,11 +61,11 @@ class Runner:
         short_side: int,
         web_clip_seconds: float = 10.0,
         init_weights: files.Path | None = None,
-        hold: Callable[[pathlib.Path], AbstractContextManager[None]] = contextlib.nullcontext,
+        hold: Callable[[pathlib.Path], AbstractContextManager[Any]] = contextlib.nullcontext,
     ):
         self.output_dir = pathlib.Path(output_dir)
         self.arms = tuple(arms)
-        self.clip_options = {"fps": fps, "short_side": short_side}
+        self.fps, self.short_side = fps, short_side
         self.web_clip_seconds = web_clip_seconds
         self._videos, self._init_weights, self.hold = videos, init_weights, hold
         self._places = shared_places(arms)
@@ -93,18 +94,22 @@ class Runner:
         """Cuts the clean sets."""
         folder = self.output_dir / self._places[arm][CLEAN] / "shards"
         with self.hold(folder):
-            return make_clean(self.lists(arm), folder, **self.clip_options)
+            return make_clean(self.lists(arm), folder, fps=self.fps, short_side=self.short_side)
 
     def web(self, arm: Arm) -> pathlib.Path:
         """Cuts the web set."""
         folder = self.output_dir / self._places[arm][WEB] / "shards"
+        lists = self.lists(arm)
+        assert lists.web is not None  # It would have been refused.
         with self.hold(folder):
             return make_web(
-                self.lists(arm),
+                lists,
+                lists.web,
                 folder,
+                fps=self.fps,
+                short_side=self.short_side,
                 clip_seconds=self.web_clip_seconds,
                 clips_per_class=arm.web_clips_per_class,
-                **self.clip_options,
             )
 
     def labelled_by(self, arm: Arm, seed: int) -> WebSet:
@@ -121,8 +126,8 @@ class Runner:
             shards = clean.target
             if arm.teacher_shards is not None:
                 shards = arm.teacher_shards(self, arm, seed, of_seed[TEACHER])
-            inputs = {"train_shards": shards, "validation_shards": clean.validation, "init_weights": self._init_weights}
-            tasks.train("teacher", teacher, seed, **inputs)
+            inputs = {"validation_shards": clean.validation, "init_weights": self._init_weights}
+            tasks.train("teacher", teacher, seed, shards, **inputs)
         with self.hold(of_seed[PREDICTIONS]), configuration.overridden(arm.bindings):
             predictions = tasks.predict(teacher, web, of_seed[PREDICTIONS] / "predictions")
         if arm.relabelled is not None:
@@ -135,15 +140,21 @@ class Runner:
         """Runs an arm to its end, with all that it builds on; the row of the table."""
         folder = self.folder(arm, seed)
         clean = self.clean(arm)
-        labels = pretrained = web = None
-        inputs = {"train_shards": clean.target, "validation_shards": clean.validation}
+        labels = pretrained = web = backbone = None
         if arm.pretrains:
             labels, pretrained, web = self._pretrain(arm, seed)
-            inputs["init_weights"] = folder / "pretrain" / "backbone.weights.h5"
+            backbone = folder / "pretrain" / "backbone.weights.h5"
         else:
-            inputs["init_weights"] = self._initial_weights(arm, seed)
+            backbone = self._initial_weights(arm, seed)
         with configuration.overridden(arm.bindings):
-            tuned = tasks.train("finetune", folder / "finetune", seed, **inputs)
+            tuned = tasks.train(
+                "finetune",
+                folder / "finetune",
+                seed,
+                clean.target,
+                validation_shards=clean.validation,
+                init_weights=backbone,
+            )
             tested = tasks.evaluate(folder / "finetune", clean.test, folder / "test")
             main_metric = tasks.main_metric(tested)
         return Result(
@@ -182,24 +193,33 @@ class Runner:
             other = arm_of_network(self.arms, arm)
             more["network"] = self.pretrained(other, seed) / "pretrain" if other else None
         with configuration.overridden(arm.bindings):
-            options = {"num_labels": arm.num_labels, "min_confidence": arm.min_confidence}
-            labels = tasks.make_labels(folder / "labels", arm.labels, web, target, seed, **options)
+            labels = tasks.make_labels(
+                folder / "labels",
+                arm.labels,
+                web,
+                target,
+                seed,
+                num_labels=arm.num_labels,
+                min_confidence=arm.min_confidence,
+            )
             bindings = []
             if arm.transition is not None:
                 places = (web.shards, folder / "labels", folder / "transition")
                 matrix = arm.transition(*places, seed, init_weights, self.lists(arm).both_labels, **more)
                 bindings = [f"{loss_with_matrix()}.transition = {str(matrix)!r}"]
             with configuration.overridden(bindings):
-                inputs = {"train_shards": web.shards, "labels_dir": folder / "labels", "init_weights": init_weights}
-                return labels, tasks.train("pretrain", folder / "pretrain", seed, **inputs), web
+                inputs = {"labels_dir": folder / "labels", "init_weights": init_weights}
+                return labels, tasks.train("pretrain", folder / "pretrain", seed, web.shards, **inputs), web
 
     def _initial_weights(self, arm: Arm, seed: int) -> pathlib.Path | None:
         given = arm.init_weights
-        return given(self, arm, seed) if callable(given) else given
+        if callable(given):
+            return given(self, arm, seed)
+        return None if given is None else pathlib.Path(given)
 
 
 def configured_runner(
-    output_dir: files.Path, arms: Sequence[Arm], hold: Callable[[pathlib.Path], AbstractContextManager[None]]
+    output_dir: files.Path, arms: Sequence[Arm], hold: Callable[[pathlib.Path], AbstractContextManager[Any]]
 ) -> Runner:
     """A runner of these arms with the settings of the recipe that gin has parsed."""
     names = ("videos", "fps", "short_side", "web_clip_seconds", "init_weights")

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 from spl_tf import files
 from spl_tf.data.building.shards import summary, write_shards
@@ -45,12 +46,11 @@ def make_clean(lists: VideoLists, folder: pathlib.Path, *, fps: float, short_sid
       short_side: of the frames, pixels.
     """
 
-    def made(name: str, manifest: pathlib.Path | None) -> pathlib.Path | None:
-        if manifest is None:
-            return None
+    def made(name: str, manifest: pathlib.Path) -> pathlib.Path:
         return make_target(manifest, folder / name, classes=lists.classes, fps=fps, short_side=short_side)
 
-    return CleanShards(made("target", lists.target), made("test", lists.test), made("validation", lists.validation))
+    validation = None if lists.validation is None else made("validation", lists.validation)
+    return CleanShards(made("target", lists.target), made("test", lists.test), validation)
 
 
 def make_target(
@@ -71,6 +71,7 @@ def make_target(
 
 def make_web(
     lists: VideoLists,
+    web: pathlib.Path,
     folder: pathlib.Path,
     *,
     fps: float,
@@ -82,6 +83,7 @@ def make_web(
 
     Args:
       lists: what there is.
+      web: the list of it that there is.
       folder: gets `web`.
       fps: frames per second.
       short_side: of the frames, pixels.
@@ -89,7 +91,7 @@ def make_web(
       clips_per_class: quota; None for all.
     """
     return make_shards(
-        lists.web,
+        web,
         folder / "web",
         classes=lists.classes,
         label_column="query",
@@ -115,7 +117,7 @@ def make_shards(
     keep_duplicates: bool = False,
 ) -> pathlib.Path:
     """Cuts a list of videos into shards, as a step; arguments as of `write_shards`."""
-    settings = {
+    settings: dict[str, Any] = {
         "fps": fps,
         "short_side": short_side,
         "clip_seconds": clip_seconds,

@@ -29,15 +29,14 @@ _OF_TEST = ("top_1", "top_5", "mean_average_precision")
 _BACKGROUND = "evaluate_model.background"
 
 
-def train(stage: str, folder: pathlib.Path, seed: int, **inputs: files.Path | None) -> Json:
+def train(stage: str, folder: pathlib.Path, seed: int, train_shards: pathlib.Path, **inputs: files.Path | None) -> Json:
     """Runs a stage of training; `inputs` as of `train_stage`, beside what gin says to the stage."""
     with gin.config_scope(stage):
-        names = ("train_shards", "labels_dir", "validation_shards", "init_weights")
-        identity = run_identity(stage, seed, open_inputs(**{name: inputs.get(name) for name in names}))
+        identity = run_identity(stage, seed, open_inputs(train_shards, **inputs))
 
         def action() -> Json:
             with networks_forgotten():
-                return {"clips": train_stage(stage, folder, seed=seed, **inputs)["clips"]}
+                return {"clips": train_stage(stage, folder, train_shards=train_shards, seed=seed, **inputs)["clips"]}
 
         return run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"])
 

@@ -62,14 +62,23 @@ def video_folder(
       UserError: a list is missing.
     """
     del output_dir
-    names = {"classes": classes, "target": target, "web": web, "test": test, "validation": validation}
-    paths = {key: pathlib.Path(folder, name) for key, name in names.items() if name is not None}
-    for path in paths.values():
+
+    def listed(name: str) -> pathlib.Path:
+        path = pathlib.Path(folder, name)
         if not path.is_file():
             raise UserError(f"{path} does not exist: {how_to_get}")
-    if (listed := pathlib.Path(folder, both_labels)).is_file():
-        paths["both_labels"] = listed
-    return VideoLists(**{"web": None} | paths, note=f"lists of {folder}")
+        return path
+
+    of_both = pathlib.Path(folder, both_labels)
+    return VideoLists(
+        classes=listed(classes),
+        target=listed(target),
+        web=None if web is None else listed(web),
+        test=listed(test),
+        validation=None if validation is None else listed(validation),
+        both_labels=of_both if of_both.is_file() else None,
+        note=f"lists of {folder}",
+    )
 
 
 @gin.configurable

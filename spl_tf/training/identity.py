@@ -55,9 +55,9 @@ class StageInputs:
 
 def open_inputs(
     train_shards: files.Path,
-    labels_dir: files.Path | None,
-    validation_shards: files.Path | None,
-    init_weights: files.Path | None,
+    labels_dir: files.Path | None = None,
+    validation_shards: files.Path | None = None,
+    init_weights: files.Path | None = None,
 ) -> StageInputs:
     """Opens a stage's inputs.
 

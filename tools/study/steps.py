@@ -35,7 +35,7 @@ class PartOfTarget:
         lists = runner.lists(arm)
         part = folder / "target.csv"
         manifests.write(part, manifests.draw_share(manifests.read(lists.target), self.share, seed))
-        return make_target(part, folder / "target", classes=lists.classes, **runner.clip_options)
+        return make_target(part, folder / "target", classes=lists.classes, fps=runner.fps, short_side=runner.short_side)
 
 
 @dataclasses.dataclass(frozen=True)
