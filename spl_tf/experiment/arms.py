@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import inspect
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -129,7 +130,7 @@ def make_arms(
 
 def configured_arms() -> list[Arm]:
     """The arms of the recipe that gin has parsed, without running it."""
-    known = {field for field in make_arms.__annotations__ if field != "return"}
+    known = inspect.signature(make_arms).parameters
     return make_arms(**{name: value for name, value in gin.get_bindings("recipe").items() if name in known})
 
 
