@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import inspect
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -117,7 +118,7 @@ def make_arms(
         arms = {name: {"labels": name} for name in strategies}
     if not arms:
         raise UserError("there is no arm: give recipe.arms, or recipe.strategies such as ['none', 'weak', 'spl_b']")
-    common = {"num_labels": num_labels, "min_confidence": min_confidence, "transition": transition}
+    common: dict[str, Any] = {"num_labels": num_labels, "min_confidence": min_confidence, "transition": transition}
     common |= {"init_weights": init_weights, "web_clips_per_class": web_clips_per_class}
     made = []
     for name, options in arms.items():
@@ -129,7 +130,7 @@ def make_arms(
 
 def configured_arms() -> list[Arm]:
     """The arms of the recipe that gin has parsed, without running it."""
-    known = {field for field in make_arms.__annotations__ if field != "return"}
+    known = inspect.signature(make_arms).parameters
     return make_arms(**{name: value for name, value in gin.get_bindings("recipe").items() if name in known})
 
 
