@@ -68,7 +68,7 @@ def _run(arms, folder, bindings):
     configuration.parse([], bindings)
     try:
         with mock.patch.dict(variants.VARIANTS, clips50=HALF):
-            run_arms(ucf6_study(folder / "out"), arms, folder / "results.jsonl")
+            run_arms(ucf6_study(folder / "out", ARMS), arms, folder / "results.jsonl")
     finally:
         gin.clear_config()
         keras.mixed_precision.set_dtype_policy("float32")

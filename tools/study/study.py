@@ -1,6 +1,7 @@
 """The study on ucf6: each of its rows as an arm of an experiment, and what its web clips really show."""
 
 import pathlib
+from collections.abc import Sequence
 
 import gin
 import numpy as np
@@ -22,11 +23,13 @@ from tools.study.truth import label_truth_table
 from tools.study.variants import VARIANTS
 
 
-def ucf6_study(output_dir: files.Path) -> Study:
-    """With the settings of the recipe's gin file."""
+def ucf6_study(output_dir: files.Path, keys: Sequence[Key] = ()) -> Study:
+    """The study of these rows, all by default, with the settings of the recipe's gin file."""
     output_dir = pathlib.Path(output_dir)
     plain = _arm(Key(MAIN, "weak", seed=0), output_dir)
-    return Study(output_dir, {key: _arm(key, output_dir) for key in all_arms()}, plain, columns_of=_compare_with_truth)
+    return Study(
+        output_dir, {key: _arm(key, output_dir) for key in keys or all_arms()}, plain, columns_of=_compare_with_truth
+    )
 
 
 def _arm(key: Key, output_dir: pathlib.Path) -> Arm:
