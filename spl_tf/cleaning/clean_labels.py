@@ -70,7 +70,9 @@ def clean_labels(
     """
     # All that can be wrong is found before the teacher runs over the web set.
     require_method_options(method)
-    if clean is None and method != CONFIDENT_LEARNING:
+    if method == CONFIDENT_LEARNING:
+        clean = None  # Not looked at, even where it is given.
+    elif clean is None:
         raise UserError(f"{method} needs a clean set: give --clean_shards")
     folder = pathlib.Path(folder)
     features_dir = pathlib.Path(features_dir or folder / "features")
@@ -80,16 +82,16 @@ def clean_labels(
     }
     target = Predictions(folder, web_set.classes, headers)
     stale_labels(folder, target)
-    if method != CONFIDENT_LEARNING:
+    if clean is not None:
         clean_set = _load_labelled(clean)
         require_same_classes(web_set.classes, web_set.folder, clean_set.classes, clean_set.folder)
         clean_clips = clip_features(model_dir, clean, features_dir / "clean")
     web_clips = clip_features(model_dir, web, features_dir / "web")
     weak, teacher = web_clips.labels, web_clips.predictions()
     confusion = count_pairs(weak, teacher, web_set.num_classes)
-    if method == CONFIDENT_LEARNING:
+    notes: dict[str, float] = {}
+    if clean is None:
         weights = (~find_mistakes(weak, web_clips.scores())).astype(np.float32)
-        notes = {}
     else:
         cosine, notes = _similarity(web_clips, clean_clips, confusion, seed)
         weights = soft_weights(cosine) if method == "cleannet_soft" else hard_weights(cosine)
@@ -136,11 +138,15 @@ def require_method_options(name: str) -> None:
 
 def _similarity(
     web: ClipFeatures, clean: ClipFeatures, confusion: np.ndarray, seed: int
-) -> tuple[np.ndarray, dict[str, int]]:
+) -> tuple[np.ndarray, dict[str, float]]:
     """CleanNet's cosine of every web clip, and how many pairs of which kind it learned from."""
     pairs = make_pairs(clean.labels, web_labels_of(clean, web), confusion, np.random.default_rng(seed))
     right = int(np.count_nonzero(pairs.right))
-    notes = {"right_pairs": right, "wrong_pairs": len(pairs.right) - right, "both_labelled": pairs.both_labelled}
+    notes: dict[str, float] = {
+        "right_pairs": right,
+        "wrong_pairs": len(pairs.right) - right,
+        "both_labelled": pairs.both_labelled,
+    }
     return cleannet(web, clean, pairs, num_classes=len(confusion), seed=seed), notes
 
 

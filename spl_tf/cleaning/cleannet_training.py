@@ -81,7 +81,7 @@ def cleannet(
     generator = np.random.default_rng(seed)
     verified = _verified_batches(clean, pairs, batch_size, generator)
     unverified = _unverified_batches(web, batch_size, generator)
-    halves = np.repeat(np.float32([1, 0]), batch_size)
+    halves = np.repeat(np.array([1, 0], np.float32), batch_size)
     with tqdm.trange(steps, desc="CleanNet", unit="step", dynamic_ncols=True, mininterval=1.0) as bar:
         for step in bar:
             batch = (np.concatenate(parts) for parts in zip(next(verified), next(unverified), strict=True))

@@ -46,7 +46,7 @@ class LabelSource:
 
     shards: pathlib.Path
     predictions: pathlib.Path
-    teacher: pathlib.Path | None
+    teacher: pathlib.Path
     clean: pathlib.Path
     digests: Mapping[str, str]
     min_confidence: float = 0.0
@@ -61,7 +61,8 @@ class Labeller(Protocol):
       uses_teacher: whether a better teacher makes other labels.
     """
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     @property
     def uses_teacher(self) -> bool: ...
@@ -155,9 +156,8 @@ class _ByCleaning:
             return clean_labels(source.teacher, source.shards, source.clean, self.name, folder, seed, features)
 
 
-LABELLERS: dict[str, Labeller] = {
-    each.name: each for each in (*map(_FromPairs, PAIR_LABELLERS.values()), *map(_ByCleaning, METHODS))
-}
+_ALL: list[Labeller] = [*map(_FromPairs, PAIR_LABELLERS.values()), *map(_ByCleaning, METHODS)]
+LABELLERS = {each.name: each for each in _ALL}
 
 
 def find_labeller(name: str) -> Labeller:

@@ -145,7 +145,7 @@ def read_pairs(dataset: ClipDataset, predictions: Predictions) -> Iterator[WeakP
     for position, shard in enumerate(dataset.shards):
         first_row = 0
         for _, pairs in read_batches(predictions, shard.name, ["confidence"]):
-            yield WeakPairs(position, first_row, pairs.weak, pairs.teacher, pairs.confidence)
+            yield WeakPairs(position, first_row, pairs.weak, pairs.teacher, pairs.column("confidence"))
             first_row += len(pairs.weak)
 
 

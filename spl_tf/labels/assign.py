@@ -91,7 +91,7 @@ class _Counts:
 
 def _confident(pairs: Pairs, min_confidence: float) -> np.ndarray:
     """bool [n]: clips whose teacher confidence reaches the threshold. An undefined confidence does not."""
-    return pairs.confidence >= np.float32(min_confidence)
+    return pairs.column("confidence") >= np.float32(min_confidence)
 
 
 def _count(predictions: Predictions, asked_by: str, statistics: Sequence[str], min_confidence: float) -> _Counts:

@@ -24,7 +24,8 @@ def read_both_labels(path: pathlib.Path, classes: tuple[str, ...]) -> np.ndarray
     Raises:
       UserError: the file is missing, is no such list, or has no row of a clean class.
     """
-    ids = {name: number for number, name in enumerate(classes)}
+    # A row that is too short has None for a name, which no class has.
+    ids: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     pairs = []
     try:
         with open(path, newline="", encoding="utf-8-sig") as opened:

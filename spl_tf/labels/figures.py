@@ -81,11 +81,12 @@ def _write_cells(axes: Axes, confusion: np.ndarray, shares: np.ndarray) -> None:
             axes.text(column, row, text, ha="center", va="center", color=color, fontsize=size, linespacing=1.2)
 
 
-def _name_ticks(axes: Axes, positions: Sequence[float], names: Sequence[str]) -> None:
+def _name_ticks(axes: Axes, positions: Sequence[float] | np.ndarray, names: Sequence[str]) -> None:
     """Slanted class names below the axes, without tick marks."""
     texts, families = _in_fonts(names)
-    style = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "parse_math": False}
-    axes.set_xticks(positions, texts, fontfamily=families, **style)
+    axes.set_xticks(
+        positions, texts, fontfamily=families, rotation=40, ha="right", rotation_mode="anchor", parse_math=False
+    )
     axes.tick_params(axis="x", length=0)
 
 

@@ -28,8 +28,23 @@ class Pairs:
 
     def take(self, rows: np.ndarray) -> "Pairs":
         """Some of the clips, by a mask or by rows."""
-        columns = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return Pairs(**{name: values if values is None else values[rows] for name, values in columns.items()})
+
+        def some(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[rows]
+
+        optional = (some(self.confidence), some(self.top_classes), some(self.top_scores))
+        return Pairs(self.weak[rows], self.teacher[rows], *optional)
+
+    def column(self, name: str) -> np.ndarray:
+        """What a labeller asked for in `columns`.
+
+        Raises:
+          ValueError: it was not read, as nobody asked for it.
+        """
+        values = getattr(self, name)
+        if values is None:
+            raise ValueError(f"{name} was not read: list it in the labeller's columns")
+        return values
 
 
 class FittedLabeller(Protocol):
@@ -45,10 +60,17 @@ class FittedLabeller(Protocol):
       merges: bool [N, N], cells that lost the class of their own to the diagonal's.
     """
 
-    name: str
-    class_names: tuple[str, ...]
-    form: str
-    columns: tuple[str, ...]
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def form(self) -> str: ...
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
 
     @property
     def table(self) -> np.ndarray: ...

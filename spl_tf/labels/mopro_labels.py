@@ -32,10 +32,10 @@ class MoproLabels:
         return np.zeros((len(self.class_names),) * 2, bool)
 
     def targets(self, pairs: Pairs) -> SingleLabels:
-        is_weak = pairs.top_classes == pairs.weak[:, np.newaxis]
-        score_of_weak = np.where(is_weak, pairs.top_scores, 0).sum(axis=1)
+        is_weak = pairs.column("top_classes") == pairs.weak[:, np.newaxis]
+        score_of_weak = np.where(is_weak, pairs.column("top_scores"), 0).sum(axis=1)
         labels = np.where(score_of_weak > 1 / len(self.class_names), pairs.weak, DISCARDED)
-        labels = np.where(pairs.confidence > self.threshold, pairs.teacher, labels)
+        labels = np.where(pairs.column("confidence") > self.threshold, pairs.teacher, labels)
         return SingleLabels(labels.astype(np.int32))
 
 

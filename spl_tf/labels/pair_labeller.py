@@ -59,6 +59,7 @@ class PairLabeller:
         Raises:
           UserError: an option does not fit the number of classes.
         """
+        statistics = {} if statistics is None else statistics
         given = {name: statistics[name] for name in self.statistics}
         return self.function(confusion, classes, **given, **self.options)
 

@@ -70,7 +70,8 @@ def write_index(predictions: Predictions, made_by: Mapping[str, str | int], **no
 
 def read_index(folder: Path) -> dict[str, Any]:
     """The content of `predictions.json`; what it says is checked by `open_predictions`."""
-    return read_json(pathlib.Path(folder) / _FILE_NAME, "run spl_tf.predict first")
+    content: dict[str, Any] = read_json(pathlib.Path(folder) / _FILE_NAME, "run spl_tf.predict first")
+    return content
 
 
 def remove_index(folder: Path) -> None:

@@ -21,11 +21,12 @@ class MeanScores:
 
     def add(self, pairs: Pairs) -> None:
         cells = np.multiply(pairs.weak, self._num_classes, dtype=np.int64) + pairs.teacher
-        others = self._num_classes - pairs.top_scores.shape[1]
+        classes, scores = pairs.column("top_classes"), pairs.column("top_scores")
+        others = self._num_classes - scores.shape[1]
         # A mean of float32 probabilities may be above 1 by a rounding.
-        left = np.maximum(1 - pairs.top_scores.sum(axis=1, dtype=np.float64), 0)
+        left = np.maximum(1 - scores.sum(axis=1, dtype=np.float64), 0)
         rest = left / others if others > 0 else np.zeros_like(left)
-        np.add.at(self._sums, (cells[:, np.newaxis], pairs.top_classes), pairs.top_scores - rest[:, np.newaxis])
+        np.add.at(self._sums, (cells[:, np.newaxis], classes), scores - rest[:, np.newaxis])
         self._rest += np.bincount(cells, rest, self._num_classes**2)
 
     def result(self, counts: np.ndarray) -> np.ndarray:

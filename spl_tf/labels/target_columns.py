@@ -34,13 +34,13 @@ def target_arrays(targets: Targets) -> list[pa.Array]:
     if isinstance(targets, SingleLabels):
         return [pa.array(targets.labels, pa.int32())]
     discarded = ~targets.kept
+    parts: list[tuple[np.ndarray, np.ndarray, pa.DataType, np.ndarray | None]] = []
     if targets.form == DISTRIBUTION:
-        parts = [
+        parts += [
             (targets.offsets, targets.classes, pa.int32(), discarded),
             (targets.offsets, targets.values, pa.float32(), discarded),
         ]
     else:
-        parts = []
         for chosen, nulls in ((targets.values > 0, discarded), (targets.values == 0, None)):
             offsets = np.append(0, np.cumsum(chosen))[targets.offsets]
             parts.append((offsets, targets.classes[chosen], pa.int32(), nulls))

@@ -115,8 +115,7 @@ def convolution(
     if style.folded:
         return x
     return FusedBatchNorm(
-        style.bn_momentum,
-        style.bn_epsilon,
+        *style.normalization,
         gamma_initializer="zeros" if zero_gamma else "ones",
         synchronized=style.synchronized_bn,
         name=f"{name}_bn",
@@ -170,13 +169,13 @@ def max_pool(x, kernel: Size, strides: Size, style: Style, name: str, *, padded:
 
 def _pad(x, kernel: Size, strides: Size, style: Style, name: str, border: Sequence[float] | None = None):
     """Explicit zeros where Keras' "same" would pad less before than after; returns x and Keras' padding."""
-    if border is None and (style.padding == "same" or max(strides) == 1):
-        return x, "same"
-    if style.padding == "same":
+    if style.padding == "same" and border is not None:
         return SamePadding(kernel, strides, border, name=f"{name}_pad")(x), "valid"
-    margins = tuple((size - 1) // 2 for size in kernel)
-    if any(margins):
-        x = SymmetricPadding(margins, border, name=f"{name}_pad")(x)
+    if style.padding == "same" or (border is None and max(strides) == 1):
+        return x, "same"
+    frames, height, width = ((size - 1) // 2 for size in kernel)
+    if frames or height or width:
+        x = SymmetricPadding((frames, height, width), border, name=f"{name}_pad")(x)
     return x, "valid"
 
 

@@ -115,10 +115,9 @@ def r2plus1d(
     filters = scaled(64, width_multiplier)
 
     def factored(x, middle: int, filters: int, kernel: Size, strides: Size, name: str, **options):
-        (frames, *window), (temporal_stride, *spatial_strides) = kernel, strides
-        x = blocks.convolution(x, middle, (1, *window), (1, *spatial_strides), style, f"{name}_spatial", **options)
+        x = blocks.convolution(x, middle, (1, *kernel[1:]), (1, *strides[1:]), style, f"{name}_spatial", **options)
         x = blocks.relu(x, f"{name}_spatial_relu")
-        return blocks.convolution(x, filters, (frames, 1, 1), (temporal_stride, 1, 1), style, f"{name}_temporal")
+        return blocks.convolution(x, filters, (kernel[0], 1, 1), (strides[0], 1, 1), style, f"{name}_temporal")
 
     def stem(clips):
         kernel = (7 if form == "hara" else 3, 7, 7)

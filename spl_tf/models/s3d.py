@@ -148,10 +148,9 @@ class _Pieces:
         """Space, then time with as many channels; or both at once."""
         if not self._separable:
             return self.convolution(x, filters, kernel, strides, name)
-        (frames, *window), (temporal_stride, *spatial_strides) = kernel, strides
-        x = self.convolution(x, filters, (1, *window), (1, *spatial_strides), f"{name}_spatial")
+        x = self.convolution(x, filters, (1, *kernel[1:]), (1, *strides[1:]), f"{name}_spatial")
         convolve = blocks.convolution if self._normalized_in_time else blocks.plain_convolution
-        kernel, strides, name = (frames, 1, 1), (temporal_stride, 1, 1), f"{name}_temporal"
+        kernel, strides, name = (kernel[0], 1, 1), (strides[0], 1, 1), f"{name}_temporal"
         x = convolve(x, x.shape[-1], kernel, strides, self._style, name, initializer=TemporalIdentity())
         return blocks.relu(x, f"{name}_relu")
 

@@ -25,6 +25,17 @@ class Style:
     gate_bias: bool = False
     folded: bool = False
 
+    @property
+    def normalization(self) -> tuple[float, float]:
+        """Momentum and epsilon of batch normalization.
+
+        Raises:
+          ValueError: one is None, where `style_of_network` puts the network's own.
+        """
+        if self.bn_momentum is None or self.bn_epsilon is None:
+            raise ValueError("no momentum or epsilon of batch normalization: take the style from style_of_network")
+        return self.bn_momentum, self.bn_epsilon
+
 
 @gin.configurable
 def network_style(

@@ -75,9 +75,8 @@ def coverage_section(recipe: Recipe, matrix: Matrix) -> Section:
     series = [Series("K fullest cells", chosen + num_classes, curve[chosen], None)]
     for labels in read_labels_of(recipe, matrix.seed):
         if labels.name in _ON_THE_CURVE:
-            colour = recipe.colour(labels.name)
-            point = {"x": [len(labels.counts)], "y": [labels.samples_cover_ratio], "marks": True, "line": False}
-            series.append(Series(labels.name, colour=colour, **point))
+            x, y, colour = [len(labels.counts)], [labels.samples_cover_ratio], recipe.colour(labels.name)
+            series.append(Series(labels.name, x, y, colour, marks=True, line=False))
     chart = line_chart(
         "coverage-chart",
         "Clips covered by the fullest cells",
@@ -118,8 +117,12 @@ def tail_section(recipe: Recipe) -> Section:
     columns = {"strategy": "Strategy", "classes": "Classes", "empty": "Empty"}
     columns |= {"largest": "Largest", "median": "Median", "smallest": "Smallest"}
     numbers = table("tail-table", f"Clips of the classes that have any, seed {seed}", columns, rows)
-    axes = {"x_title": "rank of the class (log scale)", "y_title": "clips of the class (log scale)"}
-    charts = [line_chart("tail-chart", "Class sizes", series, log_x=True, log_y=True, **axes)] if series else []
+    x_title, y_title = "rank of the class (log scale)", "clips of the class (log scale)"
+    charts = []
+    if series:
+        charts.append(
+            line_chart("tail-chart", "Class sizes", series, x_title=x_title, y_title=y_title, log_x=True, log_y=True)
+        )
     return section("tail", "Long tail", element("div", *charts, numbers, class_="charts"))
 
 

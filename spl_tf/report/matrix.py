@@ -63,7 +63,7 @@ def _flagged(matrix: Matrix) -> list[Html]:
     return [element("p", text, id="flagged-queries")]
 
 
-def _heat(shares: np.ndarray) -> np.ndarray:
+def _heat(shares: float | np.ndarray) -> np.float64 | np.ndarray:
     """How strong a cell's colour is, 0 to 1: the root of its share, which tells small shares apart."""
     return np.sqrt(shares)
 

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from spl_tf.report.markup import Html, element
@@ -28,8 +29,8 @@ class Series:
     """
 
     name: str
-    x: Sequence[float]
-    y: Sequence[float]
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
     colour: int | None
     marks: bool = False
     line: bool = True

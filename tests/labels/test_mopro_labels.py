@@ -64,6 +64,14 @@ class MoproTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(labeller("mopro").fit(np.eye(4), list("abcd")).targets(pairs).labels, [-1])
         self.assertAllEqual(labeller("mopro").fit(np.eye(5), CLASSES).targets(pairs).labels, [1])
 
+    @parameterized.parameters("confidence", "top_classes", "top_scores")
+    def test_a_column_that_was_not_read_is_named(self, missing):
+        columns = {"confidence": np.float32([0.5]), "top_classes": np.int32([[0, 1]])}
+        columns |= {"top_scores": np.float32([[0.5, 0.25]]), missing: None}
+        pairs = Pairs(*np.int32([[1], [0]]), **columns).take(np.array([True]))
+        with self.assertRaisesRegex(ValueError, f"{missing} was not read"):
+            labeller("mopro").fit(np.eye(5), CLASSES).targets(pairs)
+
     def test_clips_below_the_confidence_are_discarded(self):
         write_predictions(self.predictions, CLASSES, self.weak, self.scores, 5, [400])
         summary = assign.assign_labels(self.predictions, "mopro", self.labels, min_confidence=0.9)

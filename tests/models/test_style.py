@@ -54,6 +54,12 @@ class NetworkStyleTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(_normalizations(network), {(0.9, 0.125, False)})
         self.assertEmpty(_decays(network))
 
+    def test_numbers_that_the_network_has_not_filled_in_are_refused(self):
+        self.assertEqual(network_style(bn_momentum=0.7, bn_epsilon=0.125).normalization, (0.7, 0.125))
+        for half in ({"bn_momentum": 0.7}, {"bn_epsilon": 0.125}):
+            with self.assertRaisesRegex(ValueError, "style_of_network"):
+                _ = network_style(**half).normalization
+
     @parameterized.parameters(
         "resnet3d.weight_decay = 1e-4", "s3d.bn_momentum = 0.9", "classifier.weight_decay = 1e-4", "r3d.style = None"
     )
