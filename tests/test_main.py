@@ -10,7 +10,7 @@ from absl.testing import parameterized
 
 import spl_tf
 from spl_tf.__main__ import COMMANDS
-from spl_tf.cleaning.clean_labels import METHODS
+from spl_tf.cleaning.methods import METHODS
 from spl_tf.labels.labellers import PAIR_LABELLERS
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -132,6 +132,7 @@ def read_matrix(recipe: Recipe) -> Matrix:
     """
     seed = recipe.seeds[0]
     web = recipe.web(seed)
+    assert web is not None
     dataset = read_description(web.shards)
     predictions = open_predictions_of(dataset, web.predictions)
     confusion = count_confusion(dataset, predictions)
