@@ -47,13 +47,13 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
     """
     folders = search_folders(search_path)
     gin.clear_config()
-    of_files = [binding for name in gin_files for binding in read_file(name, folders)]
+    in_files = [binding for name in gin_files for binding in read_file(name, folders)]
     given = read_lines(gin_params)
     with explained():
-        for binding in of_files:
+        for binding in in_files:
             tables.bind(binding)
-        lines = hidden_in_files(of_files, given) + put_over(given)
-        _check([*of_files, *given])
+        lines = hidden_in_files(in_files, given) + put_over(given)
+        _check([*in_files, *given])
         gin.finalize()
     return lines
 

@@ -33,21 +33,21 @@ def put_over(given: Sequence[Binding]) -> list[str]:
     return lines
 
 
-def hidden_in_files(of_files: Sequence[Binding], given: Sequence[Binding]) -> list[str]:
+def hidden_in_files(in_files: Sequence[Binding], given: Sequence[Binding]) -> list[str]:
     """A line for each binding of a file that an earlier file's hides, as that one is for a single stage.
 
     Args:
-      of_files: in the order they were read.
+      in_files: in the order they were read.
       given: on the command line, where the loss is made good.
     """
     last: dict[tuple[str, tuple[str, str]], int] = {}
-    for place, binding in enumerate(of_files):
+    for place, binding in enumerate(in_files):
         last[binding.scope, binding.key] = place
     made_good = {(binding.scope, binding.key) for binding in given}
     lines = []
     for (scope, key), place in last.items():
         later = last.get(("", key), -1)
-        hiding, hidden = of_files[place], of_files[later]
+        hiding, hidden = in_files[place], in_files[later]
         if (
             scope
             and later > place

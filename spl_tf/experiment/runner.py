@@ -120,18 +120,18 @@ class Runner:
             with configuration.overridden(arm.bindings):
                 return WebSet(web, tasks.predict(teacher, web, self.folder(arm, seed) / "predictions"), teacher)
         clean, web, places = self.clean(arm), self.web(arm), self._places[arm]
-        of_seed = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
-        teacher = of_seed[TEACHER] / "teacher"
-        with self.hold(of_seed[TEACHER]), configuration.overridden(arm.bindings):
+        folders = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
+        teacher = folders[TEACHER] / "teacher"
+        with self.hold(folders[TEACHER]), configuration.overridden(arm.bindings):
             shards = clean.target
             if arm.teacher_shards is not None:
-                shards = arm.teacher_shards(self, arm, seed, of_seed[TEACHER])
+                shards = arm.teacher_shards(self, arm, seed, folders[TEACHER])
             inputs = {"validation_shards": clean.validation, "init_weights": self._init_weights}
             tasks.train("teacher", teacher, seed, shards, **inputs)
-        with self.hold(of_seed[PREDICTIONS]), configuration.overridden(arm.bindings):
-            predictions = tasks.predict(teacher, web, of_seed[PREDICTIONS] / "predictions")
+        with self.hold(folders[PREDICTIONS]), configuration.overridden(arm.bindings):
+            predictions = tasks.predict(teacher, web, folders[PREDICTIONS] / "predictions")
         if arm.relabelled is not None:
-            folder = of_seed[RELABELLED]
+            folder = folders[RELABELLED]
             with self.hold(folder):
                 predictions = arm.relabelled(self, arm, seed, predictions, folder / "relabelled")
         return WebSet(web, predictions, teacher)

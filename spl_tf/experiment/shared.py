@@ -80,8 +80,8 @@ def loss_with_matrix() -> str | None:
 def _pretraining_and_loss(arm: Arm) -> tuple[dict[str, Any], Callable | None]:
     """What an arm is pre-trained on and how; and its loss, None for the usual one."""
     own = {name: getattr(arm, name) for name in ("round", "num_labels", "min_confidence", "init_weights")}
-    of_steps = _settings_of_steps(arm)
-    labelled = of_steps.get(RELABELLED, of_steps.get(PREDICTIONS))
+    step_settings = _settings_of_steps(arm)
+    labelled = step_settings.get(RELABELLED, step_settings.get(PREDICTIONS))
     with configuration.overridden(arm.bindings):
         settings = {name: value for name, value in stage_settings("pretrain").items() if name != "train_stage.loss"}
         return {"settings": settings, "labelled": labelled} | own, _loss()
@@ -94,9 +94,9 @@ def _loss() -> Callable | None:
 
 def _settings_of_steps(arm: Arm) -> dict[str, dict[str, str]]:
     """What makes each step of an arm that could be shared, as flat text."""
-    of_recipe = _bindings("", "recipe.")
+    recipe_bindings = _bindings("", "recipe.")
     with configuration.overridden(arm.bindings):
-        if difference := first_difference(of_recipe, _bindings("", "recipe.")):
+        if difference := first_difference(recipe_bindings, _bindings("", "recipe.")):
             raise UserError(
                 f"bindings of arm {arm.name!r}: {difference}, but all arms have it in common: remove it there"
             )

@@ -62,10 +62,10 @@ class Result:
 
     def columns(self) -> dict[str, str | float | None]:
         """A row of `results.csv`: every metric is a column, None where it was not measured."""
-        of_test = {name: self.metrics.get(name) for name in [*METRICS, *self.metrics]}
+        tested = {name: self.metrics.get(name) for name in [*METRICS, *self.metrics]}
         before = ("seed", "round", "classes", "clips", "noise_ratio", "samples_cover_ratio")
         row = {"strategy": self.arm} | {name: getattr(self, name) for name in before}
-        return row | of_test | {"seconds": self.seconds}
+        return row | tested | {"seconds": self.seconds}
 
 
 def folder_name(arm: str, round_number: int) -> str:
@@ -83,10 +83,10 @@ def write_results(path: pathlib.Path, results: Sequence[Result], *, complete: bo
         since a run that was killed has yet to come to where it was.
     """
     text = io.StringIO(newline="")
-    of_runs = [result.columns() for result in results]
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in of_runs for name in row)))
+    result_rows = [result.columns() for result in results]
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in result_rows for name in row)))
     writer.writeheader()
-    writer.writerows(of_runs)
+    writer.writerows(result_rows)
     rows = text.getvalue().encode()
     if complete or not path.exists() or not path.read_bytes().startswith(rows):
         with files.atomic_path(path) as temporary:

@@ -69,14 +69,14 @@ def video_folder(
             raise UserError(f"{path} does not exist: {how_to_get}")
         return path
 
-    of_both = pathlib.Path(folder, both_labels)
+    both = pathlib.Path(folder, both_labels)
     return VideoLists(
         classes=listed(classes),
         target=listed(target),
         web=None if web is None else listed(web),
         test=listed(test),
         validation=None if validation is None else listed(validation),
-        both_labels=of_both if of_both.is_file() else None,
+        both_labels=both if both.is_file() else None,
         note=f"lists of {folder}",
     )
 

@@ -57,11 +57,11 @@ def choose(
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} each choose clips: give one of them")
     if choice.clip_ids:
-        return _of_ids(dataset, choice.clip_ids, predictions)
+        return _places_of_ids(dataset, choice.clip_ids, predictions)
     if choice.label:
-        places = _of_label(dataset, choice.label, predictions)
+        places = _places_of_label(dataset, choice.label, predictions)
     elif choice.spl_class:
-        places = _of_spl_class(dataset, choice.spl_class, labels_dir)
+        places = _places_of_spl_class(dataset, choice.spl_class, labels_dir)
     else:
         places = (Place(position, row) for position, shard in enumerate(dataset.shards) for row in range(shard.records))
     chosen = list(itertools.islice(places, choice.num_clips))
@@ -146,7 +146,7 @@ def read_clips(
         yield from elements.batch(batch_size).prefetch(1).as_numpy_iterator()
 
 
-def _of_ids(dataset: ClipDataset, clip_ids: Sequence[str], predictions: Predictions | None) -> list[Place]:
+def _places_of_ids(dataset: ClipDataset, clip_ids: Sequence[str], predictions: Predictions | None) -> list[Place]:
     wanted, example = set(clip_ids), ""
     found: dict[str, Place] = {}
     for place, clip_id, _ in _ids_and_labels(dataset, predictions):
@@ -163,12 +163,12 @@ def _of_ids(dataset: ClipDataset, clip_ids: Sequence[str], predictions: Predicti
     return [found[clip_id] for clip_id in dict.fromkeys(clip_ids)]
 
 
-def _of_label(dataset: ClipDataset, name: str, predictions: Predictions | None) -> Iterator[Place]:
+def _places_of_label(dataset: ClipDataset, name: str, predictions: Predictions | None) -> Iterator[Place]:
     label = class_index(name, dataset.classes, f"--label: {dataset.folder}")
     return (place for place, _, labels in _ids_and_labels(dataset, predictions) if label in labels)
 
 
-def _of_spl_class(dataset: ClipDataset, name: str, labels_dir: files.Path | None) -> Iterator[Place]:
+def _places_of_spl_class(dataset: ClipDataset, name: str, labels_dir: files.Path | None) -> Iterator[Place]:
     if labels_dir is None:
         raise UserError("--spl_class needs the labels: give the folder that spl_tf.label wrote as --labels_dir")
     summary = open_labels_of(dataset, labels_dir)

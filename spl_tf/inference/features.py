@@ -65,9 +65,9 @@ class ClipFeatures:
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """float32 [len(rows), C]: features of clips by their place in the data set."""
         found = np.empty((len(rows), self.num_features), np.float32)
-        of_shard = np.searchsorted(self._ends, rows, side="right")
-        for position in np.unique(of_shard):
-            chosen, features = of_shard == position, self.features[position]
+        positions = np.searchsorted(self._ends, rows, side="right")
+        for position in np.unique(positions):
+            chosen, features = positions == position, self.features[position]
             found[chosen] = features[rows[chosen] - (self._ends[position] - len(features))]
         return found
 
@@ -154,22 +154,22 @@ def _require_identity(folder: pathlib.Path, identity: dict) -> None:
 
 def _write(folder: pathlib.Path, shard: Shard, clips: Iterator[ClipScores]) -> None:
     """Writes the files of the shard that the next clips belong to; the table last, which makes them complete."""
-    of_shard = list(itertools.islice(clips, shard.records))
-    clip_ids = [clip.clip_id.encode() for clip in of_shard]
+    shard_clips = list(itertools.islice(clips, shard.records))
+    clip_ids = [clip.clip_id.encode() for clip in shard_clips]
     columns = [
         ("clip_id", f"S{max(map(len, clip_ids))}"),
         ("label", "<i4"),
-        ("scores", "<f4", of_shard[0].scores.shape),
+        ("scores", "<f4", shard_clips[0].scores.shape),
     ]
-    table = np.empty(len(of_shard), columns)
+    table = np.empty(len(shard_clips), columns)
     table["clip_id"] = clip_ids
-    table["label"] = [clip.label for clip in of_shard]
-    table["scores"] = [clip.scores for clip in of_shard]
+    table["label"] = [clip.label for clip in shard_clips]
+    table["scores"] = [clip.scores for clip in shard_clips]
     with np.errstate(over="ignore"):
-        features = np.array([clip.features for clip in of_shard]).astype(np.float16)
+        features = np.array([clip.features for clip in shard_clips]).astype(np.float16)
     if (wrong := np.flatnonzero(~np.isfinite(features).all(axis=1))).size:
         raise UserError(
-            f"the network's features of clip {of_shard[wrong[0]].clip_id} in {shard.path} are not finite or beyond "
+            f"the network's features of clip {shard_clips[wrong[0]].clip_id} in {shard.path} are not finite or beyond "
             "65,504: train it again, e.g. with a smaller learning rate"
         )
     for path, values in ((_features_path(folder, shard), features), (_table_path(folder, shard), table)):

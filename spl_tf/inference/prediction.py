@@ -102,15 +102,16 @@ def _write_sidecar(
     wanted: predictions.Predictions, shard: Shard, clips: Iterator[ClipScores], multi_label: bool
 ) -> None:
     """Writes the side-car of the shard that the next clips belong to."""
-    of_shard = list(itertools.islice(clips, shard.records))
+    shard_clips = list(itertools.islice(clips, shard.records))
     made_by = wanted.shards[shard.name].made_by
-    scores = np.stack([clip.scores for clip in of_shard]) if of_shard else np.zeros((0, len(wanted.classes)))
+    scores = np.stack([clip.scores for clip in shard_clips]) if shard_clips else np.zeros((0, len(wanted.classes)))
     # Among equal scores the lower class id stands first, as in argmax.
     top = np.argsort(-scores, axis=1, kind="stable")[:, : made_by["top_k"]]
-    weak = [clip.labels for clip in of_shard] if multi_label else np.array([clip.label for clip in of_shard], np.int32)
+    labels = [clip.labels for clip in shard_clips]
+    weak = labels if multi_label else np.array([clip.label for clip in shard_clips], np.int32)
     sidecar_files.write_predictions(
         wanted.path(shard.name),
-        clip_ids=[clip.clip_id for clip in of_shard],
+        clip_ids=[clip.clip_id for clip in shard_clips],
         weak=weak,
         teacher=top[:, 0].astype(np.int32),
         confidence=scores.max(axis=1).astype(np.float32),

@@ -54,21 +54,21 @@ def serving_signatures(trained: TrainedModel) -> dict[str, tuple[Callable, tf.Te
             "features": outputs["features"],
         }
 
-    def of_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         return classify(_draw(_some(clips, [None, None, None, None, 3]), view))
 
-    def of_frames(frames: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve_frames(frames: tf.Tensor) -> dict[str, tf.Tensor]:
         parts = _numbered(_some(frames, [None, None]))
         return classify(tf.map_fn(lambda part: _decode_frames(part[0], part[1], view), parts, fn_output_signature=one))
 
-    def of_records(records: tf.Tensor) -> dict[str, tf.Tensor]:
+    def serve_records(records: tf.Tensor) -> dict[str, tf.Tensor]:
         parts = _numbered(_some(records, [None]))
         return classify(tf.map_fn(lambda part: _decode_record(part[0], part[1], view), parts, fn_output_signature=one))
 
     return {
-        "serving_default": (of_clips, tf.TensorSpec([None, None, None, None, 3], tf.uint8, name="clips")),
-        "frames": (of_frames, tf.TensorSpec([None, None], tf.string, name="frames")),
-        "records": (of_records, tf.TensorSpec([None], tf.string, name="records")),
+        "serving_default": (serve_clips, tf.TensorSpec([None, None, None, None, 3], tf.uint8, name="clips")),
+        "frames": (serve_frames, tf.TensorSpec([None, None], tf.string, name="frames")),
+        "records": (serve_records, tf.TensorSpec([None], tf.string, name="records")),
     }
 
 

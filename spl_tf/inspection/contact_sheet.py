@@ -110,9 +110,9 @@ def draw_page(
         )
 
     placed, top = [], _MARGIN
-    for row, of_row in zip(rows, strips, strict=True):
+    for row, row_strips in zip(rows, strips, strict=True):
         write(row.caption, _MARGIN, top + _CAPTION // 2, width - 2 * _MARGIN, 17, _INK)
-        for strip, (x, y) in zip(of_row, _corners(top + _CAPTION, num_frames), strict=False):
+        for strip, (x, y) in zip(row_strips, _corners(top + _CAPTION, num_frames), strict=False):
             placed.append((strip.picture, x, y))
             write(label(strip), x, y + BOX_HEIGHT + _LABEL // 2, num_frames * BOX_WIDTH, 11, _GREY)
         top += _row_height(row, across)

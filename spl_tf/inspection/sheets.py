@@ -61,8 +61,8 @@ def write_sheets(
     with tqdm(total=sum(map(len, drawn)), desc="drawing", unit="clip", delay=1) as bar:
         for number, rows in enumerate(pages):
             strips = _read_rows(dataset, rows, drawn, num_frames, bar)
-            unreadable += sum(row.num_strips - len(of_row) for row, of_row in zip(rows, strips, strict=True))
-            texts = [row.caption for row in rows] + [label(strip) for of_row in strips for strip in of_row]
+            unreadable += sum(row.num_strips - len(row_strips) for row, row_strips in zip(rows, strips, strict=True))
+            texts = [row.caption for row in rows] + [label(strip) for row_strips in strips for strip in row_strips]
             families, missing = font_families(texts)
             no_glyph |= set(missing)
             path = output_dir / f"sheet-{number:03d}.png"
@@ -70,8 +70,8 @@ def write_sheets(
             paths.append(path)
             listed += [
                 (path.name, row.caption, strip.clip_id, dataset.shards[strip.place.shard].name, strip.place.row)
-                for row, of_row in zip(rows, strips, strict=True)
-                for strip in of_row
+                for row, row_strips in zip(rows, strips, strict=True)
+                for strip in row_strips
             ]
     with atomic_path(output_dir / LIST_FILE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
@@ -87,11 +87,11 @@ def _read_rows(
     dataset: ClipDataset, rows: Sequence[Row], drawn: Sequence[Sequence[Place]], num_frames: int, bar: tqdm
 ) -> list[list[Strip]]:
     """The readable strips of every row in the order of the draw; each record is read once, shard by shard."""
-    of_rows = [drawn[row.group][row.first : row.first + row.num_strips] for row in rows]
-    places = sorted({place for places in of_rows for place in places}, key=lambda place: (place.shard, place.row))
+    row_places = [drawn[row.group][row.first : row.first + row.num_strips] for row in rows]
+    places = sorted({place for places in row_places for place in places}, key=lambda place: (place.shard, place.row))
     found = {}
     for place, strip in zip(places, read_strips(dataset, places, num_frames), strict=True):
         found[place] = strip
         bar.update()
-    bar.update(sum(map(len, of_rows)) - len(places))
-    return [[strip for place in places if (strip := found[place]) is not None] for places in of_rows]
+    bar.update(sum(map(len, row_places)) - len(places))
+    return [[strip for place in places if (strip := found[place]) is not None] for places in row_places]

@@ -57,9 +57,9 @@ def dawid_skene(confusion: np.ndarray, classes: Sequence[str], mean_scores: np.n
     """
     num_classes = len(classes)
     expected = confusion[..., np.newaxis] * mean_scores  # Clips of weak label l, prediction t and class y.
-    of_class = np.maximum(expected.sum(axis=(0, 1)), np.finfo(np.float64).tiny)
-    query, prediction = expected.sum(axis=1) / of_class, expected.sum(axis=0) / of_class
-    joint = of_class * query[:, np.newaxis] * prediction
+    class_totals = np.maximum(expected.sum(axis=(0, 1)), np.finfo(np.float64).tiny)
+    query, prediction = expected.sum(axis=1) / class_totals, expected.sum(axis=0) / class_totals
+    joint = class_totals * query[:, np.newaxis] * prediction
     joint = joint.reshape(-1, num_classes)
     total = joint.sum(axis=1, keepdims=True)
     posterior = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)

@@ -106,11 +106,11 @@ class DataParameters:
         if largest is not None and largest <= 1:
             raise UserError(f"DataParameters.largest = {largest}: give a temperature above 1, or None")
         self._log_limit = None if largest is None else math.log(largest)
-        of_kind = {
+        sizes = {
             "class": (num_classes, class_learning_rate, class_weight_decay, class_initial),
             "instance": (num_clips, instance_learning_rate, instance_weight_decay, instance_initial),
         }
-        self._tables = {kind: _table(*of_kind[kind]) for kind in _KINDS[mode]}
+        self._tables = {kind: _table(*sizes[kind]) for kind in _KINDS[mode]}
 
     @property
     def variables(self) -> dict[str, tf.Variable]:

@@ -138,6 +138,6 @@ def read_matrix(recipe: Recipe) -> Matrix:
     confusion = count_confusion(dataset, predictions)
     fates = [
         CellFates(run.name, count_labelled(dataset, predictions, recipe.run_folder(run) / "labels", confusion))
-        for run in recipe.of_web(seed)
+        for run in recipe.runs_on_web(seed)
     ]
     return Matrix(seed, dataset, predictions, confusion, fates)

@@ -38,7 +38,7 @@ class Recipe:
         """One run a seed."""
         return [result for result in self.results if result.name == name]
 
-    def of_seed(self, seed: int) -> list[Result]:
+    def runs_of_seed(self, seed: int) -> list[Result]:
         return [result for result in self.results if result.seed == seed]
 
     def seed_folder(self, seed: int) -> pathlib.Path:
@@ -50,11 +50,11 @@ class Recipe:
 
     def web(self, seed: int) -> WebSet | None:
         """What the first arm of a seed was pre-trained on, and most of the others; None where none was."""
-        return next((run.web for run in self.of_seed(seed) if run.web and run.round == 1), None)
+        return next((run.web for run in self.runs_of_seed(seed) if run.web and run.round == 1), None)
 
-    def of_web(self, seed: int) -> list[Result]:
+    def runs_on_web(self, seed: int) -> list[Result]:
         """The runs of a seed whose labels were made from that."""
-        return [run for run in self.of_seed(seed) if run.web and run.web == self.web(seed)]
+        return [run for run in self.runs_of_seed(seed) if run.web and run.web == self.web(seed)]
 
     def colour(self, name: str) -> int:
         """The number of an arm's colour, the same in every chart."""
@@ -96,7 +96,9 @@ def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
     Raises:
       UserError: a summary is missing or damaged.
     """
-    return [_read_labels(run.name, recipe.run_folder(run) / "labels") for run in recipe.of_seed(seed) if run.classes]
+    return [
+        _read_labels(run.name, recipe.run_folder(run) / "labels") for run in recipe.runs_of_seed(seed) if run.classes
+    ]
 
 
 def _read_labels(name: str, folder: pathlib.Path) -> Labels:

@@ -26,11 +26,11 @@ def read_curves(logs: pathlib.Path) -> dict[str, Curve]:
     """
     points: dict[str, dict[int, float]] = {name: {} for name in _TAGS.values()}
     for path in sorted(logs.glob("events.out.tfevents.*")):
-        for name, of_session in _read_session(path).items():
-            if of_session:
-                start = min(of_session)
+        for name, session_points in _read_session(path).items():
+            if session_points:
+                start = min(session_points)
                 before = {step: value for step, value in points[name].items() if step < start}
-                points[name] = before | of_session
+                points[name] = before | session_points
     return {name: thinned(known) for name, known in points.items() if known}
 
 

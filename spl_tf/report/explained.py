@@ -21,8 +21,8 @@ _PREFERRED = ("spl_b", "spl", "spl_m", "spl_d", "weak")
 
 def network_to_explain(matrix: Matrix) -> CellFates | None:
     """The strategy whose network is shown."""
-    of_strategy = {fates.strategy: fates for fates in reversed(matrix.fates)}
-    return next((of_strategy[name] for name in _PREFERRED if name in of_strategy), None)
+    by_strategy = {fates.strategy: fates for fates in reversed(matrix.fates)}
+    return next((by_strategy[name] for name in _PREFERRED if name in by_strategy), None)
 
 
 def explained_section(recipe: Recipe, matrix: Matrix, of: CellFates) -> Section:
@@ -31,7 +31,7 @@ def explained_section(recipe: Recipe, matrix: Matrix, of: CellFates) -> Section:
     Raises:
       UserError: the network, the shards or the labels are missing or damaged.
     """
-    folder = recipe.run_folder(next(run for run in recipe.of_web(matrix.seed) if run.name == of.name))
+    folder = recipe.run_folder(next(run for run in recipe.runs_on_web(matrix.seed) if run.name == of.name))
     trained = load_trained(folder / "pretrain")
     dataset = matrix.dataset
     cells = matrix.largest_errors(_CELLS)

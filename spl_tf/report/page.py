@@ -86,7 +86,7 @@ def _web_sections(recipe: Recipe) -> list[Section]:
         text = "There is no matrix and there are no labels: no strategy of this recipe was pre-trained on web clips."
         return [section("matrix", title, element("p", text, class_="note"))]
 
-    def of_matrix() -> list[Section]:
+    def matrix_sections() -> list[Section]:
         matrix = read_matrix(recipe)
         parts = [matrix_section(matrix), fates_section(recipe, matrix), coverage_section(recipe, matrix)]
         if matrix.largest_errors(1):
@@ -95,7 +95,7 @@ def _web_sections(recipe: Recipe) -> list[Section]:
                 parts += _shown("explained", "Where the network looks", lambda: [explained_section(recipe, matrix, of)])
         return parts
 
-    return [*_shown("matrix", title, of_matrix), *_shown("tail", "Long tail", lambda: [tail_section(recipe)])]
+    return [*_shown("matrix", title, matrix_sections), *_shown("tail", "Long tail", lambda: [tail_section(recipe)])]
 
 
 def _shown(identity: str, title: str, make: Callable[[], list[Section]]) -> list[Section]:
@@ -108,8 +108,8 @@ def _shown(identity: str, title: str, make: Callable[[], list[Section]]) -> list
 
 def _summary(recipe: Recipe) -> str:
     seeds = recipe.seeds
-    of_seeds = f"{len(seeds)} seeds ({', '.join(map(str, seeds))})" if len(seeds) > 1 else f"seed {seeds[0]}"
-    text = f"Strategies {', '.join(recipe.names)}; {of_seeds}; {len(recipe.results)} runs."
+    seeds_text = f"{len(seeds)} seeds ({', '.join(map(str, seeds))})" if len(seeds) > 1 else f"seed {seeds[0]}"
+    text = f"Strategies {', '.join(recipe.names)}; {seeds_text}; {len(recipe.results)} runs."
     noise = noise_of(recipe.results)
     return f"{text} Query and teacher disagree on {noise} % of the web clips." if noise else text
 

@@ -56,8 +56,8 @@ def differences_to(recipe: Recipe, reference: str) -> dict[str, Difference]:
     for run in recipe.results:
         right[run.name, run.seed] = read_right(recipe.run_folder(run))
     videos = list(next(iter(right.values())))
-    for (name, seed), of_run in right.items():
-        if of_run.keys() != set(videos) or not videos:
+    for (name, seed), videos_right in right.items():
+        if videos_right.keys() != set(videos) or not videos:
             raise UserError(f"{name} with seed {seed} was tested on other videos than the first run: {AGAIN}")
 
     def values(name: str, seeds: Sequence[int]) -> np.ndarray:

@@ -45,9 +45,9 @@ def training_section(recipe: Recipe) -> Section:
     total = sum(map(len, folders.values()))
     content: list[Html] = []
     with tqdm(total=total, desc="report: curves", unit="stage", delay=1) as bar:
-        for seed, of_seed in folders.items():
+        for seed, stage_folders in folders.items():
             trained = []
-            for stage, name, folder in of_seed:
+            for stage, name, folder in stage_folders:
                 metrics = _read_metrics(folder / "metrics.json")
                 trained.append(_Trained(stage, name, read_curves(folder / "logs"), metrics))
                 bar.update()
@@ -69,7 +69,7 @@ def _stage_folders(recipe: Recipe, seed: int) -> list[tuple[str, str, pathlib.Pa
     web = recipe.web(seed)
     found = [("teacher", "teacher", web.teacher)] if web else []
     for stage in ("pretrain", "finetune"):
-        found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.of_seed(seed)]
+        found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.runs_of_seed(seed)]
     return [entry for entry in found if (entry[2] / "metrics.json").exists()]
 
 

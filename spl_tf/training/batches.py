@@ -23,7 +23,7 @@ def batches_from(
 ) -> Iterator:
     """The endless batches from `first_step` on, each dealt out to all replicas of all hosts."""
 
-    def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
+    def host_batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
         batches = training_clips(
             dataset,
             targets,
@@ -41,4 +41,4 @@ def batches_from(
             return batches
         return batches.rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
 
-    return iter(strategy.distribute_datasets_from_function(of_host))
+    return iter(strategy.distribute_datasets_from_function(host_batches))

@@ -112,7 +112,7 @@ def _report(
     num_steps: int,
     seconds: float,
 ) -> LoopReport:
-    of_state = {
+    state_numbers = {
         "gradient_norm": sums["gradient_norm"] / num_steps,
         "learning_rate": float(state.optimizer.learning_rate),
         "weight_norm": float(trained.weight_norm),
@@ -122,7 +122,7 @@ def _report(
         num_steps=num_steps,
         seconds=seconds,
         means=means,
-        state=of_state,
+        state=state_numbers,
         data_seconds=sums["data_seconds"],
         clips=trained.clips.numpy(),
         targets={name: values.numpy() for name, values in trained.shown.items() if name not in ("clips", "color")},

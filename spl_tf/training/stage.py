@@ -205,8 +205,8 @@ def train_stage(
     with contextlib.ExitStack() as looking_on, readable(inputs.train.folder):
         for hook in hooks:
             looking_on.enter_context(hook)
-        of_run = hyper_parameters(stage, seed, inputs)
-        board.describe(network, targets.clips_of_class, inputs.train.classes, **of_run)
+        shown = hyper_parameters(stage, seed, inputs)
+        board.describe(network, targets.clips_of_class, inputs.train.classes, **shown)
         run_loop(
             state,
             LoopPlan(

@@ -86,12 +86,12 @@ def make_train_steps(
                 total += tf.add_n(model.losses) * share
             if rows:
                 total += objective.penalty(rows)
-        gradients, of_rows = tape.gradient(total, (model.trainable_variables, rows))
+        gradients, row_gradients = tape.gradient(total, (model.trainable_variables, rows))
         measures = {name: values * batch["weights"] for name, values in objective.measures(outputs, batch).items()}
         sums = {"loss": losses, **measures, "weight": batch["weights"]}
         return _Part(
             gradients,
-            objective.notes(outputs, batch, of_rows),
+            objective.notes(outputs, batch, row_gradients),
             {name: tf.reduce_sum(values) for name, values in sums.items()},
         )
 

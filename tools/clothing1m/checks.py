@@ -91,7 +91,7 @@ def select(layout: Layout, files: ImageFiles) -> Selection:
     images[NOISY_TRAIN], more = _choose(NOISY_TRAIN, layout.keys[NOISY_TRAIN], layout.noisy_labels, held_out, files)
     listed = elsewhere.keys() | set(layout.keys[NOISY_TRAIN])
     labels = {CLEAN_LABELS: layout.clean_labels, NOISY_LABELS: layout.noisy_labels}
-    unlisted = {name: len(of_file.keys() - listed) for name, of_file in labels.items()}
+    unlisted = {name: len(known.keys() - listed) for name, known in labels.items()}
     return Selection(images, rejected + more, unlisted)
 
 

@@ -74,7 +74,7 @@ def main() -> None:
     with gin.config_scope(FLAGS.stage):
         backbone = gin.get_configurable(bound.removeprefix("@"))()
     source = FLAGS.weights
-    weights = read_backbone_weights(source) if FLAGS["from"].value == "spl_tf" else _of_keras(source, backbone)
+    weights = read_backbone_weights(source) if FLAGS["from"].value == "spl_tf" else _keras_weights(source, backbone)
     try:
         if FLAGS["from"].value == "keras":
             weights = from_applications(weights, backbone.get_layer("stem_conv_bn").epsilon)
@@ -86,10 +86,10 @@ def main() -> None:
     print(f"{FLAGS.output}: {len(weights)} variables of {source}{over_time}")
     if kept:
         print(f"what a 2-D network does not have starts anew (gates, non-local blocks): {len(kept)} variables")
-    print(_features(backbone, FLAGS.kernels, of_keras=FLAGS["from"].value == "keras"))
+    print(_features(backbone, FLAGS.kernels, from_keras=FLAGS["from"].value == "keras"))
 
 
-def _features(backbone: "keras.Model", kernels: str, of_keras: bool) -> str:  # noqa: F821
+def _features(backbone: "keras.Model", kernels: str, from_keras: bool) -> str:  # noqa: F821
     """What the network computes on images or equal frames."""
     from spl_tf.models.gating import SelfGating
     from spl_tf.models.inflation import temporal_radius
@@ -98,7 +98,7 @@ def _features(backbone: "keras.Model", kernels: str, of_keras: bool) -> str:  # 
     others = []
     if any(isinstance(layer, SelfGating) for layer in backbone.layers):
         others.append("has gates")
-    if of_keras and "res3_block1_conv1" not in strided:
+    if from_keras and "res3_block1_conv1" not in strided:
         others.append("has form = 'v1.5'" if backbone.name == "resnet2d" else "has stride_in = '3x3'")
     if others:
         return f"its features are not yet those of the 2-D network: it {' and '.join(others)}"
@@ -112,7 +112,7 @@ def _features(backbone: "keras.Model", kernels: str, of_keras: bool) -> str:  # 
     return f"of equal frames {frames} give the 2-D network's features (README: border_color)"
 
 
-def _of_keras(source: str, backbone: "keras.Model") -> "dict[str, np.ndarray]":  # noqa: F821  Imported where needed.
+def _keras_weights(source: str, backbone: "keras.Model") -> "dict[str, np.ndarray]":  # noqa: F821  Imported where needed.
     """Weights of the network of keras.applications that has the backbone's depth, by layer and variable."""
     from tools.convert.applications import download_imagenet, read_weights
 

@@ -79,7 +79,7 @@ _R2PLUS1D_STEM = {"0": "_spatial", "1": "_spatial_bn", "3": "_temporal", "4": "_
 _R2PLUS1D = {"0.0": "_spatial", "0.1": "_spatial_bn", "0.3": "_temporal", "1": "_temporal_bn"}
 
 
-def _of_torchvision(stem: Mapping[str, str], convolution: Mapping[str, str]) -> Callable[[str], str | None]:
+def _torchvision_path(stem: Mapping[str, str], convolution: Mapping[str, str]) -> Callable[[str], str | None]:
     def block(match: re.Match) -> str:
         return f"res{int(match[1]) + 1}_block{int(match[2]) + 1}"
 
@@ -95,7 +95,7 @@ def _of_torchvision(stem: Mapping[str, str], convolution: Mapping[str, str]) -> 
     return lambda name: _torch_path(name, layers)
 
 
-def _of_pytorchvideo(stages: Sequence[int]) -> Callable[[str], str | None]:
+def _pytorchvideo_path(stages: Sequence[int]) -> Callable[[str], str | None]:
     """`stages`: the numbers of res2, res3, res4, res5 and the head in the list "blocks"."""
     *blocks, head = stages
     suffix = {"conv": "", "norm": "_bn"}
@@ -133,7 +133,7 @@ _GARDEN_LAYERS = {
 }
 
 
-def _of_model_garden(name: str) -> str | None:
+def _model_garden_path(name: str) -> str | None:
     """A checkpoint's variables; those of an optimizer and the like are of no use."""
     value = r"(?:_transformer_w/)?(\w+)/\.ATTRIBUTES/VARIABLE_VALUE"
     if match := re.fullmatch(rf"(?:.*/)?model/layer_with_weights-1/{value}", name):
@@ -168,7 +168,7 @@ def _pytorchvideo_source(stages: Sequence[int], *bindings: str) -> Source:
     return Source(
         network="resnet3d",
         bindings=("resnet3d.depth = 50", "resnet3d.gating = 'none'", *bindings),
-        path_of=_of_pytorchvideo(stages),
+        path_of=_pytorchvideo_path(stages),
         framework="torch",
         mean=(255 * 0.45,) * 3,
         deviation=(255 * 0.225,) * 3,
@@ -177,8 +177,8 @@ def _pytorchvideo_source(stages: Sequence[int], *bindings: str) -> Source:
 
 
 SOURCES = {
-    "torchvision_r3d_18": _torchvision_source("r3d", _of_torchvision(_R3D, _R3D)),
-    "torchvision_r2plus1d_18": _torchvision_source("r2plus1d", _of_torchvision(_R2PLUS1D_STEM, _R2PLUS1D)),
+    "torchvision_r3d_18": _torchvision_source("r3d", _torchvision_path(_R3D, _R3D)),
+    "torchvision_r2plus1d_18": _torchvision_source("r2plus1d", _torchvision_path(_R2PLUS1D_STEM, _R2PLUS1D)),
     "pytorchvideo_slow_r50": _pytorchvideo_source(
         (1, 2, 3, 4, 5),
         "resnet3d.stem_kernel = (1, 7, 7)",
@@ -202,7 +202,7 @@ SOURCES = {
             "resnet3d.pool_strides = (2, 2, 2)",
             "resnet3d.padding = 'same'",
         ),
-        path_of=_of_model_garden,
+        path_of=_model_garden_path,
         framework="tensorflow",
         mean=(0.0, 0.0, 0.0),
         deviation=(255.0, 255.0, 255.0),

@@ -16,8 +16,8 @@ def scores_of(outputs: dict[str, np.ndarray]) -> np.ndarray:
       UserError: the model gives something else.
     """
     scores = np.asarray(outputs.get("scores", ()))
-    of_one_clip = scores.ndim == 2 and len(scores) == 1 and len(outputs.get("labels", ())) == 1
-    if not of_one_clip or scores.dtype.kind not in "fiu":
+    one_clip = scores.ndim == 2 and len(scores) == 1 and len(outputs.get("labels", ())) == 1
+    if not one_clip or scores.dtype.kind not in "fiu":
         given = ", ".join(f"{name} {np.shape(values)}" for name, values in outputs.items())
         raise UserError(f"the model gives no scores and label of one clip ({given}): is it one of spl_tf.export?")
     if not np.isfinite(scores).all():

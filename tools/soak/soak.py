@@ -85,8 +85,8 @@ class Soak:
             self._state.finished_runs += 1
             self._save()
         print(f"\n{format_kills(self._state.spans, self._kills)}\n")
-        of_kills = [fault for kill in self._kills if (fault := kill.fault())]
-        return of_kills + self._state.faults + too_short + self._faults_of_runs()
+        kill_faults = [fault for kill in self._kills if (fault := kill.fault())]
+        return kill_faults + self._state.faults + too_short + self._faults_of_runs()
 
     def _faults_of_runs(self) -> list[str]:
         undisturbed = self._folder / "undisturbed"

@@ -51,12 +51,12 @@ def draw_share(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
       share: in (0, 1]; the count is rounded, at least one video a class.
       seed: of the draw.
     """
-    of_class = collections.defaultdict(list)
+    by_class = collections.defaultdict(list)
     for number, row in enumerate(rows):
-        of_class[row.label].append(number)
+        by_class[row.label].append(number)
     generator = np.random.default_rng(seed)
     kept = set()
-    for numbers in of_class.values():
+    for numbers in by_class.values():
         kept.update(generator.permutation(numbers)[: max(1, round(share * len(numbers)))].tolist())
     return [row for number, row in enumerate(rows) if number in kept]
 
@@ -71,11 +71,11 @@ def write_best_ranked(manifest: pathlib.Path, share: float, path: pathlib.Path) 
     """
     with open(manifest, newline="", encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))
-    of_query = collections.defaultdict(list)
+    by_query = collections.defaultdict(list)
     for number, row in enumerate(rows):
-        of_query[row["query"]].append(number)
+        by_query[row["query"]].append(number)
     kept = set()
-    for numbers in of_query.values():
+    for numbers in by_query.values():
         numbers.sort(key=lambda number: int(rows[number].get("rank") or 0))
         kept.update(numbers[: max(1, round(share * len(numbers)))])
     with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:

@@ -53,8 +53,8 @@ def _arm(key: Key, output_dir: pathlib.Path) -> Arm:
     if key.query_right is not None:
         others.append(f"right{100 * key.query_right:g}")
     # A second round is one of the main study's arm, whose student it asks.
-    of_main = key.study == MAIN or key.round > 1
-    options = [] if of_main else list(dict.fromkeys([key.study, *([key.variant] if key.variant else others)]))
+    in_main = key.study == MAIN or key.round > 1
+    options = [] if in_main else list(dict.fromkeys([key.study, *([key.variant] if key.variant else others)]))
     return Arm(
         name="-".join([*options, key.strategy]),
         labels=key.strategy,

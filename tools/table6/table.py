@@ -39,16 +39,16 @@ def table(rows: list[dict]) -> str:
     from spl_tf.report.intervals import paired_difference
     from tools.table6.rows import ROWS
 
-    of_row = collections.defaultdict(dict)
+    by_seed = collections.defaultdict(dict)
     for row in rows:
-        of_row[row["row"]][row["seed"]] = row
+        by_seed[row["row"]][row["seed"]] = row
 
     def difference(name: str, base: str) -> str:
-        seeds = sorted(of_row[name].keys() & of_row[base].keys())
+        seeds = sorted(by_seed[name].keys() & by_seed[base].keys())
         if name == base or not seeds:
             return "-"
         first, second = (
-            np.array([[digit == "1" for digit in of_row[key][seed]["correct"]] for seed in seeds])
+            np.array([[digit == "1" for digit in by_seed[key][seed]["correct"]] for seed in seeds])
             for key in (name, base)
         )
         found = paired_difference(first, second)
@@ -56,11 +56,11 @@ def table(rows: list[dict]) -> str:
         return f"{points} [{found.low:+.1f}, {found.high:+.1f}]"
 
     def mean(name: str, column: str, form: str) -> str:
-        values = [row[column] for row in of_row[name].values() if row.get(column) is not None]
+        values = [row[column] for row in by_seed[name].values() if row.get(column) is not None]
         return format(np.mean(values), form) if values else "-"
 
     def top_1(name: str) -> str:
-        values = [100 * row["top_1"] for row in of_row[name].values()]
+        values = [100 * row["top_1"] for row in by_seed[name].values()]
         deviation = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
         return f"{np.mean(values):.1f}{deviation}"
 
@@ -68,8 +68,8 @@ def table(rows: list[dict]) -> str:
     header += ["probe", "k-NN"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     for name in ROWS:
-        if of_row[name]:
-            numbers = [str(len(of_row[name])), mean(name, "classes", ".0f"), mean(name, "clips", ",.0f"), top_1(name)]
+        if by_seed[name]:
+            numbers = [str(len(by_seed[name])), mean(name, "classes", ".0f"), mean(name, "clips", ",.0f"), top_1(name)]
             probes = [mean(name, column, ".1%").replace("%", " %") for column in ("linear_probe", "knn")]
             lines.append([name, *numbers, *(difference(name, base) for base in _BASES), *probes])
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -91,10 +91,10 @@ def _by_rank(entries: Sequence[Video | Rejection]) -> list[tuple[int, Video]]:
 def _contents(paths: Sequence[str]) -> list[str]:
     """Equal for files of equal content. Only files that share their size with another are read."""
     names = [os.path.realpath(path) for path in paths]
-    of_size = collections.defaultdict(list)
+    by_size = collections.defaultdict(list)
     for name in dict.fromkeys(names):
-        of_size[os.path.getsize(name)].append(name)
-    suspects = [name for group in of_size.values() if len(group) > 1 for name in group]
+        by_size[os.path.getsize(name)].append(name)
+    suspects = [name for group in by_size.values() if len(group) > 1 for name in group]
     digests = {name: _digest(name) for name in tqdm(suspects, desc="equal sizes", unit="file", disable=not suspects)}
     return [digests.get(name, name) for name in names]
 

@@ -117,7 +117,7 @@ def training_clips(
         uniforms = augmentation.draw_uniforms(seed, row["epoch"], clip.clip_id, num_views)
         frames, color = zip(*(view(clip, uniforms[number]) for number in range(num_views)), strict=True)
         clips, color = (frames[0], color[0]) if num_views == 1 else (tf.stack(frames), tf.stack(color))
-        return {"clips": clips, "color": color, "index": row["index"], **targets.of_record(clip)}
+        return {"clips": clips, "color": color, "index": row["index"], **targets.for_record(clip)}
 
     planner = blocks.BlockPlanner(order, dataset.shards, targets.rows, batch_size, host, num_hosts)
     plans = planner.plans(start_step * batch_size)

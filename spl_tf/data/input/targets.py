@@ -39,7 +39,7 @@ class TrainingTargets:
     def num_clips(self) -> int:
         return sum(map(len, self.rows))
 
-    def of_record(self, clip: EncodedClip) -> dict[str, tf.Tensor]:
+    def for_record(self, clip: EncodedClip) -> dict[str, tf.Tensor]:
         """The targets that a record carries; nothing where they are looked up."""
         if self.table is not None:
             return {}
