@@ -146,6 +146,15 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         table = [line.split()[1] for line in printed.splitlines() if line.startswith("| ")]
         self.assertEqual(table, ["strategy", "none", "weak"])
 
+    def test_the_command_runs_the_arms_it_is_told(self):
+        code, printed, _ = self._call(self.folder / "o", "--arms=weak")
+        self.assertEqual((code, self.fake.calls), (0, []))
+        table = [line.split()[1] for line in printed.splitlines() if line.startswith("| ")]
+        self.assertEqual(table, ["strategy", "weak"])
+        code, _, complaint = self._call(self.folder / "o", "--arms=weak,wek")
+        self.assertEqual(code, 2)
+        self.assertIn("--arms=wek: there is no such arm (did you mean 'weak'?): give some of none, weak", complaint)
+
     @parameterized.parameters(
         ("recipe.strategies = ['none', 'spl_x']", "'spl_x'"),
         ("recipe.min_confidence = 1.5", "min_confidence = 1.5"),
