@@ -17,7 +17,8 @@ Strategies:
   none                                  no pre-training
   weak, teacher, agreement              labels as they come: the query's, the teacher's, where both agree
   spl, spl_m, spl_d, spl_b              Sub-Pseudo Labels and their variants, see spl_tf.label
-  mopro, dawid_skene                    from the teacher's scores, see spl_tf.label
+  mopro                                 from the teacher's scores, see spl_tf.label
+  dawid_skene                           likewise, a distribution each: with pretrain/train_stage.objective = @soft_label
   cleannet_soft, cleannet_hard,
   confident_learning                    weak labels cleaned, see spl_tf.clean
 

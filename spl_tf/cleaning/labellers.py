@@ -13,7 +13,6 @@ import numpy as np
 
 from spl_tf import configuration, files
 from spl_tf.cleaning.methods import METHODS
-from spl_tf.errors import UserError
 from spl_tf.labels import pair_labeller
 from spl_tf.labels.labellers import PAIR_LABELLERS, labeller
 from spl_tf.labels.pair_labeller import PairLabeller
@@ -70,8 +69,8 @@ class Labeller(Protocol):
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:
         """What its labels depend on, as flat text: equal identities give equal labels."""
 
-    def check(self, classes: Sequence[str]) -> None:
-        """Raises UserError for options that don't do for these classes, before hours of work."""
+    def check(self, classes: Sequence[str]) -> str:
+        """The form of its targets. UserError for options that don't do for these classes, before hours of work."""
 
     def write(self, source: LabelSource, folder: pathlib.Path, seed: int) -> dict[str, Any]:
         """Writes the folder of labels and returns the content of its `summary.json`."""
@@ -100,12 +99,10 @@ class _FromPairs:
             "predictions": files.sha256(source.predictions / "predictions.json"),
         }
 
-    def check(self, classes: Sequence[str]) -> None:
+    def check(self, classes: Sequence[str]) -> str:
         counts = np.ones((len(classes), len(classes)), np.int64)
         statistics = {name: STATISTICS[name](len(classes)).result(counts) for name in self.entry.statistics}
-        fitted = labeller(self.name, **self._options(None)).fit(counts, classes, statistics)
-        if fitted.form != SINGLE:
-            raise UserError(f"{self.name} gives targets of the form {fitted.form!r}, which no stage is trained on yet")
+        return labeller(self.name, **self._options(None)).fit(counts, classes, statistics).form
 
     def write(self, source: LabelSource, folder: pathlib.Path, seed: int) -> dict[str, Any]:
         from spl_tf.labels.assign import assign_labels
@@ -142,11 +139,12 @@ class _ByCleaning:
             **source.digests,
         }
 
-    def check(self, classes: Sequence[str]) -> None:
+    def check(self, classes: Sequence[str]) -> str:
         from spl_tf.cleaning.clean_labels import require_method_options
 
         with gin.config_scope(_STAGE):
             require_method_options(self.name)
+        return SINGLE
 
     def write(self, source: LabelSource, folder: pathlib.Path, seed: int) -> dict[str, Any]:
         from spl_tf.cleaning.clean_labels import clean_labels

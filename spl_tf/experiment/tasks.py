@@ -16,7 +16,9 @@ from spl_tf.experiment.resumable import Json, run_step
 from spl_tf.experiment.sets import WebSet
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
+from spl_tf.labels.targets import require_form
 from spl_tf.training.identity import digest, open_inputs, run_identity
+from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.stage import train_stage
 
 NO_PRETRAINING = "none"
@@ -71,7 +73,8 @@ def require_label_options(
       min_confidence: teacher confidence below which a clip is not used.
 
     Raises:
-      UserError: there are no such labels, or an option of theirs is out of range.
+      UserError: there are no such labels, an option of theirs is out of range, or the objective of the pre-training
+        learns other targets.
     """
     num_classes = len(classes)
     if num_labels is not None and not num_classes <= num_labels <= num_classes**2:
@@ -79,7 +82,9 @@ def require_label_options(
     if not 0.0 <= min_confidence <= 1.0:
         raise UserError(f"{where}: min_confidence = {min_confidence}: give 0 to 1")
     if labels != NO_PRETRAINING:
-        find_labeller(labels).check(classes)
+        with gin.config_scope("pretrain"):
+            objective = gin.get_bindings("train_stage").get("objective", single_label)()
+        require_form(find_labeller(labels).check(classes), objective.target, f"{where}: {labels}")
 
 
 def make_labels(

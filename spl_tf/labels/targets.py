@@ -5,10 +5,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spl_tf.errors import UserError
+
 SINGLE, SEVERAL, DISTRIBUTION = "single", "several", "distribution"
 FORMS = (SINGLE, SEVERAL, DISTRIBUTION)
 
 DISCARDED = -1
+
+_IN_WORDS = {SINGLE: "one label", SEVERAL: "several labels", DISTRIBUTION: "a distribution"}
+
+
+def require_form(form: str, wanted: str, source: object) -> None:
+    """Raises UserError unless targets of a form do for what learns another; one label is several labels too.
+
+    Args:
+      form: of FORMS, what there is.
+      wanted: of FORMS, what the objective learns.
+      source: what gives the targets, for the message.
+    """
+    if form != wanted and (form, wanted) != (SINGLE, SEVERAL):
+        raise UserError(
+            f"{source} gives every clip {_IN_WORDS[form]}, the objective learns {_IN_WORDS[wanted]}: give "
+            "train_stage.objective the one that fits, or other labels"
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -263,6 +263,18 @@ class TableOfArmsTest(tf.test.TestCase):
             self.run_recipe(self.folder, [*self.bindings, table])
         self.assertFalse(self.folder.exists())
 
+    def test_labels_that_the_objective_does_not_learn_are_refused_before_the_teacher(self):
+        row = "recipe.arms = {'dawid_skene': {'bindings': {'pretrain/train_stage.objective': @%s}}}"
+        with (
+            self.fake.in_place(),
+            self.assertRaisesRegex(UserError, "arm 'dawid_skene': .* a distribution, the objective learns one label"),
+        ):
+            self.run_recipe(self.folder, [*self.bindings, row % "single_label"])
+        self.assertEmpty(self.fake.calls)
+        with self.fake.in_place(), self.assertRaisesRegex(UserError, "run spl_tf.predict again"):
+            self.run_recipe(self.folder, [*self.bindings, row % "soft_label"])
+        self.assertEqual(self.fake.calls, ["teacher", "predictions"])  # Which have no scores here.
+
     def test_the_report_shows_arms_of_one_web_set_in_its_matrix(self):
         self._run()
         page = (self.folder / "report.html").read_text("utf-8")

@@ -12,7 +12,7 @@ from spl_tf.data.sidecars import labels_of_shard
 from spl_tf.errors import UserError
 from spl_tf.labels.label_folder import Summary
 from spl_tf.labels.sidecar_files import LabelColumn
-from spl_tf.labels.targets import FORMS, SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets
+from spl_tf.labels.targets import SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets, require_form
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -120,13 +120,8 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
 
 def _from_columns(columns: Sequence[LabelColumn], labels: Summary, form: str) -> TrainingTargets:
     tables = [column.targets for column in columns]
-    # One label is several labels too.
-    if unfit := [part.form for part in tables if part.form != form and (part.form, form) != (SINGLE, SEVERAL)]:
-        wanted = dict(zip(FORMS, ("one label", "several labels", "a distribution"), strict=True))
-        raise UserError(
-            f"{labels.path.parent} gives every clip {wanted[unfit[0]]}, the objective learns {wanted[form]}: give "
-            "train_stage.objective the one that fits, or other labels"
-        )
+    for part in tables:
+        require_form(part.form, form, labels.path.parent)
     table = _joined(tables, form)
     return TrainingTargets(
         form=form,
