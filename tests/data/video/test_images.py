@@ -18,7 +18,7 @@ from spl_tf.data.video.reader import UnreadableError
 _PEAK = """
 import resource, sys
 import cv2
-from spl_tf.data.images import read_image
+from spl_tf.data.video.images import read_image
 cv2.setNumThreads(1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 height, width = read_image(sys.argv[1], short_side=256).shape[:2]
