@@ -133,6 +133,12 @@ def define_gin_flags(flag_values: flags.FlagValues) -> None:
     )
 
 
+def require_flags(flag_values: flags.FlagValues, *names: str) -> None:
+    """Raises UserError that names the flags without a value, all at once; an empty text is none."""
+    if absent := [f"--{name}" for name in names if not flag_values[name].value]:
+        raise UserError(f"{' '.join(absent)} missing, see --help")
+
+
 def parse_gin(flag_values: flags.FlagValues) -> None:
     """Parses what the flags of `define_gin_flags` say, and tells what they override; imports TensorFlow."""
     from spl_tf import (

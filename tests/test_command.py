@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib
 import io
 import os
 import signal
@@ -164,10 +165,12 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
             "try:\n"
             f"    runpy.run_module('spl_tf.{name}', run_name='__main__')\n"
             "except SystemExit as exit:\n"
-            "    heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'pyarrow'} & set(sys.modules)\n"
+            "    heavy = {'tensorflow', 'keras', 'numpy', 'cv2', 'pyarrow', 'matplotlib'} & set(sys.modules)\n"
             "    sys.exit(f'imported {heavy}' if heavy else exit.code)\n"
         )
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn(f"python -m spl_tf.{name}", done.stdout)
+        manual = importlib.import_module(f"spl_tf.{name}").__doc__.strip()
+        self.assertIn(f"python -m spl_tf.{name}", manual)
+        self.assertIn(manual, done.stdout)
         self.assertIn("Flags:", done.stdout)

@@ -4,7 +4,6 @@ import json
 import pathlib
 import shutil
 import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -36,14 +35,6 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         """The same with the last line of stderr only."""
         code, out, err = self.execute_fully(*arguments)
         return code, out, (err.splitlines() or [""])[-1]
-
-    def test_help_needs_neither_tensorflow_nor_opencv(self):
-        code = "import sys; sys.argv = ['shard', '--help']; import runpy\n"
-        code += "try: runpy.run_module('spl_tf.shard', run_name='__main__')\n"
-        code += "finally: print(sorted({'tensorflow', 'cv2', 'numpy'} & set(sys.modules)))"
-        text = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-        self.assertIn("--clips_per_class=...", text)
-        self.assertEqual(text.splitlines()[-1], "[]")
 
     def test_makes_shards_and_verifies_them(self):
         output = self.folder / "D"

@@ -78,9 +78,7 @@ def main() -> int:
 
 
 def _make_manifests() -> None:
-    absent = [f"--{name}" for name in ("data", "output_dir") if not FLAGS[name].value]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "data", "output_dir")
     workers = (os.cpu_count() or 1) if FLAGS.workers is None else FLAGS.workers
     if workers < 1:
         raise UserError(f"--workers={workers}: give 1 or more")

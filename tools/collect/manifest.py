@@ -57,9 +57,7 @@ _NOT_DOWNLOADED = "not downloaded"
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("queries", "results", "output") if not FLAGS[name].value]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "queries", "results", "output")
     if FLAGS.videos and not os.path.isdir(FLAGS.videos):
         raise UserError(f"{FLAGS.videos} is no folder: check --videos")
     output = tables.output_path(FLAGS.output, (_REJECTED, _ADDRESSES), [FLAGS.queries, *FLAGS.results])

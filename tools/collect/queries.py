@@ -51,9 +51,7 @@ _SHOWN = 5
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("classes", "output") if not FLAGS[name].value]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "classes", "output")
     languages = FLAGS.languages or _LANGUAGES.get(FLAGS.preset, ())
     languages = list(dict.fromkeys(language.strip() for language in languages if language.strip()))
     if not languages:

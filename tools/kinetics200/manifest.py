@@ -61,9 +61,7 @@ _NOT_DOWNLOADED = "not downloaded"
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("ids", "csv", "videos", "output", "classes") if not FLAGS[name].value]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "ids", "csv", "videos", "output", "classes")
     if not os.path.isdir(FLAGS.videos):
         raise UserError(f"{FLAGS.videos} is no folder: check --videos")
     output = tables.output_path(FLAGS.output, (_MISSING, _ADDRESSES), [FLAGS.ids, *FLAGS.csv, FLAGS.classes])

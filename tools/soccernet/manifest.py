@@ -82,9 +82,7 @@ _MISSING = ".missing.csv"
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("games", "output", "classes") if not FLAGS[name].value]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "games", "output", "classes")
     if bool(FLAGS.split) == bool(FLAGS.games_list):
         raise UserError("give either --split or --games_list, to say which games are meant")
     for name in ("clip_seconds", "background_distance"):

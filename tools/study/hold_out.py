@@ -26,9 +26,7 @@ _TRAIN_GROUPS = ("08", "09")
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("target", "output_dir") if FLAGS[name].value is None]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "target", "output_dir")
     rows = manifests.read(pathlib.Path(FLAGS.target))
     in_train = [_group(row.path) in _TRAIN_GROUPS for row in rows]
     for name, wanted in (("choice_train.csv", True), ("choice_validation.csv", False)):

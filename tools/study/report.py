@@ -15,7 +15,6 @@ import pathlib
 from absl import flags
 
 from spl_tf import command
-from spl_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("results", None, "JSON lines file of tools.study.ucf6.", flag_values=FLAGS)
@@ -33,9 +32,7 @@ _PAPER_TITLES = {
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("results", "test") if FLAGS[name].value is None]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "results", "test")
     from tools.study import figures, tables
     from tools.study.collected import Collected
     from tools.study.label_classes import label_classes, write_classes

@@ -29,9 +29,7 @@ flags.DEFINE_list("studies", [], "Questions to run, all by default.", flag_value
 
 
 def main() -> int:
-    absent = [f"--{name}" for name in ("output_dir", "results") if FLAGS[name].value is None]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "output_dir", "results")
     from tools.study.arms import all_arms
 
     known = list(dict.fromkeys(arm.study for arm in all_arms()))

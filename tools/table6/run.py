@@ -26,9 +26,7 @@ flags.DEFINE_list("rows", [], "Rows to run, all by default.", flag_values=FLAGS)
 
 
 def main() -> int:
-    absent = [f"--{name}" for name in ("output_dir", "results") if FLAGS[name].value is None]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "output_dir", "results")
     from tools.table6.rows import ROWS, all_arms
 
     if unknown := [name for name in FLAGS.rows if name not in ROWS]:

@@ -46,9 +46,7 @@ SIZES = {
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("dataset", "videos", "splits", "output_dir") if not FLAGS[name].value]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "dataset", "videos", "splits", "output_dir")
     for name in ("videos", "splits"):
         if not os.path.isdir(FLAGS[name].value):
             raise UserError(f"{FLAGS[name].value} is no folder: check --{name}")

@@ -42,9 +42,7 @@ _NAMED_PROBLEMS = 5
 
 
 def main() -> None:
-    absent = [f"--{name}" for name in ("ucf101", "splits", "output_dir") if FLAGS[name].value is None]
-    if absent:
-        raise UserError(f"{' '.join(absent)} missing, see --help")
+    command.require_flags(FLAGS, "ucf101", "splits", "output_dir")
     rebuild(pathlib.Path(FLAGS.ucf101), pathlib.Path(FLAGS.splits), pathlib.Path(FLAGS.output_dir))
 
 
