@@ -1,8 +1,7 @@
 """Side-cars: Parquet files beside a shard, row i belongs to the shard's record i.
 
-A side-car carries the fingerprint of its shard and a digest of its clip ids, so that one of
-another shard, or of the shard before it was rebuilt, is an error and never a silent mix-up.
-That of predictions also says which model made it and how.
+A side-car carries the fingerprint of its shard and a digest of its clip ids, so that one of another shard, or of the
+shard before it was rebuilt, is an error and never a silent mix-up. That of predictions also says which model made it.
 """
 
 import contextlib
