@@ -14,6 +14,7 @@ from spl_tf.cleaning.verified_pairs import make_pairs, web_labels_of
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
 from spl_tf.inference.features import ClipFeatures, clip_features
+from spl_tf.inference.trained_model import require_distributions
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.confusion import count_pairs
@@ -72,6 +73,7 @@ def clean_labels(
     require_method_options(method)
     if method == CONFIDENT_LEARNING:
         clean = None  # Not looked at, even where it is given.
+        require_distributions(model_dir, method)
     elif clean is None:
         raise UserError(f"{method} needs a clean set: give --clean_shards")
     folder = pathlib.Path(folder)

@@ -10,6 +10,7 @@ from typing import Any
 import gin
 
 from spl_tf import configuration, files
+from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment import tasks
 from spl_tf.experiment.arms import Arm
@@ -64,11 +65,12 @@ class Runner:
         hold: Callable[[pathlib.Path], AbstractContextManager[Any]] = contextlib.nullcontext,
     ):
         self.output_dir = pathlib.Path(output_dir)
-        self.arms = tuple(arms)
+        # The first rounds of a later one are run too.
+        self.arms = tuple(dict.fromkeys(each for arm in arms for each in _with_earlier_rounds(arm)))
         self.fps, self.short_side = fps, short_side
         self.web_clip_seconds = web_clip_seconds
         self._videos, self._init_weights, self.hold = videos, init_weights, hold
-        self._places = shared_places(arms)
+        self._places = shared_places(self.arms)
         self._lists: dict[tuple[tuple[str, str], ...], VideoLists] = {}  # By settings.
 
     def folder(self, arm: Arm, seed: int) -> pathlib.Path:
@@ -102,7 +104,7 @@ class Runner:
         lists = self.lists(arm)
         assert lists.web is not None  # It would have been refused.
         with self.hold(folder):
-            return make_web(
+            web = make_web(
                 lists,
                 lists.web,
                 folder,
@@ -111,6 +113,9 @@ class Runner:
                 clip_seconds=self.web_clip_seconds,
                 clips_per_class=arm.web_clips_per_class,
             )
+        if load_dataset(web).multi_label:
+            raise UserError(f"{lists.web} has several queries for some videos: the labels of a recipe begin with one")
+        return web
 
     def labelled_by(self, arm: Arm, seed: int) -> WebSet:
         """The web set with the predictions that the arm's labels are made from: its student's from round 2 on."""
@@ -218,11 +223,22 @@ class Runner:
         return None if given is None else pathlib.Path(given)
 
 
+def _with_earlier_rounds(arm: Arm) -> list[Arm]:
+    return [dataclasses.replace(arm, round=number) for number in range(1, arm.round + 1)]
+
+
 def configured_runner(
     output_dir: files.Path, arms: Sequence[Arm], hold: Callable[[pathlib.Path], AbstractContextManager[Any]]
 ) -> Runner:
-    """A runner of these arms with the settings of the recipe that gin has parsed."""
-    names = ("videos", "fps", "short_side", "web_clip_seconds", "init_weights")
+    """A runner of these arms with the settings of the recipe that gin has parsed.
+
+    Raises:
+      UserError: one of them is for the arms of a recipe, which these are not.
+    """
+    names = ("videos", "fps", "short_side", "web_clip_seconds")
     given = gin.get_bindings("recipe")
+    of_arms = ("init_weights", "num_labels", "min_confidence", "transition", "web_clips_per_class")
+    if unused := [name for name in of_arms if given.get(name) is not None]:
+        raise UserError(f"recipe.{unused[0]} is not for this study, whose arms say it themselves: remove the binding")
     settings = {name: given[name] for name in names if name in given}
     return Runner(output_dir, arms, **settings, hold=hold)

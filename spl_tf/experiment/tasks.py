@@ -18,6 +18,7 @@ from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.targets import require_form
 from spl_tf.training.identity import digest, open_inputs, run_identity
+from spl_tf.training.objectives.objective import make_objective
 from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.stage import train_stage
 
@@ -83,7 +84,9 @@ def require_label_options(
         raise UserError(f"{where}: min_confidence = {min_confidence}: give 0 to 1")
     if labels != NO_PRETRAINING:
         with gin.config_scope("pretrain"):
-            objective = gin.get_bindings("train_stage").get("objective", single_label)()
+            given = gin.get_bindings("train_stage")
+        options = {name: given.get(name) for name in ("loss", "data_parameters")}
+        objective = make_objective(given.get("objective", single_label), **options)
         require_form(find_labeller(labels).check(classes), objective.target, f"{where}: {labels}")
 
 
@@ -136,7 +139,10 @@ def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path
     def action() -> Json:
         with gin.config_scope("finetune"), networks_forgotten():
             metrics = evaluate_model(model_dir, shards, folder)
-        return {name: metrics[name] for name in _OF_TEST if name in metrics}
+        measured = {name: metrics[name] for name in _OF_TEST if metrics.get(name) is not None}
+        if main_metric(measured) not in measured:
+            raise UserError(f"{shards}: no test video has a class that counts, nothing can be measured: check the list")
+        return measured
 
     return run_step(folder, identity, action, outputs=["metrics.json"])
 

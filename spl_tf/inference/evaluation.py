@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import pathlib
+from typing import Any
 
 import gin
 import keras
@@ -90,7 +91,8 @@ def evaluate_model(
     )
     several = trained.target == SEVERAL
     found = evaluate_multi_label(videos, dataset.num_classes) if several else evaluate_single_label(videos)
-    metrics = found.metrics | _per_class(found, videos, dataset, background) | {"clips": dataset.num_clips}
+    metrics: dict[str, Any] = {name: _number(value) for name, value in found.metrics.items()}
+    metrics |= _per_class(found, videos, dataset, background) | {"clips": dataset.num_clips}
     metrics |= {"shards": str(shards), "model": str(model_dir), "precision": trained.precision}
     metrics |= {name: getattr(view, name) for name in given}
     metrics |= {"num_views": num_views, "num_crops": num_crops, "fully_convolutional": fully_convolutional}

@@ -16,6 +16,7 @@ from spl_tf.errors import UserError
 from spl_tf.inference.scores import ClipScores, score_clips
 from spl_tf.inference.trained_model import TrainedModel, load_with_clips, with_precision
 from spl_tf.labels import predictions, sidecar_files
+from spl_tf.labels.targets import SEVERAL
 
 _CLIPS_COMPARED = 32
 
@@ -66,6 +67,8 @@ def predict_clips(
         "num_views": num_views,
         "top_k": min(top_k, dataset.num_classes),
     }
+    if trained.target == SEVERAL:
+        made_by["target"] = trained.target
     wanted = predictions.Predictions(
         pathlib.Path(output_dir),
         dataset.classes,

@@ -62,6 +62,8 @@ def probe_backbone(
     train_set, test_set = load_dataset(train_shards), load_dataset(test_shards)
     for dataset in (train_set, test_set):
         require_fitting_clips(trained, model_dir, dataset)
+        if dataset.multi_label:
+            raise UserError(f"{dataset.folder} has several labels per clip: a probe learns one")
     train, test = (
         _features(trained.network, dataset, trained.clip_input, strategy, batch_size)
         for dataset in (train_set, test_set)

@@ -5,7 +5,7 @@ import numpy as np
 
 from spl_tf import files
 from spl_tf.inference.scores import score_clips
-from spl_tf.inference.trained_model import load_with_clips
+from spl_tf.inference.trained_model import load_with_clips, require_distributions
 
 
 @gin.configurable
@@ -27,6 +27,7 @@ def score_shards(
     Raises:
       UserError: network and data don't fit together, there is no clip, or a record can't be read.
     """
+    require_distributions(model_dir, "a matrix of label noise")
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     scores = np.empty((dataset.num_clips, dataset.num_classes), np.float32)
     clips = score_clips(

@@ -118,6 +118,16 @@ def save_trained(
     )
 
 
+def require_distributions(folder: files.Path, asked_by: str) -> None:
+    """Raises UserError for the stage of a network of several labels: its scores are none over one class each."""
+    *_, target, _ = _read_description(pathlib.Path(folder) / "model.json")
+    if target == SEVERAL:
+        raise UserError(
+            f"{asked_by} needs probabilities of one class a clip, {folder} was trained towards several: give a network "
+            "of train_stage.objective = @single_label"
+        )
+
+
 def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
     """Loads a finished stage's network to run under a dtype policy.
 

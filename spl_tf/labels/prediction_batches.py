@@ -10,6 +10,7 @@ from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions
+from spl_tf.labels.targets import SEVERAL
 
 _TOP = tuple(sidecar_files.TOP_SCORES.names)
 
@@ -19,11 +20,16 @@ def require_columns(predictions: Predictions, columns: Collection[str], asked_by
     if not set(columns) & set(_TOP):
         return
     for shard in predictions.shards:
-        sidecar_files.read_header(
+        header = sidecar_files.read_header(
             predictions.path(shard),
             sidecar_files.TOP_SCORES,
             f"{asked_by} needs the teacher's best classes and their scores, {PREDICT_AGAIN} to have them stored",
         )
+        if header.made_by.get("target") == SEVERAL:
+            raise UserError(
+                f"{asked_by} needs probabilities of one class a clip, the teacher of {predictions.folder} was trained "
+                "towards several: give one of train_stage.objective = @single_label"
+            )
 
 
 def read_batches(

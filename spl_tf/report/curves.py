@@ -7,7 +7,7 @@ import numpy as np
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
 
-_TAGS = {"train/loss": "loss", "train/accuracy": "accuracy"}
+_TAGS = {f"train/{name}": name for name in ("loss", "accuracy", "hit_at_1")}
 _MOST_POINTS = 200
 
 

@@ -50,8 +50,11 @@ def differences_to(recipe: Recipe, reference: str) -> dict[str, Difference]:
     """Every other strategy minus the reference, over the seeds that both have.
 
     Raises:
-      UserError: a list of test videos is missing or damaged, or names other videos than the others.
+      UserError: top-1 was not measured, a list of test videos is missing or damaged, or names other videos than the
+        others.
     """
+    if any("top_1" not in run.metrics for run in recipe.results):
+        raise UserError("they are of top-1, which is not measured where videos have several labels")
     right: dict[tuple[str, int], dict[str, bool]] = {}
     for run in recipe.results:
         right[run.name, run.seed] = read_right(recipe.run_folder(run))

@@ -14,7 +14,9 @@ from spl_tf.report.curves import Curve, read_curves
 from spl_tf.report.markup import Html, Section, element, section, table
 from spl_tf.report.svg import Series, line_chart
 
-_MEASURES = ("loss", "accuracy")
+# Shares that training shows, of one label a clip and of several, and what is validated of them.
+_VALIDATED = {"accuracy": "top_1", "hit_at_1": "hit_at_1"}
+_MEASURES = ("loss", *_VALIDATED)
 _NOTHING = "-"
 
 
@@ -90,8 +92,9 @@ def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:
                 colour = 0 if stage == "teacher" else recipe.colour(one.name)
                 if curve := one.curves.get(measure):
                     series.append(Series(one.name, curve.steps, curve.values, colour))
-                if measure == "accuracy" and (history := one.metrics.get("evaluations")):
-                    steps, values = ([entry[key] for entry in history] for key in ("step", "top_1"))
+                history = one.metrics.get("evaluations")
+                if history and (validated := _VALIDATED.get(measure)) in history[0]:
+                    steps, values = ([entry[key] for entry in history] for key in ("step", validated))
                     series.append(Series(f"{one.name}, validation", steps, values, colour, marks=True, line=False))
             if series:
                 charts.append(_chart(f"curve-{stage}-{measure}-seed{seed}", stage, measure, series))
@@ -100,7 +103,7 @@ def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:
 
 def _chart(identity: str, stage: str, measure: str, series: list[Series]) -> Html:
     most = max(float(max(one.y)) for one in series)
-    limits = (0.0, 1.0) if measure == "accuracy" else (0.0, most or 1.0)
+    limits = (0.0, 1.0) if measure in _VALIDATED else (0.0, most or 1.0)
     return line_chart(
         identity,
         f"{stage}: {measure}",
@@ -108,7 +111,7 @@ def _chart(identity: str, stage: str, measure: str, series: list[Series]) -> Htm
         x_title="steps",
         y_title="of the training batches",
         y_limits=limits,
-        percent=measure == "accuracy",
+        percent=measure in _VALIDATED,
     )
 
 
@@ -125,7 +128,7 @@ def _end_table(seed: int, trained: list[_Trained]) -> Html:
                 _number(one.metrics.get("steps"), ",.0f"),
                 _number(one.metrics.get("clips"), ",.0f"),
                 _number(end.get("loss"), ".3f"),
-                _number(end.get("accuracy"), ".1f", 100),
+                _number(end.get("accuracy", end.get("hit_at_1")), ".1f", 100),
                 str(one.metrics.get("precision", _NOTHING)),
                 duration(one.metrics.get("seconds")),
             ]

@@ -1,7 +1,6 @@
 """One stage of training, from shards to a finished model folder: teacher, pre-training or fine-tuning."""
 
 import contextlib
-import inspect
 import math
 import pathlib
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
-from spl_tf.training.objectives.objective import Objective
+from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.outcome import Selection, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
@@ -140,7 +139,7 @@ def train_stage(
             f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
             f"x {accumulation} micro-batches"
         )
-    learned = _objective(objective, loss=loss, data_parameters=data_parameters)
+    learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
         metrics = files.read_json(model_dir / "metrics.json", f"delete {model_dir} and train again")
@@ -246,19 +245,6 @@ def train_stage(
                 estimate_statistics(network, strategy, learned.prepare, batches(total_steps), precise_bn_batches)
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
-
-
-def _objective(builder: Callable[..., Objective], **options: Callable | None) -> Objective:
-    """The objective with those of its options that train_stage was given.
-
-    Raises:
-      UserError: it has no such option.
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    if unknown := given.keys() - inspect.signature(builder).parameters.keys():
-        name = min(unknown)
-        raise UserError(f"train_stage.{name}: the objective {builder.__name__} has no {name}; leave the binding out")
-    return builder(**given)
 
 
 def _require_positive(**options: float) -> None:

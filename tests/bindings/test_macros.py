@@ -29,7 +29,7 @@ class MacrosTest(parameterized.TestCase, tf.test.TestCase):
         ("crop_sise = 3", r"\(did you mean 'crop_size'\?\)$"),
     )
     def test_one_that_nothing_uses_is_refused_in_a_file_and_on_the_command_line(self, text, message):
-        used = "WEIGHT_DECAY = 1e-4\nresnet3d.weight_decay = %WEIGHT_DECAY\ntrain_stage.epochs = 1\n"
+        used = "WEIGHT_DECAY = 1e-4\nnetwork_style.weight_decay = %WEIGHT_DECAY\ntrain_stage.epochs = 1\n"
         with self.assertRaisesRegex(UserError, message.format("")):
             self._parse(text, a=used)
         with self.assertRaisesRegex(UserError, message.format(r"b\.gin: ")):
@@ -39,10 +39,10 @@ class MacrosTest(parameterized.TestCase, tf.test.TestCase):
             self.fail("the block of a wrong binding was entered")
 
     def test_one_of_the_command_line_must_be_used_by_a_binding_that_holds(self):
-        """table5_imagenet has no web set, though a file it includes would take its name from WEB."""
+        """Table 4 has no web set, though a file it includes would take its name from WEB."""
         with self.assertRaisesRegex(UserError, "gin: WEB = 'w.csv': no binding uses"):
-            configuration.parse(["papers/spl/table5_imagenet.gin"], ["WEB = 'w.csv'"])
-        configuration.parse(["papers/spl/table5_73k_spl.gin"], ["WEB = 'w.csv'"])
+            configuration.parse(["papers/spl/table4.gin"], ["WEB = 'w.csv'"])
+        configuration.parse(["papers/spl/table5.gin"], ["WEB = 'w.csv'"])
         self.assertEqual(configuration.stage_bindings("")["video_folder.web"], "'w.csv'")
 
     def test_a_file_may_set_what_the_others_of_its_folder_use(self):

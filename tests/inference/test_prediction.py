@@ -44,10 +44,6 @@ def _states(folder):
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
-def _contents(folder):
-    return {name: state[2] for name, state in _states(folder).items()}
-
-
 class PredictTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, color_shards, trained_dir, predicted_dir, records_by_hand, rewrite_shards, tiny_bindings):
@@ -89,7 +85,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(index["classes"], ["red", "green", "blue"])
         self.assertEqual(index["num_clips"], 72)
         made_by = {"model": files.sha256(self.trained_dir / "folded.keras"), "precision": "float32", "num_frames": 4}
-        self.assertEqual(index["made_by"], made_by | {"frame_stride": 2, "crop_size": 28, "num_views": 1})
+        self.assertEqual(index["made_by"], made_by | {"frame_stride": 2, "crop_size": 28, "num_views": 1, "top_k": 3})
         self.assertNotIn("agreement_with_float32", index)
         for name, shard in index["shards"].items():
             self.assertEqual(shard["fingerprint"], files.sha256(self.web / f"{name}.tfrecord"))
@@ -97,7 +93,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(shard["ids_digest"], sidecar_files.ids_digest(clip_ids))
             self.assertLen(clip_ids, shard["records"])
 
-    def test_only_a_missing_sidecar_is_predicted_again_to_the_same_bytes(self):
+    def test_only_a_missing_sidecar_is_predicted_again_to_the_same(self):
         folder = self._copy_of_predictions()
         before = _states(folder)
         missing = sorted(before)[1]
@@ -105,7 +101,16 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         self._predict(folder)
         after = _states(folder)
         self.assertEqual([name for name in after if after[name] != before[name]], [missing])
-        self.assertEqual(after[missing][2], before[missing][2])
+        self._assert_same(folder / missing)
+
+    def _assert_same(self, path):
+        """A side-car is that of the undisturbed run; on some CPUs a score's last bit is of its place in the batch."""
+        found, expected = (pq.read_table(folder / path.name) for folder in (path.parent, self.predicted_dir))
+        self.assertEqual((found.schema, found.schema.metadata), (expected.schema, expected.schema.metadata))
+        for name in ("clip_id", "weak", "teacher"):
+            self.assertEqual(found[name], expected[name])
+        self.assertAllClose(found["confidence"].to_numpy(), expected["confidence"].to_numpy(), atol=1e-6)
+        self.assertAllClose(found["top_scores"].to_pylist(), expected["top_scores"].to_pylist(), atol=1e-6)
 
     def test_a_finished_folder_is_left_as_it_is_wherever_the_model_lies_now(self):
         folder = self._copy_of_predictions()
@@ -133,7 +138,11 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             assign_labels(folder, "spl", self.folder / "labels")
         self._predict(folder)
         self.assertEqual(_states(folder) | first, _states(folder))
-        self.assertEqual(_contents(folder), _contents(self.predicted_dir))
+        self.assertCountEqual(_states(folder), _states(self.predicted_dir))
+        for name in first:
+            self.assertEqual(_states(folder)[name][2], _states(self.predicted_dir)[name][2])
+        for name in _states(folder):
+            self._assert_same(folder / name)
         self.assertTrue((folder / "predictions.json").exists())
 
     def test_other_classes_are_refused_by_the_first_difference(self):
@@ -184,12 +193,6 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(low["clip_id"], exact["clip_id"])
             self.assertEqual(low["weak"], exact["weak"])
             self.assertAllClose(low["confidence"].to_numpy(), exact["confidence"].to_numpy(), atol=0.1)
-
-    def test_multi_label_clips_are_refused_before_they_are_predicted(self):
-        shards = self.rewrite_shards(self.web, self.folder / "web", multi_label=True)
-        with self.assertRaisesRegex(UserError, "web is multi-label: its clips can't be labelled from predictions yet"):
-            self._predict(self.folder / "p", shards=shards)
-        self.assertFalse((self.folder / "p").exists())
 
     def test_an_index_of_earlier_predictions_is_gone_while_others_are_made(self):
         folder = self._copy_of_predictions()

@@ -11,7 +11,8 @@ from absl.testing import parameterized
 from spl_tf.errors import UserError
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.target_columns import SCHEMAS
-from spl_tf.labels.targets import SingleLabels, SparseTargets, distributions, several_labels
+from spl_tf.labels.targets import SingleLabels, SparseTargets, distributions
+from tests.labels.several import several_labels
 
 IDS = [f"clip {row}" for row in range(4)]
 SEVERAL = several_labels([[4, 0], None, [], [2]], [[1], [], [3, 2], []])

@@ -14,6 +14,7 @@ from absl.testing import parameterized
 from sklearn.metrics import average_precision_score
 
 from spl_tf import configuration, evaluate, predict
+from spl_tf.cleaning.clean_labels import clean_labels
 from spl_tf.command import execute
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.dataset import load_dataset
@@ -21,7 +22,11 @@ from spl_tf.data.input.targets import join_targets
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
+from spl_tf.inference.prediction import predict_clips
+from spl_tf.inference.probe import probe_backbone
+from spl_tf.inference.shard_scores import score_shards
 from spl_tf.inference.trained_model import load_trained
+from spl_tf.labels.assign import assign_labels
 from spl_tf.training.stage import train_stage
 
 CLASSES = ("red", "green", "blue")
@@ -128,6 +133,18 @@ class MultiLabelTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertEqual((row["top_classes"][0], row["top_scores"][0]), (row["teacher"], row["confidence"]))
                 self.assertLen(row["top_scores"], 2)
                 self.assertGreaterEqual(row["top_scores"][0], row["top_scores"][1])
+
+    def test_what_needs_one_class_a_clip_refuses_its_scores(self):
+        shards = self.shards / "test"
+        with self.assertRaisesRegex(UserError, "a matrix of label noise needs probabilities of one class a clip"):
+            score_shards(self.model, shards)
+        with self.assertRaisesRegex(UserError, "confident_learning needs probabilities of one class a clip"):
+            clean_labels(self.model, shards, None, "confident_learning", self.folder / "L")
+        with self.assertRaisesRegex(UserError, "several labels per clip: a probe learns one"):
+            probe_backbone(self.model, shards, shards)
+        predict_clips(self.model, shards, self.folder / "P")
+        with self.assertRaisesRegex(UserError, "dawid_skene needs probabilities of one class a clip"):
+            assign_labels(self.folder / "P", "dawid_skene", self.folder / "L")
 
     def test_a_single_label_objective_refuses_several_labels_and_says_what_fits(self):
         dataset = load_dataset(self.shards / "train")

@@ -6,10 +6,14 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.input.targets import TrainingTargets
-from spl_tf.labels.targets import distributions, several_labels
+from spl_tf.errors import UserError
+from spl_tf.labels.targets import distributions
+from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
+from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.training.objectives.multi_label import multi_label
 from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.objectives.soft_label import soft_label
+from tests.labels.several import several_labels
 
 CLIPS, CLASSES = 7, 5
 RANDOM = np.random.default_rng(0)
@@ -67,6 +71,11 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
         hits = multi_label().measures({"logits": LOGITS}, batch)["hit_at_1"]
         self.assertAllEqual(hits, labels[np.arange(CLIPS), LOGITS.argmax(axis=1)])
         self.assertEqual(multi_label().describe({"labels": labels[:2]}, NAMES), ["b", "a, d"])
+
+    @parameterized.parameters((single_label, sigmoid_cross_entropy), (multi_label, softmax_cross_entropy))
+    def test_a_loss_of_another_objective_is_refused(self, objective, loss):
+        with self.assertRaisesRegex(UserError, f"{loss.__name__} is no loss of this objective, .*labels, logits"):
+            objective(loss=loss)
 
     @parameterized.parameters(single_label, soft_label, multi_label)
     def test_what_is_measured_is_what_is_announced(self, builder):

@@ -138,7 +138,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         models = [keras.models.load_model(self.folder / "first" / f"{name}.keras") for name in ("model", "folded")]
         clips = np.random.default_rng(0).normal(size=(2, 4, 28, 28, 3)).astype(np.float32)
         trained, folded = (model(clips)["logits"].numpy() for model in models)
-        self.assertAllClose(trained, folded, atol=0.03 * np.abs(trained).max())  # bfloat16 in the folded one
+        self.assertAllClose(trained, folded, atol=0.05 * np.abs(trained).max())  # bfloat16 in the folded one
         weights = self.folder / "first" / "backbone.weights.h5"
         self._train("second", "finetune", [*options, "warmup_cosine.peak = 1e-12"], init_weights=weights)
         first, second = (_weights(self.folder / name / weights.name) for name in ("first", "second"))

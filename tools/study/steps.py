@@ -58,10 +58,8 @@ class Relabelled:
             for (shard, header), table, labels in zip(source.shards.items(), tables, np.split(weak, ends), strict=True):
                 sidecar_files.write_predictions(
                     folder / f"{shard}.parquet",
-                    clip_ids=table["clip_id"],
-                    weak=labels,
-                    teacher=table["teacher"],
-                    confidence=table["confidence"],
+                    clip_ids=table.pop("clip_id"),
+                    **table | {"weak": labels},
                     shard_fingerprint=header.shard_fingerprint,
                     made_by=header.made_by,
                 )
@@ -104,7 +102,5 @@ def truths_of(runner: Runner, arm: Arm, clip_ids: list[str]) -> np.ndarray:
 
 def read_sidecar(path: pathlib.Path) -> dict[str, np.ndarray | list[str]]:
     """The columns of a small side-car."""
-    table = pq.read_table(path)
-    return {
-        name: table[name].to_pylist() if name == "clip_id" else table[name].to_numpy() for name in table.column_names
-    }
+    columns = pq.read_table(path).to_pydict()
+    return {name: values if name == "clip_id" else np.array(values) for name, values in columns.items()}

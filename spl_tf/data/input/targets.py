@@ -127,7 +127,7 @@ def _from_columns(columns: Sequence[LabelColumn], labels: Summary, form: str) ->
         form=form,
         classes=labels.class_names,
         rows=[np.flatnonzero(part.kept) for part in tables],
-        clips_of_class=np.bincount(table.classes, minlength=len(labels.class_names)),
+        clips_of_class=table.clips_per_class(len(labels.class_names)).round().astype(np.int64),
         table=table,
         weights=np.concatenate([column.weights for column in columns]),
     )

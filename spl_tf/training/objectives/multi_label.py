@@ -11,7 +11,7 @@ from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.video_scores import VideoScores
-from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows
+from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows, require_loss
 
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -24,6 +24,7 @@ class MultiLabel(Objective):
     selected_by = "mean_average_precision"
 
     def __init__(self, loss: Loss):
+        require_loss(loss, ("labels", "logits", "known", "epoch"))
         self._loss = loss
 
     def losses(self, outputs: Outputs, batch: Batch, rows: Rows, epoch: tf.Tensor) -> tf.Tensor:

@@ -1,12 +1,15 @@
 """The seam between a stage of training and what it trains for."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from spl_tf.data.input.preprocessing import prepare_training
+from spl_tf.errors import UserError
 from spl_tf.labels.targets import SINGLE
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.video_scores import VideoScores
@@ -16,6 +19,8 @@ Batch = dict[str, tf.Tensor]
 Outputs = Mapping[str, tf.Tensor]
 Rows = dict[str, tf.Tensor]
 Notes = dict[str, tf.Tensor | tf.IndexedSlices]
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Objective:
@@ -93,3 +98,26 @@ class Objective:
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
         """Measures scores of validation videos."""
         raise NotImplementedError
+
+
+def make_objective(builder: Callable[..., Objective], **options: Callable[..., Any] | None) -> Objective:
+    """The objective with those of its options that a stage was given.
+
+    Raises:
+      UserError: it has no such option, or the loss is one of another objective.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if unknown := given.keys() - inspect.signature(builder).parameters.keys():
+        name = min(unknown)
+        raise UserError(f"train_stage.{name}: the objective {builder.__name__} has no {name}; leave the binding out")
+    return builder(**given)
+
+
+def require_loss(loss: Callable[..., tf.Tensor], arguments: Sequence[str]) -> None:
+    """Raises UserError unless a loss can be called with these, the ones of an objective."""
+    names = [name for name, each in inspect.signature(loss).parameters.items() if each.kind in _POSITIONAL]
+    if len(names) < len(arguments) or ("known" in names) != ("known" in arguments):
+        raise UserError(
+            f"{getattr(loss, '__name__', loss)} is no loss of this objective, which calls it with "
+            f"({', '.join(arguments)}): give another loss, or train_stage.objective the one that fits"
+        )

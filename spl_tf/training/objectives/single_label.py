@@ -11,7 +11,7 @@ from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.single_label import evaluate_single_label
 from spl_tf.metrics.video_scores import VideoScores
-from spl_tf.training.objectives.objective import Batch, Notes, Objective, Outputs, Rows
+from spl_tf.training.objectives.objective import Batch, Notes, Objective, Outputs, Rows, require_loss
 
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
@@ -23,6 +23,7 @@ class SingleLabel(Objective):
     selected_by = "top_1"
 
     def __init__(self, loss: Loss, data_parameters: Callable[[int, int], DataParameters] | None):
+        require_loss(loss, ("labels", "logits", "epoch"))
         self._loss = loss
         self._make_temperatures = data_parameters
         self.temperatures: DataParameters | None = None
