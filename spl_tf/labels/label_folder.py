@@ -176,9 +176,8 @@ def write_folder(
     Raises:
       UserError: as `stale_labels`, or another run is writing to the folder.
     """
-    from spl_tf.labels import (
-        figures,  # matplotlib takes half a second: training, which reads labels, has no use for it.
-    )
+    # matplotlib takes half a second: training, which reads labels, has no use for it.
+    from spl_tf.labels import figures
 
     stale = stale_labels(output_dir, predictions)
     with locked(output_dir, "the labels"):
@@ -215,6 +214,8 @@ def _describe(
         "class_names": list(labeller.class_names),
         "num_classes": len(labeller.class_names),
         "target": labeller.form,
+        # Whether the table says it all, or clips were judged by the teacher's scores too.
+        "by_cell": not labeller.columns,
         "counts": written.clips_per_class.round().astype(np.int64).tolist(),
         "clips": predictions.num_clips,
         "kept": kept,

@@ -76,6 +76,7 @@ class Labels:
       discarded: clips that have no label.
       samples_cover_ratio: share of the clips in kept cells.
       min_confidence: teacher confidence below which a clip was discarded.
+      by_cell: whether all clips of a cell got the same label.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Labels:
     discarded: int
     samples_cover_ratio: float
     min_confidence: float
+    by_cell: bool
 
 
 def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
@@ -107,7 +109,8 @@ def _read_labels(name: str, folder: pathlib.Path) -> Labels:
     numbers = ("clips", "kept", "merged", "discarded", "samples_cover_ratio", "min_confidence")
     try:
         known = {key: content[key] for key in numbers}
-        return Labels(name, content["strategy"], folder, tuple(content["counts"]), **known)
+        by_cell = content.get("by_cell", True)  # Older labels all were.
+        return Labels(name, content["strategy"], folder, tuple(content["counts"]), by_cell=by_cell, **known)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): {AGAIN}") from error
 

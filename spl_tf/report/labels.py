@@ -4,7 +4,7 @@ import numpy as np
 
 from spl_tf.report.cells import CellFates, Matrix, off_diagonal
 from spl_tf.report.collect import Labels, Recipe, read_labels_of
-from spl_tf.report.markup import Section, element, section, table
+from spl_tf.report.markup import Html, Section, element, section, table
 from spl_tf.report.svg import Series, line_chart, stacked_bar
 
 _MOST_POINTS = 200
@@ -19,7 +19,8 @@ def fates_section(recipe: Recipe, matrix: Matrix) -> Section:
     columns |= {"discarded": "Discarded", "scr": "SCR (%)", "confidence": "Least confidence"}
     columns |= {"cells": "Cells kept / merged / discarded"}
     cells = {fates.name: _count_cells(matrix, fates) for fates in matrix.fates}
-    rows = [_fates_row(labels, cells.get(labels.name, "-")) for labels in read_labels_of(recipe, seed)]
+    labelled = read_labels_of(recipe, seed)
+    rows = [_fates_row(labels, cells.get(labels.name, "-")) for labels in labelled]
     key = [
         element("li", element("span", class_=f"swatch {kind}", aria_hidden="true"), text)
         for kind, text in (
@@ -34,7 +35,15 @@ def fates_section(recipe: Recipe, matrix: Matrix) -> Section:
         "Kept, merged, discarded",
         element("ul", *key, class_="legend"),
         table("fates-table", caption, columns, rows, texts=("bar",)),
+        *_note_on_scores([labels.name for labels in labelled if not labels.by_cell]),
     )
+
+
+def _note_on_scores(names: list[str]) -> list[Html]:
+    if not names:
+        return []
+    text = f"{', '.join(names)}: clips are judged one by one; a cell shows the class that its surest clips got."
+    return [element("p", text, class_="note")]
 
 
 def _fates_row(labels: Labels, cells: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Kept, merged and discarded clips, the curve of the samples cover ratio, the long tail."""
 
+import json
 import shutil
 
 import numpy as np
@@ -37,6 +38,14 @@ class LabelsTest(tf.test.TestCase):
         # SPL-M of five classes keeps 90 + 80 + 60 + 40 + 30 clips, SPL-D of four 30 fewer.
         self.assertEqual(rows["spl_m"][1:], ["300 (96.8%)", "10 (3.2%)", "0 (0.0%)", "96.8", "-", "5 / 3 / 0"])
         self.assertEqual(rows["spl_d"][1:], ["270 (87.1%)", "0 (0.0%)", "40 (12.9%)", "87.1", "-", "4 / 0 / 4"])
+
+    def test_labels_that_are_not_the_cell_s_are_told(self):
+        summaries = {name: self.made.folder / "seed0" / name / "labels" / "summary.json" for name in ("weak", "spl")}
+        self.assertTrue(all(json.loads(path.read_text())["by_cell"] for path in summaries.values()))
+        self.assertNotIn("judged one by one", str(fates_section(self.recipe, self.matrix).markup))
+        content = json.loads(summaries["spl"].read_text()) | {"by_cell": False}
+        summaries["spl"].write_text(json.dumps(content))
+        self.assertIn("spl: clips are judged one by one", str(fates_section(self.recipe, self.matrix).markup))
 
     def test_a_later_round_has_its_clips_counted_but_is_not_in_the_first_teacher_s_matrix(self):
         seed = self.made.folder / "seed0"
