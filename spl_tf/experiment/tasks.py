@@ -27,8 +27,8 @@ NO_PRETRAINING = "none"
 LABELS = (NO_PRETRAINING, *LABELLERS)
 # What the table needs of the labels' summary.
 _OF_SUMMARY = ("num_classes", "kept", "noise_ratio", "samples_cover_ratio")
-# And of the test, where it is measured.
-_OF_TEST = ("top_1", "top_5", "mean_average_precision")
+# And of the test, beside what it is about.
+_OF_TEST = ("top_1", "top_5")
 _BACKGROUND = "evaluate_model.background"
 
 
@@ -139,10 +139,11 @@ def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path
     def action() -> Json:
         with gin.config_scope("finetune"), networks_forgotten():
             metrics = evaluate_model(model_dir, shards, folder)
-        measured = {name: metrics[name] for name in _OF_TEST if metrics.get(name) is not None}
-        if main_metric(measured) not in measured:
+        measured = {name: value for name, value in metrics.items() if value is not None}
+        main = main_metric(measured)
+        if main not in measured:
             raise UserError(f"{shards}: no test video has a class that counts, nothing can be measured: check the list")
-        return measured
+        return {name: measured[name] for name in dict.fromkeys((*_OF_TEST, main)) if name in measured}
 
     return run_step(folder, identity, action, outputs=["metrics.json"])
 
