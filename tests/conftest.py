@@ -30,7 +30,15 @@ tf.config.set_logical_device_configuration(
 
 
 # A file is run by one worker: the longest first, so that none is left with one of them at the end.
-LONGEST = ("test_stage.py", "test_study_run.py", "test_recipe_steps.py", "test_recipe.py", "test_saved_model.py")
+LONGEST = (
+    "test_stage.py",
+    "test_study_run.py",
+    "test_recipe_steps.py",
+    "test_components.py",
+    "test_recipe.py",
+    "test_multi_label.py",
+    "test_saved_model.py",
+)
 
 
 def pytest_collection_modifyitems(items):
