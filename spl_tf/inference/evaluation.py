@@ -3,22 +3,21 @@
 import csv
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import gin
-import keras
 import numpy as np
-import tensorflow as tf
 
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference.scores import score_clips
+from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.sliding import slide_over
-from spl_tf.inference.trained_model import ClipInput, load_trained, require_fitting_data
-from spl_tf.labels.targets import SEVERAL, SINGLE
+from spl_tf.inference.trained_model import load_trained, require_fitting_data
+from spl_tf.labels.targets import SEVERAL
 from spl_tf.metrics.average_precision import average_precisions
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
@@ -79,17 +78,12 @@ def evaluate_model(
         network = slide_over(trained) if fully_convolutional else trained.network
     given = {"num_frames": num_frames, "frame_stride": frame_stride, "crop_size": crop_size}
     view = dataclasses.replace(trained.clip_input, **{name: value for name, value in given.items() if value})
-    videos = score_videos(
-        network,
-        dataset,
-        view,
-        strategy,
-        batch_size=batch_size,
-        num_views=num_views,
-        num_crops=num_crops,
-        target=trained.target,
-    )
     several = trained.target == SEVERAL
+    if dataset.multi_label and not several:
+        raise UserError(f"{dataset.folder} is multi-label: top-k accuracy needs one label a clip")
+    viewed = dataclasses.replace(trained, network=network, clip_input=view)
+    options = {"batch_size": batch_size, "num_views": num_views, "num_crops": num_crops}
+    videos = average_videos(score_trained(viewed, dataset, strategy, description="evaluate", **options))
     found = evaluate_multi_label(videos, dataset.num_classes) if several else evaluate_single_label(videos)
     metrics: dict[str, Any] = {name: _number(value) for name, value in found.metrics.items()}
     metrics |= _per_class(found, videos, dataset, background) | {"clips": dataset.num_clips}
@@ -108,36 +102,10 @@ def evaluate_model(
     return metrics
 
 
-def score_videos(
-    network: keras.Model,
-    dataset: ClipDataset,
-    clip_input: ClipInput,
-    strategy: tf.distribute.Strategy,
-    *,
-    batch_size: int,
-    num_views: int,
-    num_crops: int = 1,
-    target: str = SINGLE,
-) -> VideoScores:
-    """Scores averaged over the views and records of each video; `target` is what the network was trained towards.
-
-    Raises:
-      UserError: clips of several labels for a network that was trained on one, or a record can't be read.
-    """
-    if dataset.multi_label and target != SEVERAL:
-        raise UserError(f"{dataset.folder} is multi-label: top-k accuracy needs one label a clip")
+def average_videos(clips: Iterable[ClipScores]) -> VideoScores:
+    """Scores averaged over the records of each video."""
     videos = VideoScores()
-    for clip in score_clips(
-        network,
-        dataset,
-        clip_input,
-        strategy,
-        batch_size=batch_size,
-        num_views=num_views,
-        num_crops=num_crops,
-        target=target,
-        description="evaluate",
-    ):
+    for clip in clips:
         videos.add(clip.video_id, clip.labels, clip.scores)
     return videos
 

@@ -17,7 +17,7 @@ import numpy as np
 from spl_tf import files
 from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
-from spl_tf.inference.scores import ClipScores, score_clips
+from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels.sidecar_files import ids_digest
 
@@ -111,17 +111,8 @@ def clip_features(
         filled = [place for place, shard in enumerate(dataset.shards) if shard.records]
         missing = [place for place in filled if not _table_path(folder, dataset.shards[place]).exists()]
         if missing:
-            clips = score_clips(
-                trained.network,
-                dataset,
-                trained.clip_input,
-                strategy,
-                batch_size=batch_size,
-                num_views=num_views,
-                target=trained.target,
-                description="features",
-                shards=missing,
-            )
+            options = {"batch_size": batch_size, "num_views": num_views, "batch_over_shards": False}
+            clips = score_trained(trained, dataset, strategy, description="features", shards=missing, **options)
             with contextlib.closing(clips):
                 for place in missing:
                     _write(folder, dataset.shards[place], clips)

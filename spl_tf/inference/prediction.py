@@ -1,6 +1,7 @@
 """The teacher over every web clip: one prediction side-car per shard."""
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import pathlib
@@ -13,7 +14,7 @@ import tensorflow as tf
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, Shard
 from spl_tf.errors import UserError
-from spl_tf.inference.scores import ClipScores, score_clips
+from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import TrainedModel, load_with_clips, with_precision
 from spl_tf.labels import predictions, sidecar_files
 from spl_tf.labels.targets import SEVERAL
@@ -80,13 +81,12 @@ def predict_clips(
     finished = predictions.finished_shards(wanted)
     missing = [position for position, shard in enumerate(dataset.shards) if shard.name not in finished]
     score = functools.partial(
-        score_clips,
+        score_trained,
         dataset=dataset,
-        clip_input=trained.clip_input,
         strategy=strategy,
         batch_size=batch_size,
         num_views=num_views,
-        target=trained.target,
+        batch_over_shards=False,
     )
     notes: dict[str, str | dict[str, int]] = {"model_dir": str(model_dir)}
     if not missing and predictions.lists_predictions(wanted.folder):
@@ -95,7 +95,7 @@ def predict_clips(
         notes["agreement_with_float32"] = _agreement_with_float32(trained, dataset, strategy, score)
     if missing:
         predictions.remove_index(wanted.folder)  # Until it is back the folder is incomplete.
-        with contextlib.closing(score(trained.network, shards=missing, description="predict")) as clips:
+        with contextlib.closing(score(trained, shards=missing, description="predict")) as clips:
             for position in missing:
                 _write_sidecar(wanted, dataset.shards[position], clips, dataset.multi_label)
     return predictions.write_index(wanted, made_by, **notes)
@@ -133,20 +133,20 @@ def _agreement_with_float32(
 ) -> dict[str, int]:
     """On how many of a few dozen clips, from shards all over the data set, the precision keeps the predicted class."""
     with strategy.scope():
-        reference = with_precision(trained.network, "float32")
+        reference = dataclasses.replace(trained, network=with_precision(trained.network, "float32"))
     filled = [position for position, shard in enumerate(dataset.shards) if shard.records]
     chosen = filled[:: -(-len(filled) // _CLIPS_COMPARED)]
     exact, low = (
         [
             clip.scores.argmax()
             for clip in score(
-                network,
+                model,
                 shards=chosen,
                 rows_per_shard=-(-_CLIPS_COMPARED // len(chosen)),
                 description="compare with float32",
             )
         ]
-        for network in (reference, trained.network)
+        for model in (reference, trained)
     )
     agreement = {"equal": int(np.sum(np.equal(exact, low))), "compared": len(exact)}
     print(f"{trained.precision} predicts the class of float32 on {agreement['equal']} of {agreement['compared']} clips")

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import sys
 from collections.abc import Callable, Generator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from spl_tf.data.input.pipeline import evaluation_clips
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.input.reading import readable
 from spl_tf.hardware.distribution import join_batch, split_batch
-from spl_tf.inference.trained_model import ClipInput, scores_of
+from spl_tf.inference.trained_model import ClipInput, TrainedModel, scores_of
 from spl_tf.labels.targets import SINGLE
 
 
@@ -60,6 +61,7 @@ def score_clips(
     description: str,
     shards: Sequence[int] | None = None,
     rows_per_shard: int = sys.maxsize,
+    batch_over_shards: bool = True,
 ) -> Generator[ClipScores, None, None]:
     """Yields the scores of every record, in the order of the data set.
 
@@ -75,6 +77,7 @@ def score_clips(
       description: the progress bar's text.
       shards: positions of the shards to read; all by default.
       rows_per_shard: most records to read of each, from its first on.
+      batch_over_shards: False makes the scores of a shard, to the last bit, those of any run that scores it.
 
     Raises:
       UserError: a record can't be read, or an option does not fit the data.
@@ -90,6 +93,7 @@ def score_clips(
         num_crops=num_crops,
         shards=shards,
         rows_per_shard=rows_per_shard,
+        batch_over_shards=batch_over_shards,
     )
     outputs_of = _compiled(network, strategy, target)
     positions = range(len(dataset.shards)) if shards is None else shards
@@ -110,6 +114,13 @@ def score_clips(
                     yield _record(rows, i, *means)
                     views.clear()
                     bar.update()
+
+
+def score_trained(
+    trained: TrainedModel, dataset: ClipDataset, strategy: tf.distribute.Strategy, **options: Any
+) -> Generator[ClipScores, None, None]:
+    """`score_clips` with the input and the targets that a finished stage was trained on."""
+    return score_clips(trained.network, dataset, trained.clip_input, strategy, target=trained.target, **options)
 
 
 @functools.lru_cache(maxsize=1)  # Every validation of a training run would trace the network again.

@@ -4,7 +4,7 @@ import gin
 import numpy as np
 
 from spl_tf import files
-from spl_tf.inference.scores import score_clips
+from spl_tf.inference.scores import score_trained
 from spl_tf.inference.trained_model import load_with_clips, require_distributions
 
 
@@ -30,16 +30,7 @@ def score_shards(
     require_distributions(model_dir, "a matrix of label noise")
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     scores = np.empty((dataset.num_clips, dataset.num_classes), np.float32)
-    clips = score_clips(
-        trained.network,
-        dataset,
-        trained.clip_input,
-        strategy,
-        batch_size=batch_size,
-        num_views=num_views,
-        target=trained.target,
-        description="scores",
-    )
-    for place, clip in enumerate(clips):
+    options = {"batch_size": batch_size, "num_views": num_views}
+    for place, clip in enumerate(score_trained(trained, dataset, strategy, description="scores", **options)):
         scores[place] = clip.scores
     return trained.classes, scores

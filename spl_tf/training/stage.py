@@ -15,7 +15,8 @@ from spl_tf.data.input.targets import join_targets
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference.evaluation import score_videos
+from spl_tf.inference.evaluation import average_videos
+from spl_tf.inference.scores import score_clips
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.metrics.evaluation import Evaluation
@@ -180,7 +181,7 @@ def train_stage(
     def evaluate(step: int) -> Evaluation:
         with averaged_weights(state):
             assert inputs.validation is not None  # Without, `evaluate_every` is 0.
-            videos = score_videos(
+            clips = score_clips(
                 network,
                 inputs.validation,
                 clip_input,
@@ -188,8 +189,9 @@ def train_stage(
                 batch_size=batch_size,
                 num_views=evaluation_views,
                 target=learned.target,
+                description="evaluate",
             )
-            evaluation = learned.evaluate(videos, inputs.classes)
+            evaluation = learned.evaluate(average_videos(clips), inputs.classes)
             selection.offer(step, evaluation.metrics, network)
         return evaluation
 

@@ -20,7 +20,8 @@ from spl_tf import evaluate as evaluate_command
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
-from spl_tf.inference.evaluation import evaluate_model, score_videos
+from spl_tf.inference.evaluation import average_videos, evaluate_model
+from spl_tf.inference.scores import score_trained
 from spl_tf.inference.trained_model import ClipInput, load_trained, save_trained
 from spl_tf.metrics.single_label import evaluate_single_label
 from spl_tf.models.classifier import classifier
@@ -177,7 +178,8 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         with strategy.scope():
             trained = load_trained(self.random_dir)
         dataset = load_dataset(self.web_dir)
-        videos = score_videos(trained.network, dataset, trained.clip_input, strategy, batch_size=5, num_views=1)
+        options = {"batch_size": 5, "num_views": 1, "description": "score"}
+        videos = average_videos(score_trained(trained, dataset, strategy, **options))
         found = evaluate_single_label(videos)
         self.assertEqual(found.metrics, {name: expected[name] for name in ("top_1", "top_5")})
 

@@ -15,7 +15,7 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.inference import features as module
 from spl_tf.inference.features import clip_features
-from spl_tf.inference.scores import score_clips
+from spl_tf.inference.scores import score_trained
 from spl_tf.inference.trained_model import load_trained
 
 
@@ -39,14 +39,8 @@ class ClipFeaturesTest(parameterized.TestCase, tf.test.TestCase):
     def test_they_are_the_network_s_own_in_the_order_of_the_data_set(self):
         trained = load_trained(self.teacher)
         scored = list(
-            score_clips(
-                trained.network,
-                load_dataset(self.web),
-                trained.clip_input,
-                device_strategy(),
-                batch_size=16,
-                num_views=1,
-                description="score",
+            score_trained(
+                trained, load_dataset(self.web), device_strategy(), batch_size=16, num_views=1, description="score"
             )
         )
         found = self._features()
@@ -58,13 +52,13 @@ class ClipFeaturesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(found.gather(np.arange(72)), np.stack([clip.features for clip in scored]), rtol=1e-3)
 
     def test_finished_shards_are_mapped_and_only_a_missing_one_is_run(self):
-        with mock.patch.object(module, "score_clips") as score:
+        with mock.patch.object(module, "score_trained") as score:
             before = self._features()
         score.assert_not_called()
         self.assertIsInstance(before.features[0], np.memmap)
         name = load_dataset(self.web).shards[1].name
         (self.folder / f"{name}.npy").unlink()  # As if stopped between the two files.
-        with mock.patch.object(module, "score_clips", wraps=score_clips) as score:
+        with mock.patch.object(module, "score_trained", wraps=score_trained) as score:
             after = self._features()
         self.assertEqual(score.call_args.kwargs["shards"], [1])
         self.assertAllEqual(before.gather(np.arange(72)), after.gather(np.arange(72)))
@@ -85,12 +79,12 @@ class ClipFeaturesTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_features_beyond_half_precision_are_refused(self):
         def scored(*arguments, **options):
-            for clip in score_clips(*arguments, **options):
+            for clip in score_trained(*arguments, **options):
                 yield dataclasses.replace(clip, features=clip.features + 1e5 * (clip.row == 2))
 
         name = load_dataset(self.web).shards[1].name
         (self.folder / f"{name}.npy").unlink()
-        with mock.patch.object(module, "score_clips", scored), self.assertRaisesRegex(UserError, "are not finite or"):
+        with mock.patch.object(module, "score_trained", scored), self.assertRaisesRegex(UserError, "are not finite or"):
             self._features()
         self.assertFalse((self.folder / f"{name}.npy").exists())
 

@@ -44,6 +44,10 @@ def _states(folder):
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
+def _contents(folder):
+    return {name: state[2] for name, state in _states(folder).items()}
+
+
 class PredictTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, color_shards, trained_dir, predicted_dir, records_by_hand, rewrite_shards, tiny_bindings):
@@ -93,7 +97,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(shard["ids_digest"], sidecar_files.ids_digest(clip_ids))
             self.assertLen(clip_ids, shard["records"])
 
-    def test_only_a_missing_sidecar_is_predicted_again_to_the_same(self):
+    def test_only_a_missing_sidecar_is_predicted_again_to_the_same_bytes(self):
         folder = self._copy_of_predictions()
         before = _states(folder)
         missing = sorted(before)[1]
@@ -101,16 +105,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         self._predict(folder)
         after = _states(folder)
         self.assertEqual([name for name in after if after[name] != before[name]], [missing])
-        self._assert_same(folder / missing)
-
-    def _assert_same(self, path):
-        """A side-car is that of the undisturbed run; on some CPUs a score's last bit is of its place in the batch."""
-        found, expected = (pq.read_table(folder / path.name) for folder in (path.parent, self.predicted_dir))
-        self.assertEqual((found.schema, found.schema.metadata), (expected.schema, expected.schema.metadata))
-        for name in ("clip_id", "weak", "teacher"):
-            self.assertEqual(found[name], expected[name])
-        self.assertAllClose(found["confidence"].to_numpy(), expected["confidence"].to_numpy(), atol=1e-6)
-        self.assertAllClose(found["top_scores"].to_pylist(), expected["top_scores"].to_pylist(), atol=1e-6)
+        self.assertEqual(after[missing][2], before[missing][2])
 
     def test_a_finished_folder_is_left_as_it_is_wherever_the_model_lies_now(self):
         folder = self._copy_of_predictions()
@@ -138,11 +133,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             assign_labels(folder, "spl", self.folder / "labels")
         self._predict(folder)
         self.assertEqual(_states(folder) | first, _states(folder))
-        self.assertCountEqual(_states(folder), _states(self.predicted_dir))
-        for name in first:
-            self.assertEqual(_states(folder)[name][2], _states(self.predicted_dir)[name][2])
-        for name in _states(folder):
-            self._assert_same(folder / name)
+        self.assertEqual(_contents(folder), _contents(self.predicted_dir))
         self.assertTrue((folder / "predictions.json").exists())
 
     def test_other_classes_are_refused_by_the_first_difference(self):

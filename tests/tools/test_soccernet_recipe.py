@@ -17,7 +17,8 @@ from spl_tf import command, configuration, evaluate, shard
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.hardware.distribution import device_strategy
-from spl_tf.inference.evaluation import score_videos
+from spl_tf.inference.evaluation import average_videos
+from spl_tf.inference.scores import score_trained
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.training.stage import train_stage
 from tools.soccernet import manifest
@@ -152,7 +153,8 @@ class SoccerNetRecipeTest(parameterized.TestCase, tf.test.TestCase):
         with strategy.scope():
             trained = load_trained(self.folder / "finetune", "float32")
         dataset = load_dataset(self.folder / "test")
-        videos = score_videos(trained.network, dataset, trained.clip_input, strategy, batch_size=16, num_views=1)
+        options = {"batch_size": 16, "num_views": 1, "description": "score"}
+        videos = average_videos(score_trained(trained, dataset, strategy, **options))
         labels, scores = videos.single_labels(), videos.means()
         expected = {
             name: average_precision_score(labels == place, scores[:, place]) for place, name in enumerate(CLASSES)

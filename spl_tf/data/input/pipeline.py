@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import gin
+import numpy as np
 import tensorflow as tf
 
 from spl_tf.data import record_decoding
@@ -137,6 +138,7 @@ def evaluation_clips(
     num_crops: int = 1,
     shards: Sequence[int] | None = None,
     rows_per_shard: int = sys.maxsize,
+    batch_over_shards: bool = True,
 ) -> tf.data.Dataset:
     """Every view of every record once, in the order of the data set.
 
@@ -150,15 +152,17 @@ def evaluation_clips(
       num_crops: windows of each draw, uniformly spaced along the long side; 1: the middle.
       shards: positions in `dataset.shards` of the shards to read; None: all.
       rows_per_shard: most records to read of each shard, from its first on.
+      batch_over_shards: False begins a batch anew at every shard. A sum's last bit can be of a clip's place in its
+        batch, so this makes what comes of a shard independent of which others are read.
 
     Returns:
       a finite dataset of known length, of dicts:
         "clips" uint8 [B, T, S, S, 3], RGB;
-        "weights" float32 [B]: 1, or 0 for the padding of the last batch;
-        "labels" string [B]: class ids with a comma between, empty for none and for padding;
-        "shard", "row", "view" int32 [B]: where the element comes from, -1 for padding; all
+        "weights" float32 [B]: 1, or 0 for the last view repeated until its batch is full;
+        "labels" string [B]: class ids with a comma between, empty for none;
+        "shard", "row", "view" int32 [B]: where the element comes from; all
           crops of a draw follow each other, view = draw * num_crops + crop;
-        "clip_id", "video_id" string [B], empty for padding.
+        "clip_id", "video_id" string [B].
 
     Raises:
       UserError: an option does not fit the data.
@@ -168,23 +172,26 @@ def evaluation_clips(
     shape = ViewShape(num_frames, frame_stride, crop_size)
     positions = range(len(dataset.shards)) if shards is None else shards
     paths = tf.constant([dataset.shards[position].path for position in positions], tf.string)
-    total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions) * num_views * num_crops
+    rows = np.array([min(dataset.shards[position].records, rows_per_shard) for position in positions], np.int64)
+    views = num_views * num_crops
+    padding = _padding(rows * views, batch_size, batch_over_shards)
 
-    def read_shard(path: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
-        rows = tf.data.TFRecordDataset(path).take(rows_per_shard).enumerate()
-        return rows.map(
-            lambda row, record: (shard, tf.cast(row, tf.int32), vars(record_decoding.parse(record))),
-            num_parallel_calls=tf.data.AUTOTUNE,
-        )
+    def read_shard(path: tf.Tensor, shard: tf.Tensor, last: tf.Tensor, padding: tf.Tensor) -> tf.data.Dataset:
+        def parse(row: tf.Tensor, record: tf.Tensor):
+            elements = views + tf.where(row == last, padding, 0)
+            return shard, tf.cast(row, tf.int32), vars(record_decoding.parse(record)), elements
 
-    def add_views(*row) -> tf.data.Dataset:
-        return tf.data.Dataset.range(num_views * num_crops, output_type=tf.int32).map(lambda view: (*row, view))
+        records = tf.data.TFRecordDataset(path).take(rows_per_shard)
+        return records.enumerate().map(parse, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def decode(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], view: tf.Tensor) -> dict[str, tf.Tensor]:
-        clip = EncodedClip(**parsed)
+    def add_views(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], elements: tf.Tensor):
+        return tf.data.Dataset.range(elements).map(lambda element: (shard, row, parsed, tf.cast(element, tf.int32)))
+
+    def decode(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], element: tf.Tensor):
+        clip, view = EncodedClip(**parsed), tf.minimum(element, views - 1)
         return {
             "clips": shape.uniform(clip, view // num_crops, num_views, view % num_crops, num_crops),
-            "weights": tf.constant(1.0),
+            "weights": tf.cast(element < views, tf.float32),
             "labels": tf.strings.reduce_join(tf.strings.as_string(clip.labels), separator=","),
             "shard": shard,
             "row": row,
@@ -193,19 +200,22 @@ def evaluation_clips(
             "video_id": clip.video_id,
         }
 
-    elements = tf.data.Dataset.from_tensor_slices((paths, tf.constant(list(positions), tf.int32)))
+    elements = tf.data.Dataset.from_tensor_slices((paths, tf.constant(list(positions), tf.int32), rows - 1, padding))
     elements = elements.flat_map(read_shard).flat_map(add_views)
     elements = elements.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     # A shard that holds fewer or more records than it should is an error, not a silent loss.
-    elements = elements.apply(tf.data.experimental.assert_cardinality(total))
-    padding = {
-        "clips": tf.zeros([num_frames, crop_size, crop_size, 3], tf.uint8),
-        "weights": tf.constant(0.0),
-        **{key: tf.constant(-1) for key in ("shard", "row", "view")},
-        **{key: tf.constant("") for key in ("labels", "clip_id", "video_id")},
-    }
-    elements = elements.concatenate(tf.data.Dataset.from_tensors(padding).repeat(-total % batch_size))
+    elements = elements.apply(tf.data.experimental.assert_cardinality(int(np.sum(rows * views + padding))))
     return _batched(elements, batch_size)
+
+
+def _padding(elements: np.ndarray, batch_size: int, batch_over_shards: bool) -> np.ndarray:
+    """int64 [shards]: how often each shard's last element is repeated, so that every batch is full."""
+    if not batch_over_shards:
+        return -elements % batch_size
+    padding = np.zeros_like(elements)
+    if elements.any():
+        padding[np.flatnonzero(elements)[-1]] = -elements.sum() % batch_size
+    return padding
 
 
 def _batched(elements: tf.data.Dataset, batch_size: int, complete: Callable | None = None) -> tf.data.Dataset:

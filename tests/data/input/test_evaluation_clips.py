@@ -29,13 +29,24 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
     def test_every_record_comes_once_in_order_and_padding_weighs_nothing(self):
         stream = self._stream(self._dataset())
         self.assertAllEqual(stream["weights"], [1] * 15 + [0])
-        self.assertAllEqual(stream["shard"], [0] * 5 + [2] * 4 + [3] * 6 + [-1])
-        self.assertAllEqual(stream["row"], [*range(5), *range(4), *range(6), -1])
-        self.assertAllEqual(stream["view"], [0] * 15 + [-1])
-        self.assertAllEqual(stream["labels"], [b"%d" % (index % 3) for index in range(15)] + [b""])
-        self.assertEqual(stream["clip_id"].tolist(), [b"clip%d" % index for index in range(15)] + [b""])
-        self.assertEqual(stream["video_id"].tolist(), [b"video%d" % (index // 3) for index in range(15)] + [b""])
-        self.assertAllEqual(stream["clips"][-1], np.zeros((3, 16, 16, 3)))
+        self.assertAllEqual(stream["shard"], [0] * 5 + [2] * 4 + [3] * 6 + [3])
+        self.assertAllEqual(stream["row"], [*range(5), *range(4), *range(6), 5])
+        self.assertAllEqual(stream["view"], [0] * 16)
+        indices = [*range(15), 14]
+        self.assertAllEqual(stream["labels"], [b"%d" % (index % 3) for index in indices])
+        self.assertEqual(stream["clip_id"].tolist(), [b"clip%d" % index for index in indices])
+        self.assertEqual(stream["video_id"].tolist(), [b"video%d" % (index // 3) for index in indices])
+        self.assertAllEqual(stream["clips"][-1], stream["clips"][-2])
+
+    def test_batches_can_begin_anew_at_every_shard(self):
+        dataset = self._dataset()
+        batches = list(evaluation_clips(dataset, **OPTIONS, num_views=2, batch_over_shards=False).as_numpy_iterator())
+        self.assertEqual([np.unique(batch["shard"]).tolist() for batch in batches], [[0]] * 3 + [[2]] * 2 + [[3]] * 3)
+        self.assertEqual([int(batch["weights"].sum()) for batch in batches], [4, 4, 2, 4, 4, 4, 4, 4])
+        self.assertAllEqual(batches[2]["row"], [4] * 4)
+        self.assertAllEqual(batches[2]["view"], [0, 1, 1, 1])
+        alone = list(evaluation_clips(dataset, **OPTIONS, num_views=2, shards=[3], batch_over_shards=False))
+        self.assertAllEqual([batch["clips"] for batch in alone], [batch["clips"] for batch in batches[5:]])
 
     @parameterized.parameters((4, 4), (15, 1), (5, 3), (16, 1), (64, 1))
     def test_every_batch_is_full_and_their_number_is_known(self, batch_size, batches):
@@ -75,7 +86,7 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
     def test_chosen_shards_are_read_alone(self):
         dataset = self._dataset()
         stream = self._stream(dataset, shards=[3, 0])
-        self.assertAllEqual(stream["shard"], [3] * 6 + [0] * 5 + [-1])
+        self.assertAllEqual(stream["shard"], [3] * 6 + [0] * 6)
         self.assertEqual(stream["clip_id"].tolist()[:2], [b"clip9", b"clip10"])
         self.assertEmpty(list(evaluation_clips(dataset, shards=[1], **OPTIONS)))
         self.assertEmpty(list(evaluation_clips(dataset, shards=[], **OPTIONS)))
@@ -107,7 +118,7 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
             weights = strategy.experimental_local_results(batch["weights"])
             for clip_id, weight in zip(np.concatenate(ids), np.concatenate(weights), strict=True):
                 seen[clip_id] += int(weight)
-        self.assertEqual(seen, {**{b"clip%d" % index: 1 for index in range(15)}, b"": 0})
+        self.assertEqual(seen, {b"clip%d" % index: 1 for index in range(15)})
 
     def test_shard_with_fewer_records_than_described_is_an_error(self):
         dataset = self._dataset(sizes=(5, 4))
