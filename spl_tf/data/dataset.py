@@ -52,6 +52,7 @@ class ClipDataset:
       jpeg_quality: 1 to 100.
       multi_label: whether any clip has several labels.
       rejected: reason -> rows of the manifest that gave no clip (listed in `rejected.csv`).
+      notes: fault -> rows that gave clips though their video has it (listed in `notes.csv`).
     """
 
     folder: str
@@ -66,6 +67,7 @@ class ClipDataset:
     jpeg_quality: int
     multi_label: bool
     rejected: dict[str, int]
+    notes: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def num_classes(self) -> int:
@@ -126,6 +128,7 @@ def read_description(folder: files.Path) -> ClipDataset:
             jpeg_quality=int(description["jpeg_quality"]),
             multi_label=bool(description["multi_label"]),
             rejected=dict(description["rejected"]),
+            notes=dict(description.get("notes", {})),  # None before version 0.3.
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): {_REMEDY}") from error

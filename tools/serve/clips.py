@@ -50,7 +50,7 @@ def cut_clip(path: files.Path, clip_format: ClipFormat, start_seconds: float = 0
         (outcome,) = run_in_workers(spool_clips, [cut], num_workers=1, seconds_per_job=_SECONDS_TO_CUT)
         if isinstance(outcome, Failure):
             raise UserError(f"{path} gives no clip: {outcome.kind} {outcome.detail}".rstrip())
-        (clip,) = read_spool(cut.spool, outcome)
+        (clip,) = read_spool(cut.spool, outcome.count)
     return clip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import tqdm
 
-from spl_tf.data.building.cutting import probe_duration
+from spl_tf.data.building.cutting import probe
 from spl_tf.data.manifest import Video
 from spl_tf.data.workers import Failure, run_in_workers
 from tools.soccernet import annotations, games
@@ -76,17 +76,15 @@ def _probe(videos: dict[tuple[str, int], list[str]]) -> tuple[dict[tuple[str, in
     while videos:
         firsts = {key: paths[0] for key, paths in videos.items()}
         jobs = [Video(path, path, path, (0,), ("",), 0.0, math.inf, ()) for path in firsts.values()]
-        probes = run_in_workers(
-            probe_duration, jobs, num_workers=os.cpu_count() or 1, seconds_per_job=_SECONDS_PER_VIDEO
-        )
-        for (key, path), probe in zip(
+        probes = run_in_workers(probe, jobs, num_workers=os.cpu_count() or 1, seconds_per_job=_SECONDS_PER_VIDEO)
+        for (key, path), found in zip(
             firsts.items(), tqdm.tqdm(probes, total=len(jobs), desc="probing", unit="video"), strict=True
         ):
-            if isinstance(probe, Failure):
-                reason = f"video not readable ({probe.kind} {probe.detail}".rstrip() + ")"
+            if isinstance(found, Failure):
+                reason = f"video not readable ({found.kind} {found.detail}".rstrip() + ")"
                 problems.append(annotations.Problem(reason, *key, source=os.path.basename(path)))
             else:
-                halves[key] = Half(*key, path, probe // 1000)
+                halves[key] = Half(*key, path, found.end_us // 1000)
         videos = {key: paths[1:] for key, paths in videos.items() if key not in halves and paths[1:]}
     return halves, problems
 

@@ -1,20 +1,22 @@
 """One video to its clips: the work of a video worker. Frames are encoded while the video is decoded."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 
+from spl_tf.data.building.damage import Damage, Note
 from spl_tf.data.building.windows import frames_per_clip, target_times_us, window_start_us
 from spl_tf.data.clip import Clip
 from spl_tf.data.manifest import Video
-from spl_tf.data.video.frame_times import MAX_PAUSE_US
+from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.images import is_image, read_image
-from spl_tf.data.video.reader import UnreadableError, VideoReader, encode_frame, scaled_size
+from spl_tf.data.video.reader import VideoReader, encode_frame, scaled_size
 from spl_tf.data.workers import Failure
 
 # Matroska, WebM and FLV round times to milliseconds: a frame that is late by so little is on time.
@@ -23,7 +25,7 @@ _TOLERANCE_US = 1000
 _LONGEST_US = 12 * 3600 * 1_000_000
 # A protocol buffer holds less than 2 GiB.
 _MAX_CLIP_BYTES = 1 << 30
-# Annotated ends lie a little behind the video's; one of which more is missing may not show its event.
+# Annotated ends lie a little behind the video's, one of which more is missing may not show its event; headers err.
 _LEAST_SHOWN = 0.9
 
 
@@ -54,32 +56,53 @@ class Cut:
     spool: str
 
 
-def probe_duration(video: Video) -> int | Failure:
-    """Microseconds of the video's interval by its header, up to 12 hours.
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """The part of a video's interval that has pictures, microseconds, up to 12 hours of it."""
 
-    Good enough to plan with. A header may promise more than there is.
-    """
+    start_us: int
+    end_us: int
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def duration_us(self) -> int:
+        return max(0, self.end_us - self.start_us)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spooled:
+    """How many clips a video gave, and what is to be said of them."""
+
+    count: int
+    notes: tuple[Note, ...]
+
+
+def probe(video: Video) -> Probe | Failure:
+    """Decodes a video's first frame and reads the times of all others, so that a plan rests on what is there."""
     try:
-        reader = VideoReader(video.path)
-        end_us = min(reader.duration_us(), _end_us(video))
-        reader.close()
+        with contextlib.closing(VideoReader(video.path)) as reader:
+            end_us, promised_us = reader.duration_us(), reader.promised_us
+            start_us = max(reader.start_us, round(video.start_seconds * 1e6))
     except (UnreadableError, cv2.error, MemoryError) as error:
         return _failure(error)
-    return max(0, round(min(end_us - video.start_seconds * 1e6, _LONGEST_US)))
+    notes: tuple[Note, ...] = ()
+    if end_us < _LEAST_SHOWN * promised_us:
+        notes = (Note("shorter than its header says", f"({end_us / 1e6:.1f} of {promised_us / 1e6:.1f} s)"),)
+    return Probe(start_us, round(min(end_us, _end_us(video), start_us + _LONGEST_US)), notes)
 
 
-def spool_clips(cut: Cut) -> int | Failure:
-    """Cuts a video into `cut.spool`, one pickled `Clip` after the other; returns how many."""
+def spool_clips(cut: Cut) -> Spooled | Failure:
+    """Cuts a video into `cut.spool`, one pickled `Clip` after the other."""
     cv2.setNumThreads(1)  # Scaling too: there is a worker per core.
-    count = 0
+    count, notes = 0, list[Note]()
     with open(cut.spool, "wb") as spool:
         try:
-            for clip in cut_clips(cut.video, cut.windows, cut.clip_format):
+            for clip in cut_clips(cut.video, cut.windows, cut.clip_format, notes.append):
                 pickle.dump(clip, spool, protocol=pickle.HIGHEST_PROTOCOL)
                 count += 1
         except (UnreadableError, cv2.error, MemoryError) as error:
             return _failure(error)
-    return count
+    return Spooled(count, tuple(notes))
 
 
 def read_spool(path: str, count: int) -> Iterator[Clip]:
@@ -89,13 +112,21 @@ def read_spool(path: str, count: int) -> Iterator[Clip]:
             yield pickle.load(spool)
 
 
-def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat) -> Iterator[Clip]:
+def cut_clips(
+    video: Video,
+    windows: tuple[int, ...] | None,
+    clip_format: ClipFormat,
+    note: Callable[[Note], None] = lambda note: None,
+) -> Iterator[Clip]:
     """Yields a video's clips in order, each as soon as its last frame is decoded.
+
+    The first window begins with the interval, or with the first picture where that comes later.
 
     Args:
       video: the row of the manifest.
       windows: indices of the wanted windows, None for all (see `spl_tf.data.building.windows`).
       clip_format: length, frame rate and size.
+      note: gets what is to be said of a video that gave clips though it is damaged.
 
     Raises:
       UnreadableError: the file gives no clip, or less than 9/10 of the interval that shall be one.
@@ -103,10 +134,20 @@ def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFo
     if is_image(video.path):
         yield _image_clip(video, clip_format)
         return
-    reader = VideoReader(video.path)
+    with contextlib.closing(VideoReader(video.path)) as reader:
+        damage = Damage(reader)
+        for clip in _cut(reader, video, windows, clip_format):
+            damage.count_in(clip)
+            yield clip
+        for found in damage.notes():
+            note(found)
+
+
+def _cut(reader: VideoReader, video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat) -> Iterator[Clip]:
     size = scaled_size(reader.height, reader.width, clip_format.short_side)
     num_frames = None if clip_format.clip_seconds == 0 else frames_per_clip(clip_format.clip_seconds, clip_format.fps)
-    targets = _all_targets(video, windows, clip_format, num_frames)
+    origin_us = max(reader.start_us, round(video.start_seconds * 1e6))
+    targets = _all_targets(origin_us, _end_us(video), windows, clip_format, num_frames)
     first_target = next(targets, None)
     if first_target is not None:
         reader.start_before(first_target)
@@ -128,7 +169,7 @@ def cut_clips(video: Video, windows: tuple[int, ...] | None, clip_format: ClipFo
             _require_most_shown(video, end_us)
         yield _clip(video, clip_format, size, times, frames, end_us)
     elif not made:
-        raise UnreadableError("no frame in the interval" if starts_at_first else "shorter than its header says")
+        raise UnreadableError("no frame in the interval" if starts_at_first else "shorter than its packets say")
 
 
 def _require_most_shown(video: Video, end_us: int) -> None:
@@ -140,14 +181,12 @@ def _require_most_shown(video: Video, end_us: int) -> None:
 
 
 def _all_targets(
-    video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat, num_frames: int | None
+    origin_us: int, end_us: float, windows: tuple[int, ...] | None, clip_format: ClipFormat, num_frames: int | None
 ) -> Iterator[int]:
     """Moments of the frames of all clips, microseconds, increasing, up to the end of the video's interval."""
-    origin_us = round(video.start_seconds * 1e6)
     indices = windows if windows is not None else itertools.count()
     starts = (window_start_us(index, clip_format.clip_seconds, origin_us) for index in indices)
     targets = itertools.chain.from_iterable(target_times_us(start, clip_format.fps, num_frames) for start in starts)
-    end_us = _end_us(video)
     return itertools.takewhile(lambda target: target < end_us, targets)
 
 
@@ -160,27 +199,24 @@ def _frames_at(
     source repeats frames, a faster one drops some. Stops reading after the last target.
     """
     target = next(targets, None)
-    pixels: np.ndarray | None = None
-    jpeg: bytes | None = None
-    time_us: int | None = None
+    pixels: Callable[[], np.ndarray] | None = None
 
     def due_before(limit_us: int) -> Iterator[tuple[int, bytes]]:
-        nonlocal target, jpeg
-        while target is not None and target < limit_us:
-            assert pixels is not None  # The frame before a target is converted.
-            jpeg = jpeg or encode_frame(pixels, *size, jpeg_quality)
+        nonlocal target
+        jpeg: bytes | None = None
+        while pixels is not None and target is not None and target < limit_us:
+            jpeg = jpeg or encode_frame(pixels(), *size, jpeg_quality)
             yield target, jpeg
             target = next(targets, None)
 
+    shown_until_us = 0
     for time_us in reader:
         yield from due_before(time_us - _TOLERANCE_US)
         if target is None:
             return
-        # A frame is not converted when the next one surely comes before the next target.
-        pixels, jpeg = (reader.pixels() if target - time_us <= MAX_PAUSE_US else None), None
-    if time_us is None:
-        raise UnreadableError("no frame can be decoded")
-    yield from due_before(time_us + reader.period_us - _TOLERANCE_US)
+        # Only a frame that is shown at a target is converted.
+        pixels, shown_until_us = reader.later(), reader.shown_until_us
+    yield from due_before(shown_until_us - _TOLERANCE_US)
 
 
 def _image_clip(video: Video, clip_format: ClipFormat) -> Clip:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from spl_tf.data.building.cutting import probe_duration
+from spl_tf.data.building.cutting import Probe, probe
+from spl_tf.data.building.damage import Note
 from spl_tf.data.building.settings import Settings
 from spl_tf.data.building.windows import choose_for_quota, count_windows, frames_per_clip, one_class_each
 from spl_tf.data.manifest import Rejection, Video
@@ -51,14 +52,17 @@ class ShardPlan:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """All shards, and the rows rejected before any was begun."""
+    """All shards, the rows rejected before any was begun, and those used in spite of a fault."""
 
     shards: tuple[ShardPlan, ...]
     rejected: tuple[Rejection, ...]
+    noted: tuple[Rejection, ...] = ()
 
     def as_lines(self) -> Iterator[str]:
-        """JSON: the number of shards and the rejected rows, then a shard a line. A million rows pass through once."""
-        yield json.dumps([len(self.shards), [_REJECTION(rejection) for rejection in self.rejected]])
+        """JSON: the number of shards, the rejected and the noted rows, then a shard a line, each but once in memory."""
+        yield json.dumps(
+            [len(self.shards), *([_REJECTION(row) for row in rows] for rows in (self.rejected, self.noted))]
+        )
         for shard in self.shards:
             yield json.dumps([shard.name, [[*_VIDEO(cut.video), cut.windows] for cut in shard.cuts]])
 
@@ -70,14 +74,15 @@ def plan_from_lines(lines: Iterable[str]) -> Plan:
       ValueError, TypeError: these are not lines of `as_lines`.
     """
     lines = iter(lines)
-    count, rejected = json.loads(next(lines, ""))
+    count, *stored = json.loads(next(lines, ""))
     shards = []
     for line in lines:
         name, cuts = json.loads(line)
         shards.append(ShardPlan(name, tuple(_cut_from_json(*cut) for cut in cuts)))
     if len(shards) != count:
         raise ValueError(f"{len(shards)} of {count} shards")
-    return Plan(tuple(shards), tuple(Rejection(*rejection) for rejection in rejected))
+    rejected, noted = (tuple(Rejection(*row) for row in rows) for rows in stored)
+    return Plan(tuple(shards), rejected, noted)
 
 
 def _cut_from_json(*stored: Any) -> PlannedCut:
@@ -94,18 +99,19 @@ def make_plan(
     with the fewest clips so far, so that every shard mixes classes and shards are of like size.
     """
     rejected = [entry for entry in entries if isinstance(entry, Rejection)]
-    videos, durations = [], []
+    videos, durations, noted = [], [], list[Rejection]()
     candidates = [entry for entry in entries if isinstance(entry, Video)]
     moving = [video for video in candidates if not is_image(video.path)]
-    probes = run_in_workers(probe_duration, moving, num_workers=num_workers, seconds_per_job=seconds_per_video)
+    probes = run_in_workers(probe, moving, num_workers=num_workers, seconds_per_job=seconds_per_video)
     probed = iter(list(tqdm(probes, total=len(moving), desc="probing", unit="video", disable=not moving)))
     for video in candidates:
-        probe = 0 if is_image(video.path) else next(probed)
-        if isinstance(probe, Failure):
-            rejected.append(reject(video, probe))
+        found = Probe(0, 0) if is_image(video.path) else next(probed)
+        if isinstance(found, Failure):
+            rejected.append(reject(video, found))
         else:
             videos.append(video)
-            durations.append(probe)
+            durations.append(found.duration_us)
+            noted += [reject(video, note) for note in found.notes]
     windows = [count_windows(duration, settings.clip_seconds, settings.fps) for duration in durations]
     cuts = [PlannedCut(video, None) for video in videos]
     if settings.clips_per_class is not None:
@@ -115,7 +121,7 @@ def make_plan(
         windows = [len(indices) for indices in chosen]
     cuts, sizes = [cut for cut in cuts if cut.windows != ()], [count for count in windows if count]
     num_shards = settings.num_shards or usual_num_shards(sizes, durations, settings)
-    return Plan(_deal(cuts, sizes, min(num_shards, len(cuts)), settings), tuple(rejected))
+    return Plan(_deal(cuts, sizes, min(num_shards, len(cuts)), settings), tuple(rejected), tuple(noted))
 
 
 def usual_num_shards(clips_per_video: Sequence[int], durations_us: Sequence[int], settings: Settings) -> int:
@@ -130,7 +136,8 @@ def usual_num_shards(clips_per_video: Sequence[int], durations_us: Sequence[int]
     return max(_FEWEST_SHARDS, by_clips, min(99_999, math.ceil(num_bytes / _SHARD_BYTES)))
 
 
-def reject(video: Video, failure: Failure) -> Rejection:
+def reject(video: Video, failure: Failure | Note) -> Rejection:
+    """The row of `rejected.csv` or `notes.csv`."""
     return Rejection(video.listed_path, video.video_id, "|".join(video.label_texts), failure.kind, failure.detail)
 
 

@@ -21,7 +21,7 @@ _REMEDY = f"delete the folder {_FOLDER} to begin anew"
 
 @dataclasses.dataclass
 class ShardState:
-    """What is known of a finished shard; `rejected` holds `Rejection`s as dicts."""
+    """What is known of a finished shard; `rejected` and `noted` hold `Rejection`s as dicts."""
 
     records: int
     videos: int
@@ -31,6 +31,7 @@ class ShardState:
     multi_label: bool
     clips_per_class: list[int]
     rejected: list[dict[str, Any]]
+    noted: list[dict[str, Any]]
 
 
 def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:

@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 from typing import Any
 
+import av
 import cv2
 
 from spl_tf import files
@@ -34,7 +35,7 @@ class Settings:
     seed: int
     keep_duplicates: bool = False
     fingerprint_version: int = fingerprints.VERSION
-    decoder: str = f"OpenCV {cv2.__version__}"
+    decoder: str = f"PyAV {av.__version__}, OpenCV {cv2.__version__}"
 
     def __post_init__(self):
         for name, allowed, what in (

@@ -53,7 +53,7 @@ def _write_shard(
     shard: ShardPlan, cut_videos: Iterator[tuple[Cut, Any]], settings: Settings, folder: pathlib.Path, bar: tqdm
 ) -> ShardState:
     """Takes the next `len(shard.cuts)` videos and writes their clips as one file."""
-    clip_ids, rejected, videos, multi_label = [], [], 0, False
+    clip_ids, rejected, noted, videos, multi_label = [], [], [], 0, False
     counts = [0] * len(settings.classes)
     path = shard_path(folder, shard.name)
     with files.atomic_path(path) as temporary:
@@ -66,7 +66,8 @@ def _write_shard(
                         rejected.append(dataclasses.asdict(reject(cut.video, result)))
                     else:
                         videos += 1
-                        for clip in read_spool(cut.spool, result):
+                        noted += [dataclasses.asdict(reject(cut.video, note)) for note in result.notes]
+                        for clip in read_spool(cut.spool, result.count):
                             writer.write(clip_to_bytes(clip))
                             clip_ids.append(clip.clip_id)
                             multi_label |= len(clip.labels) > 1
@@ -87,4 +88,5 @@ def _write_shard(
         multi_label=multi_label,
         clips_per_class=counts,
         rejected=rejected,
+        noted=noted,
     )

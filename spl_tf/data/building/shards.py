@@ -17,6 +17,7 @@ from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.errors import UserError
 
 REJECTED_FILE = "rejected.csv"
+NOTES_FILE = "notes.csv"  # Of rows that gave clips though their videos are damaged or short.
 
 
 def write_shards(
@@ -120,13 +121,19 @@ def write_shards(
 
 
 def summary(dataset: ClipDataset) -> str:
-    """One line: clips, videos, shards, size, rejected rows by reason."""
+    """One line: clips, videos, shards, size, rejected rows and faults by reason."""
     megabytes = sum(shard.num_bytes for shard in dataset.shards) / 1e6
     line = (
         f"{dataset.folder}: {dataset.num_clips:,} clips of {dataset.num_videos:,} videos "
         f"in {len(dataset.shards)} shards, {megabytes:,.1f} MB; rejected {sum(dataset.rejected.values()):,}"
     )
-    return f"{line} ({_by_reason(dataset.rejected)}): see {REJECTED_FILE}" if dataset.rejected else line
+    if dataset.rejected:
+        line += f" ({_by_reason(dataset.rejected)}): see {REJECTED_FILE}"
+    if dataset.notes:
+        line += (
+            f"; used in spite of faults {sum(dataset.notes.values()):,} ({_by_reason(dataset.notes)}): see {NOTES_FILE}"
+        )
+    return line
 
 
 def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
@@ -139,10 +146,14 @@ def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
 
 
 def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folder: pathlib.Path) -> None:
-    """Writes `rejected.csv`, then `dataset.json`, which marks the folder as finished."""
+    """Writes `rejected.csv` and `notes.csv`, then `dataset.json`, which marks the folder as finished."""
     rejected = [*plan.rejected, *(Rejection(**row) for state in states.values() for row in state.rejected)]
-    _write_rejected(folder / REJECTED_FILE, rejected)
-    by_reason = dict(collections.Counter(rejection.kind for rejection in rejected).most_common())
+    noted = [*plan.noted, *(Rejection(**row) for state in states.values() for row in state.noted)]
+    _write_rows(folder / REJECTED_FILE, ["path", "video_id", "label", "reason", "partner", "distance"], rejected)
+    _write_rows(folder / NOTES_FILE, ["path", "video_id", "label", "note"], noted)
+    by_reason, by_note = (
+        dict(collections.Counter(row.kind for row in rows).most_common()) for rows in (rejected, noted)
+    )
     shards, start = [], 0
     for name, state in states.items():
         if state.records == 0:  # All its videos were rejected.
@@ -182,6 +193,7 @@ def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folde
             "num_videos": sum(state.videos for state in states.values()),
             "multi_label": any(state.multi_label for state in states.values()),
             "rejected": by_reason,
+            "notes": by_note,
             "shards": shards,
             "settings": settings.as_json(),
         },
@@ -189,11 +201,12 @@ def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folde
     Progress(folder).clear()
 
 
-def _write_rejected(path: pathlib.Path, rejected: Sequence[Rejection]) -> None:
+def _write_rows(path: pathlib.Path, columns: list[str], rows: Sequence[Rejection]) -> None:
     with files.atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
-        writer.writerow(["path", "video_id", "label", "reason", "partner", "distance"])
-        writer.writerows([row.path, row.video_id, row.label, row.reason, row.partner, row.distance] for row in rejected)
+        writer.writerow(columns)
+        cells = ([row.path, row.video_id, row.label, row.reason, row.partner, row.distance] for row in rows)
+        writer.writerows(row[: len(columns)] for row in cells)
 
 
 def _by_reason(counts: dict[str, int]) -> str:

@@ -10,7 +10,8 @@ import dataclasses
 import cv2
 import numpy as np
 
-from spl_tf.data.video.reader import UnreadableError, VideoReader
+from spl_tf.data.video.errors import UnreadableError
+from spl_tf.data.video.reader import VideoReader
 
 VERSION = 1
 MOMENTS = 16

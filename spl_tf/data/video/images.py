@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-from spl_tf.data.video.reader import UnreadableError
+from spl_tf.data.video.errors import UnreadableError
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")

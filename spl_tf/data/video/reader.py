@@ -1,126 +1,216 @@
 """Frames of a video file with their times, one after the other.
 
-OpenCV's seek is inexact with B-frames and variable frame rates, so times come from
-the container's timestamps, also after a jump (see `spl_tf.data.video.seeking`). Rotation
-flags are honoured by OpenCV itself.
+The time of a frame is the container's: microseconds from the file's beginning, where a player starts, which a stream
+of pictures may follow seconds later than the sound. What an edit list hides is not there.
 """
 
+import bisect
+import collections
+import functools
 import itertools
-import math
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 
+import av
 import cv2
 import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from spl_tf.data.video import interlaced, seeking
-from spl_tf.data.video.frame_times import frame_times
+from spl_tf.data.video import containers
+from spl_tf.data.video.clock import LONGEST_STEP_US, Clock
+from spl_tf.data.video.errors import UnreadableError
+from spl_tf.data.video.pictures import Converter, TimedFrame, orientation_of, require_standard_range, without_fields
 
+# 8K; decoding it takes a GB and a half.
+MAX_VIDEO_PIXELS = 8192 * 4608
 MAX_PIXELS = 100_000_000
 MAX_JPEG_SIDE = 65_500
 _USUAL_FPS = 25.0
-
-
-class UnreadableError(Exception):
-    """A file gives no clip. `kind` is the reason that is counted, `detail` says more about this file."""
-
-    def __init__(self, kind: str, detail: str = ""):
-        super().__init__(f"{kind} {detail}".strip())
-        self.kind = kind
-        self.detail = detail
+# Containers with an index and a time for each frame. The clock of a transport or program stream may start again.
+_JUMPABLE = ("mov", "matroska")
+# Nearer moments are read up to from the first frame.
+_FAR_US = 20_000_000
+# A jump is aimed ahead of the wanted moment: frames may need others from before their key frame.
+_LEAD_US = 5_000_000
+# A broken container that gives nothing for so many attempts has ended.
+_MOST_ATTEMPTS = 64
+# The last frame shown is among so many packets at the end of a file.
+_MOST_REORDERED = 64
 
 
 class VideoReader:
     """Iterates over a video's frame times; `pixels()` gives the frame the iterator stands at.
 
     Attributes:
-      height: of the upright frame, pixels.
-      width: of the upright frame, pixels.
+      height: of the upright frame as it is shown, pixels.
+      width: of the upright frame as it is shown, pixels: other than stored where pixels are not square.
       period_us: usual distance of two frames, microseconds.
+      start_us: time of the first frame, microseconds.
+      promised_us: where the container's header says that the video ends; 0 where it says nothing.
+      names: codec and container.
+      sizes: (width, height) of the stored frames so far.
+      errors_us: a time for each packet or frame that was found damaged so far, that of the last frame before it.
+      repaired_times: timestamps that were not believed so far.
 
     Raises:
-      UnreadableError: on construction, when the file cannot be opened as a video.
+      UnreadableError: on construction, when the file gives no frame that can be shown.
     """
 
     def __init__(self, path: str):
-        _require_readable(path)
         self._path = path
-        self._landing: tuple[float, float] | None = None
-        self._first: np.ndarray | None = None
-        self._may_be_stuck = interlaced.cannot_convert_fields()
-        self._open()
-        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        _require_usable_size(self.height, self.width)
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        fps = fps if math.isfinite(fps) and 0.01 <= fps <= 1000 else _USUAL_FPS
-        self.period_us = round(1e6 / fps)
+        self._container, self._stream = containers.open_video(path)
+        self.names = containers.names(self._container, self._stream)
+        self._origin_us = self._container.start_time or 0
+        self.promised_us = self._container.duration or 0
+        rate = self._stream.guessed_rate or Fraction(_USUAL_FPS)
+        self.period_us = round(1_000_000 / rate if Fraction(1, 100) <= rate <= 1000 else 1_000_000 / _USUAL_FPS)
+        self.sizes: dict[tuple[int, int], None] = {}
+        self.errors_us: list[int] = []
+        self._keys_us: list[int] = []
+        self._clock = Clock(self.period_us)
+        assert self._stream.time_base is not None  # It is of a container.
+        self._tick_us = self._stream.time_base * 1_000_000
+        self._converter = Converter()
+        self._frames = self._timed()
+        try:
+            first = next(self._frames, None)
+            if first is None:
+                raise UnreadableError("no frame can be decoded", f"({self.names})")
+            self._current, self.start_us = first, first.time_us
+            self._measure(first.frame)
+        except BaseException:
+            self.close()
+            raise
+        self._frames = itertools.chain([first], self._frames)
 
-    def _open(self) -> None:
-        # One decoder thread: there is a worker per core, and damaged streams then decode alike everywhere.
-        self._capture = cv2.VideoCapture(self._path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        if not self._capture.isOpened():
-            raise UnreadableError("cannot be opened as a video")
+    def _measure(self, frame: VideoFrame) -> None:
+        require_standard_range(frame, self.names)
+        ratio = self._stream.sample_aspect_ratio or Fraction(1)
+        width = round(frame.width * ratio) if Fraction(1, 8) <= ratio <= 8 else frame.width
+        if min(frame.height, width) < 1 or frame.height * max(width, frame.width) > MAX_VIDEO_PIXELS:
+            raise UnreadableError("unusable size", f"({width}x{frame.height})")
+        self.height, self.width = frame.height, width
+        if orientation_of(frame).transposed:
+            self.height, self.width = width, frame.height
 
     def start_before(self, time_us: int) -> None:
         """Lets the iteration begin at or before a moment instead of at the first frame, where that is far away.
 
-        To be called before the first frame is read. Frames and times stay the same, to the microsecond that two
-        roundings may differ by.
+        To be called before the first frame is read. Frames and times stay the same, bit for bit. Only times of
+        damaged files may differ: a wrong clock before the landing is not seen.
 
         Args:
-          time_us: microseconds from the first frame.
+          time_us: microseconds.
         """
-        if not seeking.can_jump(self._path, time_us):
+        if time_us < self.start_us + _FAR_US or not self._container.format.name.startswith(_JUMPABLE):
             return
-        self._landing = seeking.jump_before(self._capture, time_us)
-        if self._landing is None:
-            self._capture.release()
-            self._open()
+        self._container.seek(int((self._origin_us + time_us - _LEAD_US) / self._tick_us), stream=self._stream)
+        self._frames = self._timed(jumped=True)
+        first = next(self._frames, None)
+        if first is not None and first.time_us <= time_us - _LEAD_US // 2:
+            self._frames = itertools.chain([first], self._frames)
+        else:  # It has no index after all.
+            self._container.close()
+            self._container, self._stream = containers.open_video(self._path)
+            self._frames = self._timed()
 
     def __iter__(self) -> Iterator[int]:
-        """Yields each frame's time in microseconds from the first frame, strictly increasing (see `frame_times`)."""
-        if self._landing is None:
-            return frame_times(self._stamps(), self.period_us)
-        first, landed = self._landing
-        times = frame_times(itertools.chain([landed], self._stamps()), self.period_us)
-        return (round(landed - first) + time_us for time_us in times)
+        """Yields each frame's time in microseconds, increasing but in damaged files (see `Clock`)."""
+        for timed in without_fields(self._frames):
+            self._current = timed
+            self.sizes.setdefault((timed.frame.width, timed.frame.height))
+            yield timed.time_us
 
-    def _stamps(self) -> Iterator[float]:
-        while self._capture.grab():
-            yield self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1000
+    def later(self) -> Callable[[], np.ndarray]:
+        """What gives the current frame's pixels, also when the iteration has gone on."""
+        return functools.partial(self._converter.pixels, self._current.frame)
 
     def pixels(self) -> np.ndarray:
-        """The current frame, uint8 [H, W, 3] BGR, upright."""
-        ok, frame = self._capture.retrieve()
-        if not ok or frame is None or frame.size == 0:
-            raise UnreadableError("frame cannot be decoded")
-        if self._may_be_stuck:
-            self._require_moving(frame)
-        return frame if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+        """The current frame, uint8 [H, W, 3] BGR, upright; of the stored size, whatever the shape of its pixels."""
+        return self.later()()
 
-    def _require_moving(self, frame: np.ndarray) -> None:
-        """Compares the first two pictures; a video that is still may be one of which OpenCV gives none."""
-        if self._first is None:
-            self._first = frame.copy()
-            return
-        self._may_be_stuck = False
-        if np.array_equal(frame, self._first) and interlaced.is_interlaced(self._path):
-            raise UnreadableError(
-                "interlaced video",
-                f"(OpenCV {cv2.__version__} cannot convert it: remove the fields, e.g. ffmpeg -vf yadif, or use "
-                "OpenCV before 4.13)",
-            )
+    @property
+    def repaired_times(self) -> int:
+        return self._clock.repairs
+
+    def key_before(self, time_us: int) -> int:
+        """Time of the last key frame at or before a moment, from which on damage is seen; 0 where none was met."""
+        place = bisect.bisect_right(self._keys_us, time_us)
+        return self._keys_us[place - 1] if place else 0
+
+    @property
+    def shown_until_us(self) -> int:
+        """Where the current frame ends, should none follow."""
+        return self._end_us(self._current.time_us, self._current.length_us)
 
     def duration_us(self) -> int:
-        """Length by the header; where that says nothing, by reading to the end (which uses the reader up)."""
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        if math.isfinite(count) and 0 < count < 1e9:
-            return round(count * self.period_us)
-        return max(self, default=-self.period_us) + self.period_us
+        """Where the last picture ends, microseconds: by the packets that are there, whatever the header says."""
+        clock, ends = Clock(self.period_us), collections.deque([self.start_us + self.period_us], _MOST_REORDERED)
+        container, stream = containers.open_video(self._path)
+        with container:
+            for packet in _packets(container, stream, lambda: None):
+                if packet.size and not packet.is_discard:
+                    time_us = clock.time_us(self._microseconds(packet.pts if packet.pts is not None else packet.dts))
+                    ends.append(self._end_us(time_us, round((packet.duration or 0) * self._tick_us)))
+        return max(ends)
 
     def close(self) -> None:
-        self._capture.release()
+        self._container.close()
+
+    def _timed(self, *, jumped: bool = False) -> Iterator[TimedFrame]:
+        """All frames from where the container stands. After a jump those before a key frame may lack what they need."""
+        self._clock, settled = Clock(self.period_us), not jumped
+        for packet in _packets(self._container, self._stream, self._note_error):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                _require_memory(error)
+                if settled and not isinstance(error, av.EOFError):
+                    self._note_error()
+                continue
+            for frame in frames:
+                stamp = frame.pts if frame.pts is not None else frame.dts
+                time_us = self._clock.time_us(self._microseconds(stamp))
+                if frame.key_frame:
+                    settled = True
+                    self._keys_us.append(time_us)
+                if frame.is_corrupt and settled:
+                    self._note_error()
+                yield TimedFrame(time_us, round((frame.duration or 0) * self._tick_us), frame)
+
+    def _note_error(self) -> None:
+        self.errors_us.append(max([self._clock.last_us, *self.errors_us[-1:]]))
+
+    def _microseconds(self, stamp: int | None) -> int | None:
+        return None if stamp is None else round(stamp * self._tick_us) - self._origin_us
+
+    def _end_us(self, time_us: int, length_us: int) -> int:
+        """A length that is missing or absurd is the usual one, and none leads past the header's end."""
+        length_us = length_us if length_us <= LONGEST_STEP_US else 0
+        return time_us + max(self.period_us, min(length_us, self.promised_us - time_us))
+
+
+def _packets(container: InputContainer, stream: VideoStream, note_error: Callable[[], None]) -> Iterator[Packet]:
+    """All packets that can be read, then one that empties the decoder; goes on behind what is damaged."""
+    attempts = 0
+    while attempts < _MOST_ATTEMPTS:
+        try:
+            for packet in container.demux(stream):
+                attempts = 0
+                yield packet
+            return
+        except av.FFmpegError as error:
+            _require_memory(error)
+            attempts += 1
+            note_error()
+
+
+def _require_memory(error: av.FFmpegError) -> None:
+    if isinstance(error, MemoryError):
+        raise error
 
 
 def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -138,15 +228,3 @@ def encode_frame(frame: np.ndarray, height: int, width: int, jpeg_quality: int) 
         shrinks = height * width < frame.shape[0] * frame.shape[1]
         frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])[1].tobytes()
-
-
-def _require_readable(path: str) -> None:
-    try:
-        os.close(os.open(path, os.O_RDONLY))
-    except OSError as error:
-        raise UnreadableError("cannot be read", f"({error.strerror})") from error
-
-
-def _require_usable_size(height: int, width: int) -> None:
-    if min(height, width) < 1 or height * width > MAX_PIXELS:
-        raise UnreadableError("unusable size", f"({width}x{height})")

@@ -12,8 +12,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
+from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.images import is_image, read_image
-from spl_tf.data.video.reader import UnreadableError
 
 _PEAK = """
 import resource, sys
