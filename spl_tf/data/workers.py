@@ -14,6 +14,7 @@ import dataclasses
 import multiprocessing
 import multiprocessing.connection
 import os
+import resource
 import signal
 import threading
 import time
@@ -25,6 +26,8 @@ from spl_tf.errors import UserError
 _SECONDS_TO_START = 120.0
 _SECONDS_TO_DIE = 10.0
 _LONGEST_WAIT = 3600.0  # The system call takes no infinity.
+# What a job may take beside the libraries: frames of 8K fit, what a damaged header asks for does not.
+_BYTES_PER_JOB = 3 << 30
 _ENVIRONMENT = {
     "OPENCV_LOG_LEVEL": "SILENT",
     "OPENCV_FFMPEG_LOGLEVEL": "-8",  # quiet: a damaged file is reported once, by us
@@ -182,6 +185,7 @@ def _serve(connection: multiprocessing.connection.Connection) -> None:
         os.environ.setdefault(name, value)
     try:
         function = connection.recv()  # Imports its module, and OpenCV with it.
+        _limit_memory()
         connection.send(None)
         while True:
             job = connection.recv()
@@ -189,9 +193,23 @@ def _serve(connection: multiprocessing.connection.Connection) -> None:
                 result = function(job)
             except OSError as error:
                 result = error
+            except MemoryError:
+                result = Failure("out of memory")
             connection.send(result)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
+
+
+def _limit_memory() -> None:
+    """Makes further allocations fail that lead too far, instead of the whole machine; where the system can (Linux)."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as sizes:
+            now = int(sizes.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return
+    _, hardest = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = now + _BYTES_PER_JOB
+    resource.setrlimit(resource.RLIMIT_AS, (wanted if hardest < 0 else min(wanted, hardest), hardest))
 
 
 def _die_with_parent() -> None:

@@ -61,6 +61,10 @@ class WorkersTest(tf.test.TestCase):
         time.sleep(1.0)
         self.assertEqual(list(results), [1, 2])
 
+    def test_a_job_that_asks_for_too_much_memory_fails_alone(self):
+        jobs = ["bytearray(1 << 33)", "len(bytearray(1 << 30))"]
+        self.assertEqual(evaluate(jobs, num_workers=1), [Failure("out of memory"), 1 << 30])
+
     def test_the_end_does_not_wait_for_native_code(self):
         mark = self.create_tempdir().full_path + "/mark"
         until_marked = (

@@ -83,7 +83,7 @@ def probe(video: Video) -> Probe | Failure:
         with contextlib.closing(VideoReader(video.path)) as reader:
             end_us, promised_us = reader.duration_us(), reader.promised_us
             start_us = max(reader.start_us, round(video.start_seconds * 1e6))
-    except (UnreadableError, cv2.error, MemoryError) as error:
+    except (UnreadableError, cv2.error) as error:
         return _failure(error)
     notes: tuple[Note, ...] = ()
     if end_us < _LEAST_SHOWN * promised_us:
@@ -100,7 +100,7 @@ def spool_clips(cut: Cut) -> Spooled | Failure:
             for clip in cut_clips(cut.video, cut.windows, cut.clip_format, notes.append):
                 pickle.dump(clip, spool, protocol=pickle.HIGHEST_PROTOCOL)
                 count += 1
-        except (UnreadableError, cv2.error, MemoryError) as error:
+        except (UnreadableError, cv2.error) as error:
             return _failure(error)
     return Spooled(count, tuple(notes))
 
@@ -260,6 +260,4 @@ def _end_us(video: Video) -> float:
 def _failure(error: Exception) -> Failure:
     if isinstance(error, UnreadableError):
         return Failure(error.kind, error.detail)
-    if isinstance(error, MemoryError):
-        return Failure("out of memory")
     return Failure("decoder error", f"({' '.join(str(error).split())})")

@@ -44,7 +44,7 @@ def fingerprint(interval: Interval) -> np.ndarray | None:
     cv2.setNumThreads(1)  # There is a worker per core.
     try:
         return _fingerprint(interval)
-    except (UnreadableError, cv2.error, MemoryError):
+    except (UnreadableError, cv2.error):
         return None
 
 

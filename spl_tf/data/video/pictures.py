@@ -5,7 +5,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import cast
+from typing import NamedTuple, cast
 
 import av
 import cv2
@@ -32,7 +32,7 @@ def require_standard_range(frame: VideoFrame, names: str) -> None:
 
 
 class Converter:
-    """Frames to uint8 [H, W, 3] BGR, upright.
+    """Frames of one video to uint8 [H, W, 3] BGR, turned upright as the first of them is.
 
     The colour matrix and range are those that the frame is marked with, BT.601 and limited where it is not: what
     FFmpeg does. Transparent pixels lie on white.
@@ -41,17 +41,23 @@ class Converter:
       UnreadableError: FFmpeg cannot convert a frame.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: VideoFrame):
+        self._orientation = orientation_of(first)
         self._reformatter = VideoReformatter()
+        self._transparent: dict[str, bool] = {}
 
     def pixels(self, frame: VideoFrame) -> np.ndarray:
-        transparent = any(component.is_alpha for component in frame.format.components)
+        form = frame.format
+        transparent = self._transparent.get(form.name)
+        if transparent is None:
+            transparent = any(component.is_alpha for component in form.components)
+            self._transparent[form.name] = transparent
         wanted = "bgra" if transparent else "bgr24"
         try:
             pixels = self._reformatter.reformat(frame, format=wanted, threads=1).to_ndarray()
         except (av.FFmpegError, ValueError) as error:
             raise UnreadableError("frames of unknown form", f"({frame.format.name})") from error
-        return orientation_of(frame).applied_to(on_background(pixels) if transparent else pixels)
+        return self._orientation.applied_to(on_background(pixels) if transparent else pixels)
 
 
 def on_background(pixels: np.ndarray) -> np.ndarray:
@@ -86,8 +92,7 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     return Orientation(False, mirrored_x=a < 0, mirrored_y=d < 0)
 
 
-@dataclasses.dataclass(frozen=True)
-class TimedFrame:
+class TimedFrame(NamedTuple):
     """A decoded frame, when it begins and how long it is shown where the container says so, microseconds."""
 
     time_us: int
@@ -144,4 +149,4 @@ def _pulled(graph: Graph, inside: collections.deque[TimedFrame]) -> Iterator[Tim
         except (av.BlockingIOError, av.EOFError):
             return
         assert isinstance(frame, VideoFrame)
-        yield dataclasses.replace(inside.popleft(), frame=frame)
+        yield inside.popleft()._replace(frame=frame)

@@ -72,15 +72,16 @@ class VideoReader:
         self._keys_us: list[int] = []
         self._clock = Clock(self.period_us)
         assert self._stream.time_base is not None  # It is of a container.
-        self._tick_us = self._stream.time_base * 1_000_000
-        self._converter = Converter()
+        self._tick = (1_000_000 * self._stream.time_base).as_integer_ratio()
         self._frames = self._timed()
         try:
+            _require_usable_size(self._stream.codec_context.height or 1, self._stream.codec_context.width or 1)
             first = next(self._frames, None)
             if first is None:
                 raise UnreadableError("no frame can be decoded", f"({self.names})")
             self._current, self.start_us = first, first.time_us
             self._measure(first.frame)
+            self._converter = Converter(first.frame)
         except BaseException:
             self.close()
             raise
@@ -90,8 +91,7 @@ class VideoReader:
         require_standard_range(frame, self.names)
         ratio = self._stream.sample_aspect_ratio or Fraction(1)
         width = round(frame.width * ratio) if Fraction(1, 8) <= ratio <= 8 else frame.width
-        if min(frame.height, width) < 1 or frame.height * max(width, frame.width) > MAX_VIDEO_PIXELS:
-            raise UnreadableError("unusable size", f"({width}x{frame.height})")
+        _require_usable_size(frame.height, max(width, frame.width))
         self.height, self.width = frame.height, width
         if orientation_of(frame).transposed:
             self.height, self.width = width, frame.height
@@ -107,7 +107,9 @@ class VideoReader:
         """
         if time_us < self.start_us + _FAR_US or not self._container.format.name.startswith(_JUMPABLE):
             return
-        self._container.seek(int((self._origin_us + time_us - _LEAD_US) / self._tick_us), stream=self._stream)
+        self._container.seek(
+            (self._origin_us + time_us - _LEAD_US) * self._tick[1] // self._tick[0], stream=self._stream
+        )
         self._frames = self._timed(jumped=True)
         first = next(self._frames, None)
         if first is not None and first.time_us <= time_us - _LEAD_US // 2:
@@ -154,7 +156,7 @@ class VideoReader:
             for packet in _packets(container, stream, lambda: None):
                 if packet.size and not packet.is_discard:
                     time_us = clock.time_us(self._microseconds(packet.pts if packet.pts is not None else packet.dts))
-                    ends.append(self._end_us(time_us, round((packet.duration or 0) * self._tick_us)))
+                    ends.append(self._end_us(time_us, self._us(packet.duration or 0)))
         return max(ends)
 
     def close(self) -> None:
@@ -179,13 +181,18 @@ class VideoReader:
                     self._keys_us.append(time_us)
                 if frame.is_corrupt and settled:
                     self._note_error()
-                yield TimedFrame(time_us, round((frame.duration or 0) * self._tick_us), frame)
+                yield TimedFrame(time_us, self._us(frame.duration or 0), frame)
 
     def _note_error(self) -> None:
         self.errors_us.append(max([self._clock.last_us, *self.errors_us[-1:]]))
 
     def _microseconds(self, stamp: int | None) -> int | None:
-        return None if stamp is None else round(stamp * self._tick_us) - self._origin_us
+        return None if stamp is None else self._us(stamp) - self._origin_us
+
+    def _us(self, ticks: int) -> int:
+        """Ticks of the stream to microseconds, by integers: a `Fraction` takes a tenth of a small frame's decoding."""
+        numerator, denominator = self._tick
+        return (2 * ticks * numerator + denominator) // (2 * denominator)
 
     def _end_us(self, time_us: int, length_us: int) -> int:
         """A length that is missing or absurd is the usual one, and none leads past the header's end."""
@@ -206,6 +213,11 @@ def _packets(container: InputContainer, stream: VideoStream, note_error: Callabl
             _require_memory(error)
             attempts += 1
             note_error()
+
+
+def _require_usable_size(height: int, width: int) -> None:
+    if min(height, width) < 1 or height * width > MAX_VIDEO_PIXELS:
+        raise UnreadableError("unusable size", f"({width}x{height})")
 
 
 def _require_memory(error: av.FFmpegError) -> None:

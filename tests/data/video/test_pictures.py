@@ -59,7 +59,7 @@ class PicturesTest(parameterized.TestCase, tf.test.TestCase):
             frame = flat_frame(y, u, v) if bits == 8 else flat_frame(y, u, v, "yuv420p10le", 4)
             frame.colorspace, frame.color_range = code, 2 if full else 1
             # FFmpeg's fast conversion is off by up to 3 levels.
-            self.assertAllClose(Converter().pixels(frame)[24, 32], bgr_of(y, u, v, k_r, k_b, full), atol=4)
+            self.assertAllClose(Converter(frame).pixels(frame)[24, 32], bgr_of(y, u, v, k_r, k_b, full), atol=4)
 
     def test_transparent_pixels_lie_on_white(self):
         pixels = np.array([[[0, 100, 200, 0], [0, 100, 200, 255], [0, 100, 200, 51]]], np.uint8)
