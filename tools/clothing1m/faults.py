@@ -2,7 +2,7 @@
 
 import collections
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.clothing1m.checks import REPEATED, Rejected, Selection
 from tools.clothing1m.image_files import MISSING, ImageFiles

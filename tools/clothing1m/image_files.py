@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import cv2
 import tqdm
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.data.video.images import is_image, read_image
 from spl_tf.data.video.reader import UnreadableError, scaled_size
 from spl_tf.data.workers import Failure, run_in_workers

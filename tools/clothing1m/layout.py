@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 import posixpath
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.data.video.images import is_image
 from spl_tf.errors import UserError
 

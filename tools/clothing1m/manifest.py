@@ -43,7 +43,7 @@ from collections.abc import Iterable
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import Terminated, UserError
 from tools.clothing1m import checks, faults, image_files, layout
 from tools.collect import tables

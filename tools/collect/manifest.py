@@ -36,7 +36,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import query_list, results, tables
 

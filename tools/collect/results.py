@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import tqdm
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import tables
 from tools.collect.query_list import squeezed

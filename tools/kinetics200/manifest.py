@@ -39,7 +39,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import read_classes
 from tools.collect import tables

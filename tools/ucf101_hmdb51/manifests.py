@@ -23,7 +23,7 @@ import pathlib
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import tables
 from tools.ucf101_hmdb51 import hmdb51, ucf101
