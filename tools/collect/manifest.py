@@ -10,7 +10,8 @@
             Without a video_id it is taken from the address, else from the path.
 
 A video is the file beside its .info.json with the same stem, the path of its row, or <video_id>.<suffix> in
-the folder --videos. It is enough when one of the searches that found an upload has the file.
+the folder --videos; in place of these also "Title [<video_id>].<suffix>", as yt-dlp names by default. It is enough
+when one of the searches that found an upload has the file.
 
 Written, for --output=web.csv:
 
