@@ -27,6 +27,7 @@ class ImageFiles:
     def __init__(self, folder: str):
         self._folder = folder
         self._sizes: dict[str, dict[str, int]] = {}
+        self._stems: dict[str, dict[str, str]] = {}
 
     def path(self, key: str) -> str:
         return os.path.join(self._folder, key)
@@ -40,8 +41,19 @@ class ImageFiles:
             self._sizes[place] = _sizes(self.path(place))
         size = self._sizes[place].get(name)
         if size is None:
-            return MISSING
+            near = self._near(place, name)
+            return f"{MISSING} (there is {near})" if near else MISSING
         return "empty file" if size == 0 else "not a file" if size == _NO_FILE else ""
+
+    def _near(self, place: str, name: str) -> str:
+        """An image of the folder with another suffix or case; empty where there is none."""
+        if place not in self._stems:
+            self._stems[place] = {_stem(other): other for other in sorted(self._sizes[place]) if is_image(other)}
+        return text(self._stems[place].get(_stem(name), ""))
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(name)[0].casefold()
 
 
 def key_problem(key: str) -> str:
