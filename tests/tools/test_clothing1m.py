@@ -99,54 +99,6 @@ class Clothing1MTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("web.csv: 2 of 2 keys", out)
         self.assertNotIn("no row", out)
 
-    def test_folders_named_by_class_need_no_text_files(self):
-        shutil.rmtree(self.data)
-        for shade, key in enumerate(
-            (
-                *("train/Dress/a.jpg", "train/T-Shirt/a.jpg", "val/Dress/a.jpg", "clean_test/T-Shirt/b.jpg"),
-                *("web/Dress/sub/a.jpg", "web/t-shirt/a.jpg", "web/T-Shirt/c.jpg", "web/d.jpg"),
-            )
-        ):
-            self.draw(key, shade)
-        self.write("web/Dress/notes.txt", "x")
-        code, out, _ = self.execute()
-        self.assertEqual(code, 0)
-        self.assertEqual(read_classes(self.output / "classes.txt"), ("Dress", "T-Shirt"))
-        self.assertEqual(
-            self.rows("target_train.csv", "video_id", "label"),
-            [("train/Dress/a.jpg", "Dress"), ("train/T-Shirt/a.jpg", "T-Shirt")],
-        )
-        self.assertEqual(self.rows("validation.csv", "path", "label"), [("../../set/val/Dress/a.jpg", "Dress")])
-        self.assertEqual(self.rows("test.csv", "video_id", "label"), [("clean_test/T-Shirt/b.jpg", "T-Shirt")])
-        self.assertCountEqual(
-            self.rows("web.csv", "video_id", "query"),
-            [("web/Dress/sub/a.jpg", "Dress"), ("web/T-Shirt/c.jpg", "T-Shirt")],
-        )
-        self.assertCountEqual(
-            self.rows("rejected.csv", "key", "reason"),
-            [
-                ("web/Dress/notes.txt", "no suffix of an image (.txt)"),
-                ("web/d.jpg", "no label"),
-                ("web/t-shirt/a.jpg", "unknown class ('t-shirt' (is it 'T-Shirt'?))"),
-            ],
-        )
-
-        self.write("classes.txt", "T-Shirt\nVest\nDress\n")
-        self.execute()
-        self.assertEqual(read_classes(self.output / "classes.txt"), ("T-Shirt", "Vest", "Dress"))
-
-    def test_a_set_of_class_folders_that_is_not_there_or_has_no_image_is_named(self):
-        shutil.rmtree(self.data)
-        for key in ("train/Dress/a.jpg", "val/Dress/a.jpg", "test/Dress/a.jpg"):
-            self.draw(key)
-        code, _, error = self.execute()
-        self.assertEqual(code, 2)
-        self.assertIn("has no folder noisy_train or noisy or web beside test, train, val", error)
-        self.write("web/Dress/a.jpg", "")
-        code, _, error = self.execute()
-        self.assertEqual(code, 2)
-        self.assertIn("web has no usable key: empty file for 'web/Dress/a.jpg' (1 of 1 keys)", error)
-
     @parameterized.parameters("images/3/N.JPG", "images/3/n.png")
     def test_a_missing_image_with_a_near_name_beside_it_says_so(self, near):
         (self.data / "images/3/n.jpg").rename(self.data / near)

@@ -43,8 +43,9 @@ def read(folder: pathlib.Path, places: dict[str, pathlib.Path]) -> layout.Layout
     """
     absent = [name for name in FOLDERS if name not in places]
     if absent:
+        there = ", ".join(sorted(place.name for place in places.values()))
         raise UserError(
-            f"{folder} has no folder {' or '.join(FOLDERS[absent[0]])} beside {', '.join(sorted(p.name for p in places.values()))}: "
+            f"{folder} has no folder {' or '.join(FOLDERS[absent[0]])} beside {there}: "
             "a data set of class folders needs clean training, validation and test sets and a noisy one"
         )
     rows = {name: list(class_folder_rows(place, _LABEL, with_frame_folders=False)) for name, place in places.items()}
