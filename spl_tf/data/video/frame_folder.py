@@ -4,11 +4,12 @@ The images are numbered without a gap, whatever stands before the number: `img_0
 Beside the frames, such folders often hold optical flow (`flow_x_00001.jpg`), which is passed over.
 """
 
+import functools
 import math
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -27,6 +28,12 @@ class FrameFolder:
       height: of the frames, pixels.
       width: of the frames, pixels.
       period_us: distance of two frames, microseconds.
+      start_us: time of the first frame, microseconds: 0.
+      promised_us: where the last frame ends.
+      names: what it is.
+      sizes: (width, height) of the frames; there is one.
+      errors_us: empty, since a damaged frame is not passed over.
+      repaired_times: 0.
 
     Raises:
       UnreadableError: on construction, when the folder cannot be read or holds no whole series of images.
@@ -38,7 +45,13 @@ class FrameFolder:
         self._place = 0
         self._start = 0
         self.period_us = round(1e6 / fps)
-        self.height, self.width = self._read(0).shape[:2]
+        self.height, self.width = _read(self._paths[0]).shape[:2]
+        self.start_us = 0
+        self.promised_us = self.duration_us()
+        self.names = f"folder of {len(self._paths)} frames"
+        self.sizes = {(self.width, self.height): None}
+        self.errors_us: list[int] = []
+        self.repaired_times = 0
 
     def start_before(self, time_us: int) -> None:
         """Lets the iteration begin at the frame shown at a moment. To be called before the first frame is read.
@@ -61,12 +74,27 @@ class FrameFolder:
         Raises:
           UnreadableError: it cannot be decoded, or has another size than the first.
         """
-        pixels = self._read(self._place)
+        return self.later()()
+
+    def later(self) -> Callable[[], np.ndarray]:
+        """What gives the current frame's pixels, also when the iteration has gone on."""
+        return functools.partial(self._pixels, self._paths[self._place])
+
+    def _pixels(self, path: str) -> np.ndarray:
+        pixels = _read(path)
         if pixels.shape[:2] != (self.height, self.width):
-            size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-            name = os.path.basename(self._paths[self._place])
-            raise UnreadableError("frames of several sizes", f"({self.width}x{self.height}, {name} {size})")
+            size = f"{os.path.basename(path)} {pixels.shape[1]}x{pixels.shape[0]}"
+            raise UnreadableError("frames of several sizes", f"({self.width}x{self.height}, {size})")
         return pixels
+
+    def key_before(self, time_us: int) -> int:
+        """Each frame stands for itself."""
+        return time_us
+
+    @property
+    def shown_until_us(self) -> int:
+        """Where the current frame ends."""
+        return round((self._place + 1) * 1e6 / self._fps)
 
     def duration_us(self) -> int:
         """Length: each frame is shown for a period."""
@@ -75,12 +103,12 @@ class FrameFolder:
     def close(self) -> None:
         """There is nothing to close: files are open only while they are read."""
 
-    def _read(self, place: int) -> np.ndarray:
-        path = self._paths[place]
-        try:
-            return read_image(path, short_side=sys.maxsize)
-        except UnreadableError as error:
-            raise UnreadableError(error.kind, f"({os.path.basename(path)}) {error.detail}".strip()) from error
+
+def _read(path: str) -> np.ndarray:
+    try:
+        return read_image(path, short_side=sys.maxsize)
+    except UnreadableError as error:
+        raise UnreadableError(error.kind, f"({os.path.basename(path)}) {error.detail}".strip()) from error
 
 
 def _frames(folder: str) -> list[str]:

@@ -35,7 +35,17 @@ class FrameFolderTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((reader.height, reader.width, reader.period_us), (12, 16, 33_333))
         self.assertEqual(reader.duration_us(), 166_667)
         self.assertEqual(list(reader), [0, 33_333, 66_667, 100_000, 133_333])
+        self.assertEqual((reader.start_us, reader.promised_us, reader.shown_until_us), (0, 166_667, 166_667))
         reader.close()
+
+    def test_a_frame_can_be_had_when_the_next_has_begun(self):
+        self.write("1.png", "2.png", "3.png")
+        later = []
+        reader = FrameFolder(str(self.folder), 25.0)
+        for time_us in reader:
+            later.append((reader.later(), reader.shown_until_us))
+            self.assertEqual(reader.shown_until_us, time_us + 40_000)
+        self.assertEqual([int(pixels()[0, 0, 0]) for pixels, _ in later], [1, 2, 3])
 
     @parameterized.product(start_us=(1, 39_999, 40_000, 100_000, 10_000_000), fps=(25.0, 29.97))
     def test_a_jump_changes_no_frame(self, start_us, fps):
