@@ -9,7 +9,8 @@ image a row:
 
   path        the file, relative to the manifest's folder or absolute
   <label>     the class, named as in the classes file; --label_column says which column. Several
-              classes are separated by | and make the data multi-label. Where no label is a name,
+              classes are separated by | and make the data multi-label; another label in a further row
+              of the video is not added, since web videos are found by several queries. Where no label is a name,
               numbers are class ids: 0 is the first class; 1 to N for N classes are refused.
   video_id    optional; otherwise made from the path. Rows with one video_id and other intervals
               are segments, each a video of its own (v7#1.5-4) and all of one upload.
