@@ -140,13 +140,15 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual("manifest: " in printed.getvalue(), shown)
 
     def test_rejects_what_no_file_can_hold(self):
-        (broken_id, broken_path) = self.read(
+        (broken_id, broken_path, nested) = self.read(
             '{"path": "one.mp4", "label": "archery", "video_id": "a\\nb"}\n'
-            '{"path": "\\ud800\\u0000.mp4", "label": "archery"}\n',
+            '{"path": "\\ud800\\u0000.mp4", "label": "archery"}\n'
+            f'{{"path": {"[" * 900 + "]" * 900}, "label": "archery"}}\n',
             "m.jsonl",
         )
         self.assertEqual((broken_id.kind, broken_path.kind), ("unusable video_id", "no such file"))
         broken_path.path.encode()
+        self.assertEqual((nested.path, nested.kind), ("(list)", "no such file"))
 
     @parameterized.named_parameters(
         ("empty", b"", "has no rows"),

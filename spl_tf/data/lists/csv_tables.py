@@ -17,7 +17,12 @@ _MEND = "close every quoted cell, and write a quote inside of one twice"
 
 
 def text(value: Any) -> str:
-    """A cell as text; half a surrogate pair (JSON can hold one) is spelled out, since no file can."""
+    """A cell as text; half a surrogate pair (JSON can hold one) is spelled out, since no file can.
+
+    A list or an object, which JSON can nest deeper than it can be written, is only called so.
+    """
+    if isinstance(value, list | dict):
+        return f"({type(value).__name__})"
     return "" if value is None else str(value).strip().encode(errors="backslashreplace").decode()
 
 
