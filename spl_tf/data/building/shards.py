@@ -73,6 +73,10 @@ def write_shards(
     num_workers = (os.cpu_count() or 1) if workers is None else workers
     if num_workers < 1 or not seconds_per_video > 0:
         raise UserError(f"workers is {workers}, seconds_per_video {seconds_per_video}: both must be above 0")
+    if pathlib.Path(manifest).is_dir() and output_dir.resolve().is_relative_to(pathlib.Path(manifest).resolve()):
+        raise UserError(
+            f"{output_dir} lies in the folder {manifest}, whose files are read: choose another --output_dir"
+        )
     held_out = read_held_out(exclude, compares_contents=not keep_duplicates)
     settings = settings_of(
         manifest,

@@ -102,7 +102,10 @@ def _contents(paths: Sequence[str]) -> list[str]:
 def _digest(path: str) -> str:
     try:
         return files.sha256(path)
-    except PermissionError:  # Probing gives the reason.
+    except (
+        PermissionError,
+        IsADirectoryError,
+    ):  # Probing gives the reason; folders of frames.
         return path
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from spl_tf.data.file_kinds import is_image
 from spl_tf.data.video.images import read_image
-from spl_tf.data.video.reader import UnreadableError
+from spl_tf.data.video.reader import UnreadableError, VideoReader
 
 _NUMBERED = re.compile(r"(.*?)(\d+)\.\w+")
 _FLOW = re.compile(r"(flow|x|y|u|v|flow_x|flow_y)_?", re.IGNORECASE)
@@ -102,6 +102,18 @@ class FrameFolder:
 
     def close(self) -> None:
         """There is nothing to close: files are open only while they are read."""
+
+
+Reader = VideoReader | FrameFolder
+
+
+def open_reader(path: str, frames_fps: float | None) -> Reader:
+    """A reader of a video file, or of a folder of frames where their number per second is given.
+
+    Raises:
+      UnreadableError: it cannot be read as that.
+    """
+    return VideoReader(path) if frames_fps is None else FrameFolder(path, frames_fps)
 
 
 def _read(path: str) -> np.ndarray:

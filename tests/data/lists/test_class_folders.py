@@ -7,6 +7,7 @@ import pathlib
 
 import tensorflow as tf
 
+from spl_tf.data.building.shards import write_shards
 from spl_tf.data.lists.class_folders import manifest_digest
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.errors import UserError
@@ -77,6 +78,12 @@ class ClassFoldersTest(tf.test.TestCase):
     def test_classes_that_no_subfolder_has_are_a_mistake(self):
         with self.assertRaisesRegex(UserError, r"without a subfolder named by a class \(it has archery, archry, push"):
             read_manifest(self.folder, ("walk", "run"), "label")
+
+    def test_shards_do_not_go_into_the_folder_that_is_read(self):
+        for output in (self.folder, self.folder / "shards"):
+            with self.assertRaisesRegex(UserError, "lies in the folder .*train, whose files are read"):
+                write_shards(self.folder, output, classes=CLASSES, clip_seconds=1, fps=5, short_side=24)
+        self.assertFalse((self.folder / "shards").exists())
 
     def test_another_file_or_size_is_another_list(self):
         first = manifest_digest(self.folder)

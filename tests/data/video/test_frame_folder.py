@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.video.frame_folder import FrameFolder
+from spl_tf.data.video.frame_folder import FrameFolder, open_reader
 from spl_tf.data.video.reader import UnreadableError
 
 
@@ -46,6 +46,12 @@ class FrameFolderTest(parameterized.TestCase, tf.test.TestCase):
             later.append((reader.later(), reader.shown_until_us))
             self.assertEqual(reader.shown_until_us, time_us + 40_000)
         self.assertEqual([int(pixels()[0, 0, 0]) for pixels, _ in later], [1, 2, 3])
+
+    def test_a_folder_is_opened_as_one_where_its_rate_is_given(self):
+        self.write("1.png", "2.png")
+        self.assertEqual(list(open_reader(str(self.folder), 10.0)), [0, 100_000])
+        with self.assertRaises(UnreadableError):
+            open_reader(str(self.folder), None)
 
     @parameterized.product(start_us=(1, 39_999, 40_000, 100_000, 10_000_000), fps=(25.0, 29.97))
     def test_a_jump_changes_no_frame(self, start_us, fps):
