@@ -4,31 +4,43 @@
       --clip_seconds=10 --fps=25 --short_side=256
   python -m spl_tf.shard --verify=D
 
-The manifest is a CSV file (UTF-8, with a header) or a JSONL file, one video or image a row:
+The manifest is a CSV file (UTF-8, with a header; comma, semicolon or tab) or a JSONL file, one video or
+image a row:
 
   path        the file, relative to the manifest's folder or absolute
   <label>     the class, named as in the classes file; --label_column says which column. Several
-              classes are separated by | and make the data multi-label.
-  video_id    optional, unique; otherwise made from the path
+              classes are separated by | and make the data multi-label; another label in a further row
+              of the video is not added, since web videos are found by several queries. Where no label is a name,
+              numbers are class ids: 0 is the first class; 1 to N for N classes are refused.
+  video_id    optional; otherwise made from the path. Rows with one video_id and other intervals
+              are segments, each a video of its own (v7#1.5-4) and all of one upload.
   start, end  optional, seconds: clips are cut from this part of the video only
   queries     optional: all queries that found the upload, separated by |; kept in the records
   rank        optional: place among the search results; of several copies the lowest rank is kept
   address     optional: where the upload was found
+  fps         for a path that is a folder of frames (img_00001.jpg, img_00002.jpg, ...), read as one
+              video: its frames per second; --frames_fps stands in for it
+
+In place of it may stand a list without a header, a line "path label" a video ("folder frames label"
+for folders of frames), or a folder whose subfolders are named by class and hold the files; with
+--frames_fps, folders of images below these are videos.
 
 The classes file has one class a line; a class id is a position in it.
 
---exclude=test.csv keeps the videos of a held-out manifest out. Where both manifests give a video_id,
-the same id is the same video. Where one does not, ids and file names without folder and suffix are
-compared: test/v7.mp4 without an id holds out the video_id v7 and every v7.mp4 in any folder. An
-equal address is the same video; of YouTube's, watch?v=X, youtu.be/X, shorts/X and embed/X are equal.
-A copy of a held-out video under any name is found by its content, as below, where the file is there.
+--exclude=test.csv keeps the videos of a held-out manifest out, and so does a list or folder as above.
+An equal video_id, an equal address and the same file are the same video; of YouTube's addresses,
+watch?v=X, youtu.be/X, shorts/X and embed/X are equal. A copy of a held-out video under any name is
+found by its content, as below. Names alone are compared only for held-out files that are not there:
+a path that ends in the other (v7.mp4 and any/v7.avi), or an id that is a file's name. What is
+dropped so is "held out by name".
 
 How duplicates are dropped, by whole upload and before anything is cut: rows with the same video_id
 and files of equal content are one upload; so are near-duplicates, the same video encoded again,
 rescaled, with other borders, or at another speed. The best-ranked copy is kept, then the first row,
 and gets the queries of the others. A near-duplicate shows the same changes at the same relative
 moments, so another moment of the same scene is none. Images are compared by content only.
---keep_duplicates leaves a set as it is given; held-out videos are then known by name and address.
+--keep_duplicates leaves a set as it is given; held-out videos are then known by id, address, file
+and name.
 
 How clips are cut: a video is divided into windows of --clip_seconds, one after the other. A rest
 shorter than a window is dropped, unless the whole video is shorter than one: then it is one short
@@ -37,7 +49,8 @@ class, spread as evenly as possible over its videos and over each video's length
 a class that has fewer.
 
 How frames are taken: --fps moments a second, each with the frame the video shows then. Frames are
-scaled so that their short side is --short_side, smaller ones too, and stored as JPEG.
+scaled so that their short side is --short_side, smaller ones too, and stored as JPEG. Transparent
+images are laid on white.
 
 Written into D:
 
@@ -45,7 +58,7 @@ Written into D:
   dataset.json   classes, clips per class, settings, and per shard its records and fingerprint;
                  written last: it marks the folder as finished
   rejected.csv   the rows that gave no clip, each with its reason: unknown label, no such file,
-                 not decodable, decoder crashed, not done within --seconds_per_video, duplicate,
+                 text file, not decodable, decoder crashed, not done within --seconds_per_video, duplicate,
                  near-duplicate, ...; partner is the copy that is kept (or held out), distance how
                  far the two are apart: 0 equal, above 0.17 no near-duplicates
 
@@ -65,7 +78,12 @@ from spl_tf import command
 from spl_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("manifest", None, "CSV or JSONL file with one video a row.", flag_values=FLAGS)
+flags.DEFINE_string(
+    "manifest",
+    None,
+    "CSV or JSONL file with one video a row, or a folder of class folders.",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("label_column", "label", "Column of the manifest with the class name.", flag_values=FLAGS)
 flags.DEFINE_string("classes", None, "Text file with one class name a line.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the shards.", flag_values=FLAGS)
@@ -78,6 +96,9 @@ flags.DEFINE_multi_string(
 flags.DEFINE_boolean("keep_duplicates", False, "Do not look for copies of one upload by content.", flag_values=FLAGS)
 flags.DEFINE_float("clip_seconds", 10.0, "Length of a clip in seconds; 0 for the whole video.", flag_values=FLAGS)
 flags.DEFINE_float("fps", 25.0, "Frames per second of the clips.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "frames_fps", None, "Frames per second of folders of frames, where a row has no fps.", flag_values=FLAGS
+)
 flags.DEFINE_integer("short_side", 256, "Shorter side of the stored frames in pixels.", flag_values=FLAGS)
 flags.DEFINE_integer("jpeg_quality", 90, "1 to 100.", flag_values=FLAGS)
 flags.DEFINE_integer(
@@ -110,6 +131,7 @@ def main() -> int:
         label_column=FLAGS.label_column,
         clip_seconds=FLAGS.clip_seconds,
         fps=FLAGS.fps,
+        frames_fps=FLAGS.frames_fps,
         short_side=FLAGS.short_side,
         jpeg_quality=FLAGS.jpeg_quality,
         clips_per_class=FLAGS.clips_per_class,

@@ -67,8 +67,10 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn(message, last_line)
 
     @parameterized.parameters(
-        ("--manifest={0}", "is no file: check --manifest"),
-        ("--exclude={0}", "is no file: check --exclude"),
+        ("--manifest={0}/none.csv", "none.csv is no file: check --manifest"),
+        ("--manifest={0}", "is a folder without a subfolder named by a class"),
+        ("--exclude={0}/none.csv", "none.csv is no file: check --exclude"),
+        ("--frames_fps=0", "frames_fps is 0.0: it must be 0.001 to 1000"),
         ("--exclude={0}/classes.txt", "classes.txt names no video"),
         ("--output_dir={0}/m.csv", "m.csv is not a folder"),
         ("--classes={0}/twice.txt", "names 'a' on lines 1 and 2"),

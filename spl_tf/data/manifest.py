@@ -1,31 +1,34 @@
 """The manifest: which videos there are, and which classes each was queried for."""
 
 import collections
-import csv
 import dataclasses
-import difflib
-import functools
-import json
 import math
 import os
 import pathlib
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
 
+from spl_tf.data.file_kinds import is_image, kind_without_picture
+from spl_tf.data.lists.class_folders import check_class_folders
+from spl_tf.data.lists.csv_tables import PATH, text
+from spl_tf.data.lists.ids import ids_of_paths, segment_id
+from spl_tf.data.lists.labels import class_ids, texts, unknown_label
+from spl_tf.data.lists.rows import ADDRESS, VIDEO_ID, read_rows
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
-PATH = "path"
-VIDEO_ID = "video_id"
 START = "start"
 END = "end"
 QUERIES = "queries"
 QUERY = "query"
 RANK = "rank"
-ADDRESS = "address"
+FPS = "fps"
+
+# Beyond 30 years a time is a slip of the keyboard, and would not fit where times are microseconds.
+_MOST_SECONDS = 1e9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)  # There may be a million of them.
@@ -33,7 +36,7 @@ class Video:
     """One usable row of the manifest.
 
     Attributes:
-      path: the file, resolved against the manifest's folder.
+      path: the file, or the folder of frames, resolved against the manifest's folder.
       listed_path: the same as the manifest has it.
       video_id: unique in the manifest.
       labels: class ids, at least one.
@@ -44,6 +47,8 @@ class Video:
       id_is_given: whether the manifest gives the video_id; else it is made from the path.
       rank: place among the search results, the lowest is the best; infinity where the manifest gives none.
       address: where the upload was found, as the manifest has it.
+      segment_of: id of the upload that the manifest lists with several intervals; empty where it has one.
+      frames_fps: frames per second of a folder of frames; None for a file.
     """
 
     path: str
@@ -57,10 +62,17 @@ class Video:
     id_is_given: bool = False
     rank: float = math.inf
     address: str = ""
+    segment_of: str = ""
+    frames_fps: float | None = None
 
     @property
     def interval(self) -> tuple[float, float]:
         return self.start_seconds, self.end_seconds
+
+    @property
+    def upload_id(self) -> str:
+        """Shared by all segments of an upload."""
+        return self.segment_of or self.video_id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +80,7 @@ class Rejection:
     """A row that gives no clip. `kind` is counted, `detail` says more about this one.
 
     A duplicate has a `partner`, the video_id of the one that is kept or what names a held-out video, and
-    its `distance` from it: 0 for the same upload or the same content.
+    its `distance` from it: 0 for the same upload or the same content, None where contents were not compared.
     """
 
     path: str
@@ -84,177 +96,190 @@ class Rejection:
         return f"{self.kind} {self.detail}".strip()
 
 
-def read_manifest(path: Path, classes: Sequence[str], label_column: str) -> list[Video | Rejection]:
-    """Reads a CSV or JSONL (`.jsonl`, `.json`) manifest: one entry per row, in the order of the rows.
+def read_manifest(
+    path: Path, classes: Sequence[str], label_column: str, frames_fps: float | None = None
+) -> list[Video | Rejection]:
+    """Reads a manifest of any form, see `spl_tf.data.lists.rows`: one entry per row, in the order of the rows.
 
-    Rows with the same video_id and interval are the same upload, see `spl_tf.data.duplicates.uploads.merge_repeated`;
-    with another interval than the first of them, a row is rejected.
+    Rows with the same video_id and interval are the same upload, see `spl_tf.data.duplicates.uploads.merge_repeated`.
+    With other intervals they are segments of it, each a video of its own: `v7#1.5-4`.
 
     Args:
-      path: the manifest. Relative paths in it start at its folder.
+      path: the manifest, or a folder whose subfolders are named by class. Relative paths in it start at its folder.
       classes: ordered class names.
-      label_column: the column with the class names; several are separated by `|`
+      label_column: the column with the class names, or their ids; several are separated by `|`
         (in JSONL also a list).
+      frames_fps: frames per second of folders of frames, where a row has no `fps`; None takes no folder without.
 
     Raises:
-      UserError: the file cannot be read as a table, is empty, or lacks a column.
+      UserError: the file cannot be read as a table, is empty, lacks a column, or counts classes from 1.
     """
     path = pathlib.Path(path)
-    rows = list(read_rows(path))
+    rows = list(read_rows(path, label_column=label_column, with_frame_folders=frames_fps is not None))
     if not rows:
-        raise UserError(f"{path} has no rows: give one line per video")
+        what = "no files in folders named by class" if path.is_dir() else "no rows: give one line per video"
+        raise UserError(f"{path} has {what}")
     columns = dict.fromkeys(column for row in rows for column in row)
     for column in (PATH, label_column):
         if column not in columns:
             has = ", ".join(name for name in columns if name)
             raise UserError(f"{path} has no column {column!r} (it has {has}): see --label_column, or add the column")
-    class_ids = {name: index for index, name in enumerate(classes)}
-    derived_ids = _derive_ids(rows)
-    entries: list[Video | Rejection] = []
-    first_rows: dict[str, tuple[int, tuple[float, float]]] = {}
-    # Every file is looked at, which takes minutes for a million of them.
-    with_ids = tqdm(zip(rows, derived_ids, strict=True), total=len(rows), desc="manifest", unit="row", delay=2)
-    for number, (row, derived_id) in enumerate(with_ids, 1):
-        video_id = text(row.get(VIDEO_ID)) or derived_id
-        entry = _read_row(row, path.parent, video_id, label_column, class_ids)
-        if isinstance(entry, Video):
-            first, interval = first_rows.setdefault(video_id, (number, entry.interval))
-            if interval != entry.interval:
-                detail = f"(rows {first} and {number} have other intervals)"
-                entry = _rejection(row, video_id, label_column, "duplicate video_id", detail)
-        entries.append(entry)
-    return entries
-
-
-def read_rows(path: pathlib.Path, flag: str = "--manifest") -> Iterator[dict[str, Any]]:
-    """The rows of a CSV or JSONL file, column name -> text (in JSONL any value, see `text`)."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as opened:
-            if path.suffix.lower() in (".jsonl", ".json"):
-                for number, line in enumerate(opened, 1):
-                    if line.strip():
-                        yield _json_row(path, number, line)
-            else:
-                yield from csv.DictReader(opened, restval="")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise UserError(f"manifest {path} is no file: check {flag}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"manifest {path} is not UTF-8 text: save it as a UTF-8 CSV or JSONL file") from error
-    except csv.Error as error:
-        raise UserError(f"manifest {path} is not a CSV file ({error}): save it as UTF-8 CSV or JSONL") from error
-
-
-def _json_row(path: pathlib.Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UserError(f"line {number} of {path} is not JSON ({error}): give one object per line") from error
-    if not isinstance(row, dict):
-        raise UserError(f"line {number} of {path} is not a JSON object: give one object per line")
-    return row
-
-
-def _derive_ids(rows: list[dict[str, Any]]) -> list[str]:
-    """One id per row for rows without a video_id: the shortest of the path's forms that no other upload shares."""
-    uploads = [(text(row.get(PATH)), text(row.get(START)), text(row.get(END))) for row in rows]
+    folder = path if path.is_dir() else path.parent
+    ids_of_classes = _class_ids(rows, label_column, classes, path)
+    if path.is_dir():
+        check_class_folders(path, [row[label_column] for row in rows], ids_of_classes)
+    reader = _RowReader(folder, label_column, tuple(classes), ids_of_classes, frames_fps)
     given = {text(row.get(VIDEO_ID)) for row in rows}
-    ids: dict[tuple[str, str, str], str] = {}
-    pending = list(dict.fromkeys(uploads))
-    for form in (_stem, _path_without_suffix, _whole_path, _path_and_interval):
-        counts = collections.Counter(form(*upload) for upload in pending)
-        found = {u: form(*u) for u in pending if counts[form(*u)] == 1 and form(*u) not in given}
-        given.update(found.values())
-        ids.update(found)
-        pending = [upload for upload in pending if upload not in found]
-    return [ids.get(upload) or _path_and_interval(*upload) for upload in uploads]
-
-
-def _stem(path: str, start: str, end: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
-
-
-def _path_without_suffix(path: str, start: str, end: str) -> str:
-    return os.path.splitext(path)[0]
-
-
-def _whole_path(path: str, start: str, end: str) -> str:
-    return path
-
-
-def _path_and_interval(path: str, start: str, end: str) -> str:
-    return f"{path}#{start}-{end}"
-
-
-def _read_row(
-    row: dict[str, Any], folder: pathlib.Path, video_id: str, label_column: str, class_ids: dict[str, int]
-) -> Video | Rejection:
-    def reject(kind: str, detail: str = "") -> Rejection:
-        return _rejection(row, video_id, label_column, kind, detail)
-
-    if not text(row.get(PATH)):
-        return reject("no path")
-    if "\n" in video_id or "\r" in video_id:  # Ids are joined by line breaks in a shard's digest.
-        return reject("unusable video_id", "(it has a line break)")
-    names = _texts(row.get(label_column), class_ids)
-    if not names:
-        return reject("no label")
-    for name in names:
-        if name not in class_ids:
-            return reject("unknown label", repr(name) + _near_miss(name, tuple(class_ids)))
-    interval = read_interval(row)
-    if interval is None:
-        return reject("unusable interval", f"(start {text(row.get(START))!r}, end {text(row.get(END))!r})")
-    path = os.path.join(folder, text(row[PATH]))
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):  # ValueError for what no file can be called.
-        return reject("no such file")
-    if not stat.S_ISREG(status.st_mode):
-        return reject("not a file")
-    if status.st_size == 0:
-        return reject("empty file")
-    return Video(
-        path=path,
-        listed_path=text(row[PATH]),
-        video_id=video_id,
-        labels=tuple(class_ids[name] for name in names),
-        label_texts=tuple(names),
-        start_seconds=interval[0],
-        end_seconds=interval[1],
-        queries=tuple(_texts(row.get(QUERIES)) or _texts(row.get(QUERY))),
-        id_is_given=bool(text(row.get(VIDEO_ID))),
-        rank=_rank(row.get(RANK)),
-        address=text(row.get(ADDRESS)),
-    )
+    ids = ids_of_paths([text(row.get(PATH)) for row in rows], given)
+    # Every file is looked at, which takes minutes for a million of them.
+    entries = [
+        reader.read(row, text(row.get(VIDEO_ID)) or ids[text(row.get(PATH))])
+        for row in tqdm(rows, desc="manifest", unit="row", delay=2)
+    ]
+    return _segments(entries, path)
 
 
 def read_interval(row: dict[str, Any]) -> tuple[float, float] | None:
     """Start and end of a row in seconds, the whole video where it gives none; None when it is no interval."""
-    start, end = _seconds(row.get(START), 0.0), _seconds(row.get(END), math.inf)
-    return (start, end) if 0 <= start < end else None  # None also where either is not a number (nan).
+    start, end = _number(row.get(START), 0.0), _number(row.get(END), math.inf)
+    is_interval = 0 <= start < end and start <= _MOST_SECONDS and (end <= _MOST_SECONDS or math.isinf(end))
+    return (start, end) if is_interval else None  # None also where either is not a number (nan).
 
 
-def _rejection(row: dict[str, Any], video_id: str, label_column: str, kind: str, detail: str) -> Rejection:
-    label = "|".join(_texts(row.get(label_column)))
-    return Rejection(text(row.get(PATH)), video_id, label, kind, detail)
+@dataclasses.dataclass(frozen=True)
+class _RowReader:
+    """Reads the rows of one manifest.
+
+    Attributes:
+      folder: that relative paths start at.
+      label_column: of the labels.
+      classes: ordered names.
+      class_ids: by label as written.
+      frames_fps: of folders of frames, where a row has none.
+    """
+
+    folder: pathlib.Path
+    label_column: str
+    classes: tuple[str, ...]
+    class_ids: dict[str, int]
+    frames_fps: float | None
+
+    def read(self, row: dict[str, Any], video_id: str) -> Video | Rejection:
+        def reject(kind: str, detail: str = "") -> Rejection:
+            label = "|".join(texts(row.get(self.label_column)))
+            return Rejection(text(row.get(PATH)), video_id, label, kind, detail)
+
+        listed = text(row.get(PATH))
+        if not listed:
+            return reject("no path")
+        if "\n" in video_id or "\r" in video_id:  # Ids are joined by line breaks in a shard's digest.
+            return reject("unusable video_id", "(it has a line break)")
+        labels = texts(row.get(self.label_column), self.class_ids)
+        if not labels:
+            return reject("no label")
+        for label in labels:
+            if label not in self.class_ids:
+                return reject("unknown label", unknown_label(label, self.class_ids, self.classes))
+        interval = read_interval(row)
+        if interval is None:
+            return reject("unusable interval", f"(start {text(row.get(START))!r}, end {text(row.get(END))!r})")
+        path = os.path.join(self.folder, listed)
+        is_folder, fault = _look_at(path)
+        if fault == "no such file" and _is_not_utf8(row[PATH]):
+            return reject("file name is not UTF-8", "(rename it)")
+        if fault:
+            return reject(fault)
+        fps = self._frames_per_second(row) if is_folder else None
+        if is_folder and fps is None:
+            return reject("not a file", f"(a folder of frames needs a column {FPS!r} or --frames_fps)")
+        if fps is not None and not (0.001 <= fps <= 1000):
+            return reject("unusable fps", f"({text(row.get(FPS))!r})")
+        if kind := "" if is_folder else kind_without_picture(path):
+            return reject(f"{kind}, no video")
+        class_ids = tuple(dict.fromkeys(self.class_ids[label] for label in labels))
+        return Video(
+            path=path,
+            listed_path=listed,
+            video_id=video_id,
+            labels=class_ids,
+            label_texts=tuple(self.classes[class_id] for class_id in class_ids),
+            start_seconds=interval[0],
+            end_seconds=interval[1],
+            queries=tuple(texts(row.get(QUERIES)) or texts(row.get(QUERY))),
+            id_is_given=bool(text(row.get(VIDEO_ID))),
+            rank=_rank(row.get(RANK)),
+            address=text(row.get(ADDRESS)),
+            frames_fps=fps,
+        )
+
+    def _frames_per_second(self, row: dict[str, Any]) -> float | None:
+        return _number(row[FPS], math.nan) if text(row.get(FPS)) else self.frames_fps
 
 
-def text(value: Any) -> str:
-    """A cell as text; half a surrogate pair (JSON can hold one) is spelled out, since no file can."""
-    return "" if value is None else str(value).strip().encode(errors="backslashreplace").decode()
+def _look_at(path: str) -> tuple[bool, str]:
+    """Whether it is a folder, and why it is neither that nor a file that holds something."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError for what no file can be called.
+        return False, "no such file"
+    if stat.S_ISDIR(status.st_mode):  # A folder of frames can be called anything but an image.
+        return True, "not a file" if is_image(path) else ""
+    if not stat.S_ISREG(status.st_mode):
+        return False, "not a file"
+    return False, "" if status.st_size else "empty file"
 
 
-def _texts(value: Any, whole: Sequence[str] | dict[str, int] = ()) -> list[str]:
-    """`a|b` or `["a", "b"]` as distinct names; a text in `whole` is one name even with `|` in it."""
-    if isinstance(value, list):
-        parts = [text(part) for part in value]
-    else:
-        parts = [text(value)] if text(value) in whole else [part.strip() for part in text(value).split("|")]
-    return list(dict.fromkeys(part for part in parts if part))
+def _is_not_utf8(path: Any) -> bool:
+    """Whether a file's name, as the system gave it, has bytes that no text has."""
+    return any("\udc80" <= character <= "\udcff" for character in str(path))
 
 
-def _seconds(value: Any, default: float) -> float:
-    """A number of seconds; nan for what is not one."""
+def _class_ids(
+    rows: Sequence[dict[str, Any]], label_column: str, classes: Sequence[str], path: pathlib.Path
+) -> dict[str, int]:
+    names = frozenset(classes)
+    return class_ids({label for row in rows for label in texts(row.get(label_column), names)}, classes, path)
+
+
+def _segments(entries: Sequence[Video | Rejection], path: pathlib.Path) -> list[Video | Rejection]:
+    """Gives the parts of an upload that is listed with several intervals ids of their own."""
+    intervals: dict[str, set[tuple[float, float]]] = collections.defaultdict(set)
+    labels: dict[tuple[str, float, float], set[tuple[int, ...]]] = collections.defaultdict(set)
+    for entry in entries:
+        if isinstance(entry, Video):
+            intervals[entry.video_id].add(entry.interval)
+            labels[entry.video_id, *entry.interval].add(entry.labels)
+    cut = {upload: parts for upload, parts in intervals.items() if len(parts) > 1}
+    taken = intervals.keys()
+    checked: list[Video | Rejection] = []
+    for entry in entries:
+        if isinstance(entry, Video) and entry.video_id in cut:
+            name = segment_id(entry.video_id, *entry.interval)
+            if name in taken:
+                listed = "|".join(entry.label_texts)
+                detail = f"({name} is the id of another row)"
+                entry = Rejection(entry.listed_path, entry.video_id, listed, "duplicate video_id", detail)
+            else:
+                entry = dataclasses.replace(entry, video_id=name, segment_of=entry.video_id)
+        checked.append(entry)
+    if cut:
+        first = next(iter(cut))
+        print(
+            f"{path}: {len(cut):,} uploads are listed with several intervals, which become videos of their own, e.g. "
+            f"{segment_id(first, *min(cut[first]))}"
+        )
+    several = [upload for (upload, *_), found in labels.items() if len(found) > 1]
+    if several:
+        print(
+            f"{path}: {len(several):,} videos, {several[0]} first, are listed again with another label: of each the "
+            "best-ranked row stays, then the first; the others are duplicates in rejected.csv. A video with several "
+            "labels is one row with 'a|b'"
+        )
+    return checked
+
+
+def _number(value: Any, default: float) -> float:
+    """A cell as a number, the default where it is empty; nan for what is not one."""
     if not text(value):
         return default
     try:
@@ -265,12 +290,5 @@ def _seconds(value: Any, default: float) -> float:
 
 def _rank(value: Any) -> float:
     """Infinity for what is no number."""
-    rank = _seconds(value, math.inf)
+    rank = _number(value, math.inf)
     return math.inf if math.isnan(rank) else rank
-
-
-@functools.lru_cache
-def _near_miss(name: str, classes: tuple[str, ...]) -> str:
-    near = [known for known in classes if known.lower() == name.lower()]
-    near = near or difflib.get_close_matches(name, classes, n=1)
-    return f" (is it {near[0]!r}?)" if near else ""

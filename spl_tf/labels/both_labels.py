@@ -29,7 +29,7 @@ def read_both_labels(path: pathlib.Path, classes: tuple[str, ...]) -> np.ndarray
     pairs = []
     try:
         with open(path, newline="", encoding="utf-8-sig") as opened:
-            for number, row in enumerate(csv.DictReader(opened), 2):
+            for number, row in enumerate(csv.DictReader(opened, strict=True), 2):
                 names = [row.get(column) for column in _COLUMNS]
                 if unknown := [name for name in names if name not in ids]:
                     raise UserError(

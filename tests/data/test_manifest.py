@@ -10,7 +10,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.manifest import Rejection, Video, read_manifest
+from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.errors import UserError
 
 CLASSES = ("archery", "playing piano", "a|b")
@@ -59,7 +59,8 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         videos = self.read(
             "path,label,start\none.mp4,archery,\nsub/one.mp4,archery,\ntwo.mp4,archery,0\ntwo.mp4,archery,5\n"
         )
-        self.assertEqual([video.video_id for video in videos], ["one", "sub/one", "two.mp4#0-", "two.mp4#5-"])
+        self.assertEqual([video.video_id for video in videos], ["one", "sub/one", "two#0-", "two#5-"])
+        self.assertEqual([video.upload_id for video in videos], ["one", "sub/one", "two", "two"])
 
     @parameterized.named_parameters(
         ("no path", ",archery,,", "no path"),
@@ -68,31 +69,54 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         ("other case", "one.mp4,PLAYING PIANO,,", "unknown label 'PLAYING PIANO' (is it 'playing piano'?)"),
         ("one of two unknown", "one.mp4,archery|zzz,,", "unknown label 'zzz'"),
         ("missing", "three.mp4,archery,,", "no such file"),
-        ("folder", "sub,archery,,", "not a file"),
+        ("folder", "sub,archery,,", "not a file (a folder of frames needs a column 'fps' or --frames_fps)"),
+        ("text", "read.me.txt,archery,,", "text file, no video"),
+        ("nfo", "READ.NFO,archery,,", "text file, no video"),
+        ("sound", "song.m4a,archery,,", "sound file, no video"),
+        ("playlist", "x.m3u8,archery,,", "playlist, no video"),
+        ("half a download", "one.mp4.part,archery,,", "unfinished download, no video"),
+        ("picture", "a.heic,archery,,", "image of a format that is not read, no video"),
         ("empty", "empty.mp4,archery,,", "empty file"),
         ("address", "http://127.0.0.1/x.mp4,archery,,", "no such file"),
         ("start is no number", "one.mp4,archery,soon,", "unusable interval (start 'soon', end '')"),
         ("end before start", "one.mp4,archery,3,2", "unusable interval (start '3', end '2')"),
+        ("start beyond all", "one.mp4,archery,1e308,", "unusable interval (start '1e308', end '')"),
+        ("end beyond all", "one.mp4,archery,3,1e300", "unusable interval (start '3', end '1e300')"),
+        ("start is infinite", "one.mp4,archery,inf,", "unusable interval (start 'inf', end '')"),
         ("end is nan", "one.mp4,archery,0,nan", "unusable interval (start '0', end 'nan')"),
         ("row too short", "one.mp4", "no label"),
     )
     def test_rejects_a_row_with_its_reason(self, row, reason):
         (self.folder / "empty.mp4").touch()
+        for name in ("read.me.txt", "READ.NFO", "song.m4a", "x.m3u8", "one.mp4.part", "a.heic"):
+            (self.folder / name).write_text("something")
         rejection, video = self.read(f"path,label,start,end\n{row}\ntwo.mp4,archery,,\n")
         self.assertEqual(rejection.reason, reason)
         self.assertIsInstance(video, Video)
 
-    def test_rejects_later_rows_of_a_video_id_with_another_interval(self):
-        rows = self.read(
-            "path,label,video_id,end\nno.mp4,archery,v,\none.mp4,archery,v,\ntwo.mp4,archery,v,\ntwo.mp4,archery,v,3\n"
+    def test_rows_of_a_video_id_with_other_intervals_are_segments_of_one_upload(self):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            rows = self.read(
+                "path,label,video_id,start,end\nno.mp4,archery,v,,\none.mp4,archery,v,,3.50\none.mp4,archery,v,0,3.5\n"
+                "one.mp4,playing piano,v,10,20\ntwo.mp4,archery,w,,\n"
+            )
+        self.assertEqual([row.video_id for row in rows], ["v", "v#0-3.5", "v#0-3.5", "v#10-20", "w"])
+        self.assertEqual([row.upload_id for row in rows[1:]], ["v", "v", "v", "w"])
+        self.assertEqual([row.labels for row in rows[1:]], [(0,), (0,), (1,), (0,)])
+        self.assertIn(
+            "1 uploads are listed with several intervals, which become videos of their own, e.g. v#0-3.5",
+            printed.getvalue(),
         )
-        self.assertEqual(
-            [getattr(row, "kind", None) for row in rows], ["no such file", None, None, "duplicate video_id"]
-        )
-        self.assertEqual(
-            rows[3],
-            Rejection("two.mp4", "v", "archery", "duplicate video_id", "(rows 2 and 4 have other intervals)"),
-        )
+
+    def test_an_id_that_a_segment_would_take_is_kept_by_the_row_that_has_it(self):
+        rows = self.read("path,label,video_id,end\none.mp4,archery,v,1\none.mp4,archery,v,2\ntwo.mp4,archery,v#0-2,\n")
+        self.assertEqual([row.video_id for row in rows], ["v#0-1", "v", "v#0-2"])
+        self.assertEqual(rows[1].reason, "duplicate video_id (v#0-2 is the id of another row)")
+
+    def test_other_labels_of_one_video_are_said_with_a_count(self):
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.read("path,label\none.mp4,archery\none.mp4,playing piano\ntwo.mp4,archery\ntwo.mp4,archery\n")
+        self.assertIn("1 videos, one first, are listed again with another label", printed.getvalue())
 
     def test_reads_rank_and_address(self):
         videos = self.read("path,label,rank,address\none.mp4,archery,7,youtu.be/x\ntwo.mp4,archery,top,\n")
@@ -105,6 +129,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
             rows = read_manifest(self.folder / "m.csv", CLASSES, "label")
         self.assertLen(rows, 4)
         names = [os.path.basename(call.args[0]) for call in looked.call_args_list]
+        names = [name for name in names if name != "m.csv"]
         self.assertEqual(names, ["one.mp4", "three.mp4", "sub", "two.mp4"])
 
     def test_only_what_takes_long_shows_a_bar(self):
@@ -115,13 +140,15 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual("manifest: " in printed.getvalue(), shown)
 
     def test_rejects_what_no_file_can_hold(self):
-        (broken_id, broken_path) = self.read(
+        (broken_id, broken_path, nested) = self.read(
             '{"path": "one.mp4", "label": "archery", "video_id": "a\\nb"}\n'
-            '{"path": "\\ud800\\u0000.mp4", "label": "archery"}\n',
+            '{"path": "\\ud800\\u0000.mp4", "label": "archery"}\n'
+            f'{{"path": {"[" * 900 + "]" * 900}, "label": "archery"}}\n',
             "m.jsonl",
         )
         self.assertEqual((broken_id.kind, broken_path.kind), ("unusable video_id", "no such file"))
         broken_path.path.encode()
+        self.assertEqual((nested.path, nested.kind), ("(list)", "no such file"))
 
     @parameterized.named_parameters(
         ("empty", b"", "has no rows"),
@@ -130,13 +157,18 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         ("no path column", b"file,label\none.mp4,archery\n", "no column 'path'"),
         ("latin-1", "path,label\none.mp4,b\u00f6gen\n".encode("latin-1"), "is not UTF-8"),
         ("binary", bytes(range(256)), "is not UTF-8"),
+        ("label twice", b"path,label, label\none.mp4,archery,x\n", "has two columns 'label'"),
+        ("folder", None, "folder without a subfolder named by a class"),
     )
     def test_names_what_is_wrong_with_the_table(self, content, message):
-        (self.folder / "m.csv").write_bytes(content)
+        if content is not None:
+            (self.folder / "m.csv").write_bytes(content)
         with self.assertRaisesRegex(UserError, message):
-            read_manifest(self.folder / "m.csv", CLASSES, "label")
+            read_manifest(self.folder if content is None else self.folder / "m.csv", CLASSES, "label")
 
-    @parameterized.parameters(("{", "line 2 .* is not JSON"), ("[1]", "line 2 .* is not a JSON object"))
+    @parameterized.parameters(
+        ("{", "line 2 .* is not JSON"), ("[1]", "line 2 .* is not a JSON object"), ("9" * 5000, "line 2 .* is not JSON")
+    )
     def test_names_a_bad_line_of_json(self, line, message):
         with self.assertRaisesRegex(UserError, message):
             self.read(f'{{"path": "one.mp4", "label": "archery"}}\n{line}\n', "m.jsonl")

@@ -135,6 +135,22 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(labels.spl_d(CONFUSION, CLASSES, num_labels=5).class_names[3:], ("run|jump", "jump|swim"))
 
     @parameterized.parameters(
+        (("push", "pull", "push|pull"), "spl", {1: "push||pull", 8: "push|pull", 2: "push||push|pull"}),
+        (("push", "pull", "push|pull"), "spl_m", {2: "push|pull", 3: "push||pull"}),
+        (("push", "pull", "push|pull"), "spl_b", {2: "push|pull", 5: "push|pull|other"}),
+        (("run", "run|other", "swim"), "spl_b", {1: "run|other", 3: "run||other", 4: "run|other||other"}),
+        (("a", "a|b", "c"), "spl", {1: "a|a|b"}),
+    )
+    def test_classes_with_bars_in_their_names_give_classes_of_distinct_names(self, classes, strategy, expected):
+        fitted = build(strategy, 5).fit(CONFUSION, classes, {})
+        self.assertLen(set(fitted.class_names), len(fitted.class_names))
+        self.assertEqual({place: fitted.class_names[place] for place in expected}, expected)
+
+    def test_names_that_nothing_keeps_apart_are_refused(self):
+        with self.assertRaisesRegex(UserError, "two classes would be called 'a|.*c': rename the classes"):
+            labels.spl(np.ones((4, 4), int), ("a", "a|", "c", "|c"))
+
+    @parameterized.parameters(
         ("SPL-B", {}, "there is no strategy 'SPL-B': did you mean spl_b\\? The strategies are weak, teacher,"),
         ("spl_b", {"num_labels": 4}, "^spl_b has no option num_labels; spl_m and spl_d have$"),
         ("spl_m", {"threshold": 4}, "^spl_m has no option threshold; mopro has$"),

@@ -99,6 +99,13 @@ class Clothing1MTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("web.csv: 2 of 2 keys", out)
         self.assertNotIn("no row", out)
 
+    @parameterized.parameters("images/3/N.JPG", "images/3/n.png")
+    def test_a_missing_image_with_a_near_name_beside_it_says_so(self, near):
+        (self.data / "images/3/n.jpg").rename(self.data / near)
+        self.assert_rejected(
+            "images/3/n.jpg", "noisy_train_key_list.txt", f"missing image (there is {pathlib.Path(near).name})"
+        )
+
     def test_shards_are_cut_from_the_manifests_and_names_shared_by_folders_hold_nothing_out(self):
         self.draw("images/4/e.jpg", 5)  # Called like the test image, in another folder.
         self.write("images/4/damaged.jpg", (self.data / "images/4/e.jpg").read_bytes()[:-2])

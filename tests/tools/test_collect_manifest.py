@@ -81,6 +81,27 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
     def reasons(self):
         return {row["video_id"] or row["source"]: row["reason"] for row in read_csv(self.folder / "web.rejected.csv")}
 
+    def test_files_named_as_yt_dlp_names_them_are_not_put_on_the_download_list_again(self):
+        self.info("a", "abcdefghij0", "yoga", 1, suffix="")
+        self.info("a", "abcdefghij1", "yoga", 2, suffix="")
+        (self.found / "a/abcdefghij1.info.json").rename(self.found / f"a/{'w' * 180}.info.json")
+        self.write(f"found/a/{'w' * 200} [abcdefghij1].mp4", "video")
+        self.write("videos/A title [abcdefghij0].mp4", "video")
+        self.execute(f"--videos={self.folder}/videos")
+        self.assertEqual([row["video_id"] for row in read_csv(self.folder / "web.csv")], ["abcdefghij0", "abcdefghij1"])
+        self.assertEqual((self.folder / "web.addresses.txt").read_text(), "")
+
+    def test_tables_with_semicolons_are_read_and_a_quote_that_does_not_end_is_named(self):
+        self.write("found/one.mp4", "video")
+        self.write("queries.csv", _QUERIES.replace(",", ";"))
+        self.write("found/r.csv", "text;path\nyoga;one.mp4\n")
+        self.execute(results=("found/r.csv",))
+        self.assertEqual([row["language"] for row in read_csv(self.folder / "web.csv")], ["en|fr"])
+        self.write("found/r.csv", 'text,path,title\nyoga,one.mp4,"x\nyoga,two.mp4,y\n')
+        code, _, err = self.execute(results=("found/r.csv",))
+        self.assertEqual(code, 2)
+        self.assertIn("the row in line 2 of", err)
+
     def test_info_json_becomes_a_row_of_its_class(self):
         self.info("p", "abc-_123", "jouer du piano", 7, suffix=".webm", title="Piano\nà deux")
         self.assertEqual(self.execute()[0], 0)

@@ -152,13 +152,13 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
         ([], "no languages: give --languages"),
         (["--languages=fr"], "no class has a text in fr"),
         (["--languages=en", "--translations={}/none.csv"], "none.csv is no file: check --translations"),
-        (["--languages=en", "--translations={}/semicolons.csv"], "has no column 'class' \\(it has class;language;text"),
+        (["--languages=en", "--translations={}/names.csv"], "has no column 'class' \\(it has name, language, text"),
         (["--languages=en", "--translations={}/latin.csv"], "latin.csv is not UTF-8"),
         (["--languages=en", "--output=q.json"], "q.json does not end in .csv"),
     )
     def test_mistake_is_one_line(self, arguments, message):
         self.write("classes.txt", "yoga\n")
-        self.write("semicolons.csv", "class;language;text\nyoga;fr;yoga\n")
+        self.write("names.csv", "name;language;text\nyoga;fr;yoga\n")
         (self.folder / "latin.csv").write_bytes("class,language,text\nyoga,fr,é\n".encode("latin-1"))
         code, _, err = self.execute(*(argument.format(self.folder) for argument in arguments))
         self.assertEqual((code, err.count("\n")), (2, 1))

@@ -94,6 +94,29 @@ class ResultsTest(parameterized.TestCase, tf.test.TestCase):
             (self.folder / f"a{suffix}").touch()
         self.assertEqual(results.videos_by_stem(self.folder), {"a": f"{self.folder}/a.mp4"})
 
+    def test_a_title_with_the_id_in_brackets_is_found_by_the_id(self):
+        for name in (
+            "A [live] title [abc-_def123].webm",
+            "v/A title [abc-_def123].mp4",
+            "[x].mp4",
+            "plain.mp4",
+            "x.mkv",
+        ):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).touch()
+        found = results.videos_by_stem(self.folder)
+        self.assertEqual(found["abc-_def123"], f"{self.folder}/A [live] title [abc-_def123].webm")
+        self.assertEqual((found["x"], found["plain"]), (f"{self.folder}/x.mkv", f"{self.folder}/plain.mp4"))
+        self.assertNotIn("live", found)
+
+    def test_a_side_car_whose_name_was_cut_off_has_the_video_with_its_id(self):
+        video = self.folder / f"{'w' * 200} [abcdefghij1].mp4"
+        video.touch()
+        (self.folder / "Another [abcdefghij2].mp4").touch()
+        (self.folder / f"{'w' * 180}.info.json").write_text(json.dumps({**_INFO, "id": "abcdefghij1"}))
+        (result,) = results.read([self.folder])
+        self.assertEqual((result.path, result.fault), (str(video), ""))
+
     @parameterized.parameters(
         ("https://www.youtube.com/watch?list=x&v=ID", "ID"),
         ("watch?v=ID", "ID"),

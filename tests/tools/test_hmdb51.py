@@ -1,5 +1,6 @@
 """HMDB51's official lists, three files of about 133 lines for each of 51 classes, are read as they are."""
 
+import os
 import pathlib
 
 import tensorflow as tf
@@ -93,6 +94,27 @@ class ListsTest(tf.test.TestCase):
         path = hmdb51.path_of(hmdb51.Video("c[1].avi", "walk"), found)
         self.assertEqual(path, self.folder / "videos/c[1].avi")
         self.assertIsNone(hmdb51.path_of(hmdb51.Video("c.avi", "walk"), found))
+
+    def test_names_are_bytes_of_whatever_encoding(self):
+        latin, utf8 = (os.fsdecode("K\u00fcr_{}.avi".encode(code)) for code in ("latin-1", "utf-8"))
+        (self.folder / "walk_test_split1.txt").write_bytes(os.fsencode(f"{latin.format(1)} 1 \n{utf8.format(2)} 1\n"))
+        listed = hmdb51.read_split(self.folder, 1).train[:2]
+        self.assertEqual([video.file_name for video in listed], [latin.format(1), utf8.format(2)])
+        for names in ((latin, latin), (utf8, latin), (latin, utf8), (utf8, utf8)):
+            folder = pathlib.Path(self.create_tempdir().full_path) / "walk"
+            folder.mkdir()
+            paths = [folder / name.format(number) for number, name in enumerate(names, 1)]
+            for path in paths:
+                path.touch()
+            found = hmdb51.find_videos(folder.parent)
+            self.assertEqual([hmdb51.path_of(video, found) for video in listed], paths)
+
+    def test_a_near_name_is_of_the_class(self):
+        self.touch("videos/Walk/b (1).avi", "videos/wave/walking_f_nm_np1_ri_med_3.avi", "videos/walk/another.avi")
+        found = hmdb51.find_videos(self.folder / "videos")
+        self.assertEqual(hmdb51.near_name(hmdb51.Video("b_1.avi", "walk"), found), "b (1).avi")
+        self.assertEqual(hmdb51.near_name(hmdb51.Video("anotther.avi", "walk"), found), "another.avi")
+        self.assertEqual(hmdb51.near_name(hmdb51.Video("walkin_f_nm_np1_ri_med_3.avi", "walk"), found), "")
 
     def test_folder_without_videos_is_refused(self):
         with self.assertRaisesRegex(UserError, "no .avi files"):

@@ -123,6 +123,11 @@ class KineticsTest(parameterized.TestCase, tf.test.TestCase):
         self.execute()
         self.assertEqual(self.rows("path"), [(f"videos/{expected}",)])
 
+    def test_a_download_named_by_title_and_id_is_a_whole_upload(self):
+        self.download("A title [aaaaaaaaaaa].webm")
+        self.execute()
+        self.assertEqual(self.rows("path", "start"), [("videos/A title [aaaaaaaaaaa].webm", "12.0")])
+
     def test_file_cut_to_another_interval_is_missing(self):
         self.download("aaaaaaaaaaa_000013_000023.mp4")
         self.execute()

@@ -124,17 +124,19 @@ class SoccerNetTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_events_behind_the_videos_end_are_listed(self):
         self.lengths = {"1_224p.mkv": 100}
-        self.game(v1=v1(("1 - 01:41", "soccer-ball"), ("1 - 45:02", "y-card")))
+        self.game(v1=v1(("1 - 01:41", "soccer-ball"), ("1 - 01:42", "soccer-ball"), ("1 - 45:02", "y-card")))
         self.game(PARIS, videos=("1.mkv", "2.mkv"), v1=v1(("1 - 02:00", "soccer-ball")))
         _, out, _ = self.execute()
         reason = "event outside of the video (which ends at 100.000 s)"
         self.assertEqual(
             self.reasons("game", "half", "seconds", "label", "source"),
             [
-                (CHELSEA, "1", "101.0", "soccer-ball", "Labels.json annotation 1", reason),
-                (CHELSEA, "1", "2702.0", "y-card", "Labels.json annotation 2", reason),
+                (CHELSEA, "1", "102.0", "soccer-ball", "Labels.json annotation 2", reason),
+                (CHELSEA, "1", "2702.0", "y-card", "Labels.json annotation 3", reason),
             ],
         )
+        # Times are whole seconds: an event at the end may be written a second behind it.
+        self.assertIn(("90.0", "100.0"), self.rows("start", "end"))
         self.assertIn("2 entries are amiss (event outside of the video 2): see test.missing.csv", out)
 
     @parameterized.parameters(

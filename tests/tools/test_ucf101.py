@@ -82,10 +82,37 @@ class MadeListsTest(tf.test.TestCase):
         nested.parent.mkdir()
         for path in (flat, nested):
             path.touch()
-        self.assertEqual(ucf101.find_videos(self.folder), {flat.name: flat, nested.name: nested})
+        self.assertEqual(ucf101.find_videos(self.folder).by_name(), {flat.name: flat, nested.name: nested})
+
+    def test_videos_are_found_with_another_suffix_or_case(self):
+        video = ucf101.Video("v_HandStandPushups_g08_c01.avi", "HandstandPushups", 8)
+        for name in (
+            "v_HandstandPushups_g08_c01.webm",
+            "V_handstandpushups_G08_C01.MP4",
+            "v_HandStandPushups_g08_c01.avi",
+        ):
+            (self.folder / name).touch()  # Each is preferred to those before.
+            self.assertEqual(ucf101.path_of(video, ucf101.find_videos(self.folder)), self.folder / name)
+
+    def test_a_near_name_is_of_the_same_group_and_clip(self):
+        for name in (
+            "v_HandstandPushup_g08_c01.avi",
+            "v_HandStandPushups_g08_c02.avi",
+            "v_Hand-Stand_Push_ups_g09_c01.avi",
+        ):
+            (self.folder / name).touch()
+        found = ucf101.find_videos(self.folder)
+        for tail, near in (
+            ("g08_c01", "v_HandstandPushup_g08_c01.avi"),
+            ("g08_c03", ""),
+            ("g09_c01", "v_Hand-Stand_Push_ups_g09_c01.avi"),
+        ):
+            video = ucf101.Video(f"v_HandStandPushups_{tail}.avi", "HandstandPushups", 8)
+            self.assertIsNone(ucf101.path_of(video, found))
+            self.assertEqual(ucf101.near_name(video, found), near)
 
     def test_folder_without_videos_is_refused(self):
-        with self.assertRaisesRegex(UserError, "no v_.*avi files"):
+        with self.assertRaisesRegex(UserError, "no v_.*avi files in"):
             ucf101.find_videos(self.folder / "nowhere")
 
 

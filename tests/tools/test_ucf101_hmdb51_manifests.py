@@ -76,11 +76,16 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
         )
         self.assertEqual(
             read_csv(self.output / "missing.csv"),
-            [{"list": "test", "file_name": "v_Archery_g07_c13.avi", "label": "Archery"}],
+            [
+                {
+                    **{"list": "test", "file_name": "v_Archery_g07_c13.avi", "label": "Archery"},
+                    **{"reason": "not there", "near": ""},
+                }
+            ],
         )
         self.assertIn("test.csv: 1 of 2 videos, 2 classes", out)
         self.assertIn("the test list of split 2 has 2 videos, published are 3,734", out)
-        self.assertIn("1 videos are not there: see", out)
+        self.assertIn("1 videos are not there or cannot be listed: see", out)
 
     def test_hmdb51_keeps_equal_names_of_two_classes_apart(self):
         for name in ("walk/b.avi", "walk/c[1], d.avi", "walk/#e.avi", "wave/b.avi"):
@@ -95,6 +100,30 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self.videos_of("test.csv"), [("walk/b", videos / "walk/b.avi", (0,))])
         self.assertEmpty(read_csv(self.output / "missing.csv"))
         self.assertNotIn("not there", out)
+
+    def test_other_spellings_are_found_and_counted(self):
+        self.write("videos/HandstandPushups/v_HandstandPushups_g08_c01.mp4")
+        self.write("videos/v_Archery_g07_c12.avi")
+        self.write("videos/v_Archeri_g07_c13.avi")
+        _, out, _ = self.execute("--dataset=ucf101", "--split=2", videos="videos", splits="ucf")
+        self.assertLen(self.videos_of("train.csv") + self.videos_of("test.csv"), 2)
+        self.assertIn("1 videos have another suffix or spelling than in the lists", out)
+        self.assertIn("1 videos are not there or cannot be listed, 1 with a file of a near name: see", out)
+        self.assertEqual(read_csv(self.output / "missing.csv")[0]["near"], "v_Archeri_g07_c13.avi")
+
+    def test_a_name_that_is_not_utf8_is_missing_with_its_reason(self):
+        name = os.fsdecode(b"K\xfcr.avi")
+        (self.folder / "hmdb/wave_test_split3.txt").write_bytes(b"b.avi 1\nK\xfcr.avi 1 \n")
+        for path in ("walk/b.avi", "walk/c[1], d.avi", "wave/b.avi", f"wave/{name}"):
+            self.write(f"videos/{path}")
+        code, _, _ = self.execute("--dataset=hmdb51", "--split=3", videos="videos", splits="hmdb")
+        self.assertEqual(code, 0)
+        self.assertLen(self.videos_of("train.csv"), 2)
+        (row,) = read_csv(self.output / "missing.csv")
+        self.assertEqual(
+            list(row.values()),
+            ["train", "K\\udcfcr.avi", "wave", "file name is not UTF-8 (rename it)", "K\\udcfcr.avi"],
+        )
 
     @parameterized.parameters((1, 9537, 3783), (2, 9586, 3734), (3, 9624, 3696))
     def test_official_ucf101_split_is_listed_in_full(self, number, num_train, num_test):

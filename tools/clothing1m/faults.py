@@ -2,7 +2,7 @@
 
 import collections
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.clothing1m.checks import REPEATED, Rejected, Selection
 from tools.clothing1m.image_files import MISSING, ImageFiles
@@ -34,14 +34,19 @@ def require_images(known: Layout, selection: Selection, images: ImageFiles) -> N
     others = f" (nor has {', '.join(without[1:])})" if without[1:] else ""
     rows = [row for row in selection.rejected if row.list_name == name and row.reason != REPEATED]
     if not rows:
-        raise UserError(f"{known.paths[name]} has no keys{others}: write one a line")
+        remedy = "put images into folders named by class" if known.paths[name].is_dir() else "write one a line"
+        raise UserError(f"{known.paths[name]} has no keys{others}: {remedy}")
     kind, count = collections.Counter(row.kind for row in rows).most_common(1)[0]
     first = next(row for row in rows if row.kind == kind)
-    lines = enumerate(read_lines(known.paths[name]), 1)
-    number = next(number for number, line in lines if line and normalized(line) == first.key)
+    if known.paths[name].is_dir():
+        where, remedy = "", "every set needs usable images in folders named by class"
+    else:
+        lines = enumerate(read_lines(known.paths[name]), 1)
+        number = next(number for number, line in lines if line and normalized(line) == first.key)
+        where, remedy = f" in line {number}", _remedy(first, known, images)
     raise UserError(
-        f"{known.paths[name]} has no usable key{others}: {first.reason} for {_shown(first.key)} in line {number} "
-        f"({count:,} of {len(rows):,} keys): {_remedy(first, known, images)}"
+        f"{known.paths[name]} has no usable key{others}: {first.reason} for {_shown(first.key)}{where} "
+        f"({count:,} of {len(rows):,} keys): {remedy}"
     )
 
 
@@ -56,7 +61,7 @@ def notes(known: Layout) -> list[str]:
 
 
 def _remedy(row: Rejected, known: Layout, images: ImageFiles) -> str:
-    if row.reason == MISSING:
+    if row.kind == MISSING:
         return f"{text(images.path(row.key))} is not there: --data must be the folder that the keys start from"
     path = known.paths[NOISY_LABELS if row.list_name == NOISY_TRAIN else CLEAN_LABELS]
     labels = known.noisy_labels if row.list_name == NOISY_TRAIN else known.clean_labels

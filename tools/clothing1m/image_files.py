@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 import cv2
 import tqdm
 
-from spl_tf.data.manifest import text
+from spl_tf.data.file_kinds import is_image
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.data.video.errors import UnreadableError
-from spl_tf.data.video.images import is_image, read_image
+from spl_tf.data.video.images import read_image
 from spl_tf.data.video.reader import scaled_size
 from spl_tf.data.workers import Failure, run_in_workers
 
@@ -28,6 +29,7 @@ class ImageFiles:
     def __init__(self, folder: str):
         self._folder = folder
         self._sizes: dict[str, dict[str, int]] = {}
+        self._stems: dict[str, dict[str, str]] = {}
 
     def path(self, key: str) -> str:
         return os.path.join(self._folder, key)
@@ -41,8 +43,19 @@ class ImageFiles:
             self._sizes[place] = _sizes(self.path(place))
         size = self._sizes[place].get(name)
         if size is None:
-            return MISSING
+            near = self._near(place, name)
+            return f"{MISSING} (there is {near})" if near else MISSING
         return "empty file" if size == 0 else "not a file" if size == _NO_FILE else ""
+
+    def _near(self, place: str, name: str) -> str:
+        """An image of the folder with another suffix or case; empty where there is none."""
+        if place not in self._stems:
+            self._stems[place] = {_stem(other): other for other in sorted(self._sizes[place]) if is_image(other)}
+        return text(self._stems[place].get(_stem(name), ""))
+
+
+def _stem(name: str) -> str:
+    return posixpath.splitext(name)[0].casefold()
 
 
 def key_problem(key: str) -> str:

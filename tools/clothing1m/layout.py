@@ -5,8 +5,8 @@ import dataclasses
 import pathlib
 import posixpath
 
-from spl_tf.data.manifest import text
-from spl_tf.data.video.images import is_image
+from spl_tf.data.file_kinds import is_image
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 
 CLASSES = "category_names_eng.txt"
@@ -71,6 +71,11 @@ def read_layout(folder: pathlib.Path) -> Layout:
     )
 
 
+def has_lists(folder: pathlib.Path) -> bool:
+    """Whether there is any list of keys, at the folder's root or in `annotations/`."""
+    return any((place / name).is_file() for place in (folder, folder / _SUBFOLDER) for name in LISTS)
+
+
 def counts_from_one(labels: Labels, num_classes: int) -> bool:
     """Whether no label is 0 and some are the number of classes, which is one too many."""
     found = set(labels.values())
@@ -102,7 +107,7 @@ def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
             return path
     raise UserError(
         f"{name} is neither in {folder} nor in {folder / _SUBFOLDER}: --data must be a folder in Clothing1M's layout, "
-        f"with {', '.join(_ALL)}"
+        f"with {', '.join(_ALL)}, or hold folders of the sets with a folder per class, see --help"
     )
 
 

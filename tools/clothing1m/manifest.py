@@ -12,6 +12,10 @@
   clean_test_key_list.txt
   noisy_train_key_list.txt
 
+Without key lists --data may hold four folders instead, each with a folder per class: clean_train (or target_train,
+train), clean_val (validation, val, valid), clean_test (test) and noisy_train (noisy, web). The classes are those of
+classes.txt or category_names_eng.txt beside them, else the clean sets' folders, sorted.
+
 Written into --output_dir, where spl_tf.recipe's video_folder looks for them:
 
   classes.txt       the classes; written last: it marks the folder as finished
@@ -26,7 +30,7 @@ Written into --output_dir, where spl_tf.recipe's video_folder looks for them:
 Reasons: key leaves the folder, unusable file name, repeated key, also in ... (a key in several clean
 lists stays in test, else in validation), held out (a noisy key that is in clean validation or test),
 no label, line of ... columns (a label file's, with more than key and label), contradictory labels, label
-is no class id, label out of range, no suffix of an image, missing image, not a file, empty file. None of
+is no class id, label out of range, unknown class, no suffix of an image, missing image, not a file, empty file. None of
 them stops the run, unless a list is left without any key; then nothing is written.
 
 Images are not opened: spl_tf.shard rejects the damaged ones when it decodes them, and goes on where it was
@@ -43,9 +47,9 @@ from collections.abc import Iterable
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import Terminated, UserError
-from tools.clothing1m import checks, faults, image_files, layout
+from tools.clothing1m import checks, class_folders, faults, image_files, layout
 from tools.collect import tables
 
 FLAGS = flags.FlagValues()
@@ -82,7 +86,9 @@ def _make_manifests() -> None:
     workers = (os.cpu_count() or 1) if FLAGS.workers is None else FLAGS.workers
     if workers < 1:
         raise UserError(f"--workers={workers}: give 1 or more")
-    known = layout.read_layout(pathlib.Path(FLAGS.data))
+    data = pathlib.Path(FLAGS.data)
+    places = {} if layout.has_lists(data) else class_folders.find(data)
+    known = class_folders.read(data, places) if places else layout.read_layout(data)
     # Without links on the way, `..` in a relative path leads where it says.
     folder = os.path.realpath(FLAGS.data)
     images = image_files.ImageFiles(folder)

@@ -10,7 +10,8 @@
             Without a video_id it is taken from the address, else from the path.
 
 A video is the file beside its .info.json with the same stem, the path of its row, or <video_id>.<suffix> in
-the folder --videos. It is enough when one of the searches that found an upload has the file.
+the folder --videos; in place of these also "Title [<video_id>].<suffix>", as yt-dlp names by default. It is enough
+when one of the searches that found an upload has the file.
 
 Written, for --output=web.csv:
 
@@ -36,7 +37,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import query_list, results, tables
 

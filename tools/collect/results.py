@@ -11,21 +11,23 @@ import json
 import math
 import os
 import pathlib
+import re
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import tqdm
 
-from spl_tf.data.manifest import text
+from spl_tf.data.file_kinds import VIDEO_SUFFIXES
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import tables
 from tools.collect.query_list import squeezed
 
 _INFO = ".info.json"
 
-# The first one wins where an upload was saved in several forms. No video is called like yt-dlp's halves (.f137.mp4)
-# and unfinished files (.mp4.part): their stem is another one.
-_VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".mov", ".m4v", ".avi", ".flv", ".3gp", ".mpg", ".mpeg", ".ts", ".ogv")
+# No video is called like yt-dlp's halves (.f137.mp4) and unfinished files (.mp4.part): their stem is another one.
+# By default yt-dlp calls a file `Title [id].mp4`.
+_ID_IN_BRACKETS = re.compile(r".*\[([^\[\]]+)\]", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,22 +74,33 @@ def read(sources: Sequence[pathlib.Path]) -> list[Result]:
 
 
 def videos_by_stem(folder: str | os.PathLike) -> dict[str, str]:
-    """File name without suffix -> path, of the video files of a folder and those below it."""
+    """File name without suffix -> path, of the video files of a folder and those below it.
+
+    `Title [id].mp4` is found by `id` too, where no other file is called so.
+    """
     found: dict[str, str] = {}
     for place, folders, names in os.walk(folder):
         folders.sort()
         for stem, path in _videos(place, names).items():
             found.setdefault(stem, path)
-    return found
+    return _with_ids_in_brackets(found)
+
+
+def _with_ids_in_brackets(videos: dict[str, str]) -> dict[str, str]:
+    in_brackets: dict[str, str] = {}
+    for stem, path in videos.items():
+        if name := _ID_IN_BRACKETS.fullmatch(stem):
+            in_brackets.setdefault(name[1], path)
+    return in_brackets | videos
 
 
 def _videos(folder: str, names: Sequence[str]) -> dict[str, str]:
-    """The same for the given files of one folder."""
+    """Stem -> path, for the given files of one folder."""
     found: dict[str, tuple[int, str]] = {}
     for name in sorted(names):
         stem, suffix = os.path.splitext(name)
-        if suffix.lower() in _VIDEO_SUFFIXES:
-            candidate = (_VIDEO_SUFFIXES.index(suffix.lower()), name)
+        if suffix.lower() in VIDEO_SUFFIXES:
+            candidate = (VIDEO_SUFFIXES.index(suffix.lower()), name)
             found[stem] = min(candidate, found.get(stem, candidate))
     return {stem: os.path.join(folder, name) for stem, (_, name) in found.items()}
 
@@ -96,20 +109,21 @@ def _read_folder(root: pathlib.Path) -> Iterator[Result]:
     infos = []
     for place, folders, names in os.walk(root):
         folders.sort()
-        videos = _videos(place, names)
-        for name in sorted(names):
-            if name.endswith(_INFO):
-                infos.append((os.path.join(place, name), videos.get(name.removesuffix(_INFO), "")))
+        videos = _with_ids_in_brackets(_videos(place, names))
+        infos += [(os.path.join(place, name), videos) for name in sorted(names) if name.endswith(_INFO)]
     if not infos:
         raise UserError(f"{root} has no .info.json file: give the folder yt-dlp --write-info-json wrote to")
-    for path, video in tqdm.tqdm(infos, desc="reading", unit="file"):
-        result = _read_info(path, video)
+    for path, videos in tqdm.tqdm(infos, desc="reading", unit="file"):
+        result = _read_info(path, videos)
         if result is not None:
             yield result
 
 
-def _read_info(path: str, video: str) -> Result | None:
-    """One .info.json file; None for that of a search itself."""
+def _read_info(path: str, videos: Mapping[str, str]) -> Result | None:
+    """One .info.json file; None for that of a search itself.
+
+    Its video has the same stem; where a name was cut off, being too long, the id in brackets tells.
+    """
     source = text(path)
     try:
         with open(path, encoding="utf-8-sig") as opened:
@@ -134,7 +148,7 @@ def _read_info(path: str, video: str) -> Result | None:
         address=fields.get("webpage_url") or fields.get("original_url", ""),
         title=fields.get("title", ""),
         site=fields.get("extractor_key", ""),
-        path=video,
+        path=videos.get(os.path.basename(path).removesuffix(_INFO)) or videos.get(fields.get("id", ""), ""),
     )
     return _ranked(result, fields.get("playlist_index", ""))
 

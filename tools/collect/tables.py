@@ -1,4 +1,4 @@
-"""CSV tables in and out: UTF-8 with a header, whole or absent."""
+"""CSV tables in and out: UTF-8 with a header, separated by comma, semicolon or tab; whole or absent."""
 
 import csv
 import os
@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Iterable, Sequence
 
 from spl_tf import files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists import csv_tables
 from spl_tf.errors import UserError
 
 
@@ -21,23 +21,14 @@ def read(path: str | pathlib.Path, needed: Sequence[str], flag: str) -> list[dic
     Raises:
       UserError: the file cannot be read as a table or lacks a column.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened, restval="")
-            columns = [name.strip() for name in reader.fieldnames or ()]
-            reader.fieldnames = columns
-            rows = [{name: text(row[name]) for name in columns} for row in reader]
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise UserError(f"{path} is no file: check {flag}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text: save it as a UTF-8 CSV file") from error
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV file ({error}): save it as UTF-8 CSV") from error
+    lines = csv_tables.read_lines(pathlib.Path(path), flag)
+    delimiter = csv_tables.delimiter_of(lines, needed) or csv_tables.widest_delimiter(lines)
+    columns, rows = csv_tables.table(pathlib.Path(path), lines, delimiter)
     for name in needed:
         if name not in columns:
             has = ", ".join(columns) or "no header"
             raise UserError(f"{path} has no column {name!r} (it has {has}): add it, or check {flag}")
-    return rows
+    return list(rows)
 
 
 def output_path(value: str, others: Sequence[str], inputs: Sequence[str]) -> pathlib.Path:

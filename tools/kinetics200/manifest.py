@@ -10,8 +10,8 @@ start-time, "Start time" and the like. Of several rows with one id the first is 
 --videos is searched in depth, class folders or not. Two forms of names are known:
 
   <id>_000012_000022.mp4  cut already; the interval must be that of the CSV file, to the second
-  <id>.mp4                the whole upload: start and end go into the manifest. With --trimmed such
-                          files are taken as cut already.
+  <id>.mp4                the whole upload, also "Title [<id>].mp4": start and end go into the manifest.
+                          With --trimmed such files are taken as cut already.
 
 A cut file is preferred to a whole upload, a file in a folder replacement_for_corrupted_k400 to its
 namesake elsewhere. Any usual suffix will do.
@@ -39,7 +39,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import read_classes
 from tools.collect import tables

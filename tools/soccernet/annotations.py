@@ -7,7 +7,7 @@ import pathlib
 import re
 from typing import Any
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 
 BACKGROUND = "Background"
 CARD = "Card"

@@ -4,7 +4,7 @@ import os
 import pathlib
 import re
 
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import results
 from tools.soccernet.annotations import FILES, Problem

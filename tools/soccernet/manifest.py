@@ -17,7 +17,8 @@ Videos: of a half, 1_224p.mkv, 1.mkv, 1_720p.mkv, the first that can be opened; 
 1_720p.mkv comes first. Any usual suffix will do. 1_HQ.mkv is not trimmed to the half and not used.
 
 Clips: --clip_seconds (10) with the event in the middle. Near the beginning or end of a half the clip is
-moved inside the video. Events after the video's end give none. Events of one class at one moment give one.
+moved inside the video. Events more than a second after the video's end give none. Events of one class at
+one moment give one.
 
 Background: clips whose start and end are --background_distance (30) seconds from whatever is annotated in
 either of the two files; they don't overlap, and are spread over the halves. As many as a foreground class
@@ -47,7 +48,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import read_classes
 from tools.collect import tables

@@ -14,6 +14,8 @@ from tools.soccernet import annotations, games
 from tools.soccernet.clips import Clip, Half, Survey, around, background_clips
 
 _SECONDS_PER_VIDEO = 120.0
+# Labels.json counts whole seconds, and a half's last event may be its whistle.
+_LATE_MS = 1000
 
 
 def survey(
@@ -97,7 +99,7 @@ def _event_clips(
         half = halves.get((game, event.half))
         if half is None:
             reason = "event of a half without video"
-        elif event.time_ms > half.length_ms:
+        elif event.time_ms > half.length_ms + _LATE_MS:
             reason = f"event outside of the video (which ends at {half.length_ms / 1000:.3f} s)"
         else:
             times = around(event.time_ms, clip_ms, half.length_ms)

@@ -11,10 +11,12 @@ official lists. Written into the output folder:
   classes.txt          101 or 51 classes: UCF101's in the order of classInd.txt, HMDB51's sorted
   train.csv, test.csv  video_id,path,label in the order of the lists; path is relative to the folder;
                        video_id is the file's name without suffix, for HMDB51 after its class and /
-  missing.csv          list,file_name,label: the videos of the lists that are not there
+  missing.csv          list,file_name,label,reason,near: the videos of the lists that are not there or cannot be
+                       listed, and a file of a near name
 
-Missing videos do not stop the run; they are counted. Lists that are longer or shorter than the
-published ones are named, too. No video is opened.
+A file with another suffix, in another case or with its name in another encoding is the video; a name
+that is not UTF-8 cannot be listed. Missing videos do not stop the run; they are counted. Lists that are
+longer or shorter than the published ones are named, too. No video is opened.
 """
 
 import os
@@ -23,20 +25,20 @@ import pathlib
 from absl import flags
 
 from spl_tf import command, files
-from spl_tf.data.manifest import text
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import tables
 from tools.ucf101_hmdb51 import hmdb51, ucf101
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_enum("dataset", None, ["ucf101", "hmdb51"], "ucf101 or hmdb51.", flag_values=FLAGS)
-flags.DEFINE_string("videos", None, "Folder with the .avi files.", flag_values=FLAGS)
+flags.DEFINE_string("videos", None, "Folder with the videos.", flag_values=FLAGS)
 flags.DEFINE_string("splits", None, "Folder with the official lists.", flag_values=FLAGS)
 flags.DEFINE_integer("split", 1, "1, 2 or 3.", lower_bound=1, upper_bound=3, flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the manifests.", flag_values=FLAGS)
 
 COLUMNS = ("video_id", "path", "label")
-MISSING_COLUMNS = ("list", "file_name", "label")
+MISSING_COLUMNS = ("list", "file_name", "label", "reason", "near")
 
 # (training, test) of splits 1, 2, 3.
 SIZES = {
@@ -80,27 +82,36 @@ def make(
     found = reader.find_videos(os.path.realpath(videos))
     output_dir = pathlib.Path(output_dir)
     folder = os.path.realpath(output_dir)
-    missing, summary = [], []
+    missing, summary, spelled = [], [], 0
     num_train, num_test = SIZES[dataset][number - 1]
     for name, listed, published in (("train", split.train, num_train), ("test", split.test, num_test)):
         lines = []
         for video in listed:
             path = reader.path_of(video, found)
-            if path is None:
-                missing.append((name, video.file_name, video.class_name))
+            if path is None or path.name != text(path.name):
+                reason = "not there" if path is None else "file name is not UTF-8 (rename it)"
+                near = text(reader.near_name(video, found) if path is None else path.name)
+                missing.append((name, text(video.file_name), video.class_name, reason, near))
                 continue
             relative = os.path.relpath(path, folder)
             if relative != text(relative):  # No manifest can hold it.
                 raise UserError(f"{text(relative)} is in a folder whose name is not UTF-8: rename the folder")
             lines.append((video.video_id, relative, video.class_name))
+            spelled += path.name != video.file_name
         tables.write(output_dir / f"{name}.csv", COLUMNS, lines)
         summary.append(f"{output_dir / name}.csv: {len(lines):,} of {len(listed):,} videos, {len(classes)} classes")
         if len(listed) != published:
             summary.append(f"the {name} list of split {number} has {len(listed):,} videos, published are {published:,}")
+    if spelled:
+        summary.append(f"{spelled:,} videos have another suffix or spelling than in the lists")
     tables.write(output_dir / "missing.csv", MISSING_COLUMNS, missing)
     files.write_text(output_dir / "classes.txt", "".join(f"{name}\n" for name in classes))
     if missing:
-        summary.append(f"{len(missing):,} videos are not there: see {output_dir / 'missing.csv'}")
+        near = sum(bool(row[-1]) for row in missing)
+        hint = f", {near:,} with a file of a near name" if near else ""
+        summary.append(
+            f"{len(missing):,} videos are not there or cannot be listed{hint}: see {output_dir / 'missing.csv'}"
+        )
     return "\n".join(summary)
 
 

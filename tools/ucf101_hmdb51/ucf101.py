@@ -8,11 +8,12 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Mapping
 
 from spl_tf.errors import UserError
+from tools.ucf101_hmdb51.file_index import FileIndex, video_files
 
 _LISTS = "the lists are ucfTrainTestlist of the UCF101 download"
+_STEM = re.compile(r"v_.+(_g\d+_c\d+)", re.IGNORECASE)
 _FILE_NAME = re.compile(r"v_[A-Za-z]+_g(\d+)_c(\d+)\.avi")
 
 
@@ -70,21 +71,32 @@ def read_split(folder: str | os.PathLike, number: int) -> Split:
     )
 
 
-def find_videos(folder: str | os.PathLike) -> dict[str, pathlib.Path]:
-    """All v_*.avi files anywhere below a folder, by file name.
+def find_videos(folder: str | os.PathLike) -> FileIndex:
+    """All videos v_*_g<group>_c<clip> anywhere below a folder.
 
     Raises:
       UserError: the folder is missing or has no such file.
     """
-    found = {path.name: path for path in sorted(pathlib.Path(folder).rglob("v_*.avi"))}
-    if not found:
-        raise UserError(f"no v_*.avi files in {folder}: give the folder that UCF101.rar was unpacked to")
-    return found
+    paths = [path for path in video_files(folder) if _STEM.fullmatch(path.stem)]
+    if not paths:
+        raise UserError(f"no v_*_g01_c01.avi files in {folder}: give the folder that UCF101.rar was unpacked to")
+    return FileIndex(paths, lambda path: _tail(path.name))
 
 
-def path_of(video: Video, found: Mapping[str, pathlib.Path]) -> pathlib.Path | None:
-    """The file of a video among those of `find_videos`."""
-    return found.get(video.file_name)
+def path_of(video: Video, found: FileIndex) -> pathlib.Path | None:
+    """The file of a video among those of `find_videos`, whatever its suffix and case."""
+    return next(iter(found.find(video.file_name)), None)
+
+
+def near_name(video: Video, found: FileIndex) -> str:
+    """The name of a file that may be meant: of the same group and clip."""
+    return found.near(video.file_name, _tail(video.file_name))
+
+
+def _tail(name: str) -> str:
+    """`_g08_c01`."""
+    stem = _STEM.fullmatch(os.path.splitext(name)[0])
+    return stem[1].lower() if stem else ""
 
 
 def _read_list(path: pathlib.Path, classes: tuple[str, ...]) -> tuple[Video, ...]:

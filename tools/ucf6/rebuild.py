@@ -54,7 +54,7 @@ def rebuild(ucf101_dir: pathlib.Path, splits_dir: pathlib.Path, output_dir: path
     """
     target, test = plan.clean_videos(ucf101.read_split(splits_dir, 1))
     uploads = plan.read_uploads()
-    sources = ucf101.find_videos(ucf101_dir)
+    sources = ucf101.find_videos(ucf101_dir).by_name()
     ffmpeg = encoding.find_ffmpeg()
     if ffmpeg is None:
         print("No ffmpeg with libx264 on PATH: OpenCV writes MPEG-4 part 2, so pixels and bytes differ from H.264.")

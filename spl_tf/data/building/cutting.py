@@ -13,10 +13,12 @@ import numpy as np
 from spl_tf.data.building.damage import Damage, Note
 from spl_tf.data.building.windows import frames_per_clip, target_times_us, window_start_us
 from spl_tf.data.clip import Clip
+from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Video
 from spl_tf.data.video.errors import UnreadableError
-from spl_tf.data.video.images import is_image, read_image
-from spl_tf.data.video.reader import VideoReader, encode_frame, scaled_size
+from spl_tf.data.video.frame_folder import Reader, open_reader
+from spl_tf.data.video.images import read_image
+from spl_tf.data.video.reader import encode_frame, scaled_size
 from spl_tf.data.workers import Failure
 
 # Matroska, WebM and FLV round times to milliseconds: a frame that is late by so little is on time.
@@ -80,7 +82,7 @@ class Spooled:
 def probe(video: Video) -> Probe | Failure:
     """Decodes a video's first frame and reads the times of all others, so that a plan rests on what is there."""
     try:
-        with contextlib.closing(VideoReader(video.path)) as reader:
+        with contextlib.closing(open_reader(video.path, video.frames_fps)) as reader:
             end_us, promised_us = reader.duration_us(), reader.promised_us
             start_us = max(reader.start_us, round(video.start_seconds * 1e6))
     except (UnreadableError, cv2.error) as error:
@@ -134,7 +136,7 @@ def cut_clips(
     if is_image(video.path):
         yield _image_clip(video, clip_format)
         return
-    with contextlib.closing(VideoReader(video.path)) as reader:
+    with contextlib.closing(open_reader(video.path, video.frames_fps)) as reader:
         damage = Damage(reader)
         for clip in _cut(reader, video, windows, clip_format):
             damage.count_in(clip)
@@ -143,7 +145,7 @@ def cut_clips(
             note(found)
 
 
-def _cut(reader: VideoReader, video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat) -> Iterator[Clip]:
+def _cut(reader: Reader, video: Video, windows: tuple[int, ...] | None, clip_format: ClipFormat) -> Iterator[Clip]:
     size = scaled_size(reader.height, reader.width, clip_format.short_side)
     num_frames = None if clip_format.clip_seconds == 0 else frames_per_clip(clip_format.clip_seconds, clip_format.fps)
     origin_us = max(reader.start_us, round(video.start_seconds * 1e6))
@@ -191,7 +193,7 @@ def _all_targets(
 
 
 def _frames_at(
-    reader: VideoReader, targets: Iterator[int], size: tuple[int, int], jpeg_quality: int
+    reader: Reader, targets: Iterator[int], size: tuple[int, int], jpeg_quality: int
 ) -> Iterator[tuple[int, bytes]]:
     """Yields (target, JPEG file) for each moment up to the video's end.
 

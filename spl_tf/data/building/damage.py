@@ -4,7 +4,7 @@ import bisect
 import dataclasses
 
 from spl_tf.data.clip import Clip
-from spl_tf.data.video.reader import VideoReader
+from spl_tf.data.video.frame_folder import Reader
 
 _MOST_CLIPS_NAMED = 20
 
@@ -20,7 +20,7 @@ class Note:
 class Damage:
     """Counts in which clips what was found damaged may be seen: from the key frame before them to their end."""
 
-    def __init__(self, reader: VideoReader):
+    def __init__(self, reader: Reader):
         self._reader = reader
         self._in_clips: dict[str, int] = {}
 

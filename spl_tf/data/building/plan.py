@@ -18,8 +18,8 @@ from spl_tf.data.building.cutting import Probe, probe
 from spl_tf.data.building.damage import Note
 from spl_tf.data.building.settings import Settings
 from spl_tf.data.building.windows import choose_for_quota, count_windows, frames_per_clip, one_class_each
+from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
-from spl_tf.data.video.images import is_image
 from spl_tf.data.workers import Failure, run_in_workers
 
 _SHARD_BYTES = 100e6

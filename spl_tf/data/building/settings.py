@@ -10,6 +10,7 @@ import cv2
 from spl_tf import files
 from spl_tf.data.building.cutting import ClipFormat
 from spl_tf.data.duplicates import fingerprints
+from spl_tf.data.lists.class_folders import manifest_digest
 from spl_tf.errors import UserError
 
 
@@ -35,12 +36,14 @@ class Settings:
     seed: int
     keep_duplicates: bool = False
     fingerprint_version: int = fingerprints.VERSION
+    frames_fps: float | None = None
     decoder: str = f"PyAV {av.__version__}, OpenCV {cv2.__version__}"
 
     def __post_init__(self):
         for name, allowed, what in (
             ("clip_seconds", 0 <= self.clip_seconds <= 86_400, "0 (the whole video) or up to 86400 seconds"),
             ("fps", 0 < self.fps <= 1000, "above 0 and at most 1000"),
+            ("frames_fps", self.frames_fps is None or 0.001 <= self.frames_fps <= 1000, "0.001 to 1000"),
             ("short_side", 1 <= self.short_side <= 8192, "1 to 8192 pixels"),
             ("jpeg_quality", 1 <= self.jpeg_quality <= 100, "1 to 100"),
             ("clips_per_class", self.clips_per_class is None or self.clips_per_class >= 1, "at least 1"),
@@ -68,9 +71,10 @@ def settings_of(manifest: files.Path, **settings: Any) -> Settings:
       UserError: the manifest is no file, or a setting is out of its range.
     """
     path = pathlib.Path(manifest)
-    if not path.is_file():
+    if not (path.is_file() or path.is_dir()):
         raise UserError(f"manifest {path} is no file: check --manifest")
-    return Settings(manifest=path.stem, manifest_sha256=files.sha256(path), **settings)
+    name = path.resolve().name if path.is_dir() else path.stem
+    return Settings(manifest=name, manifest_sha256=manifest_digest(path), **settings)
 
 
 def require_same_settings(settings: Settings, stored: Any, folder: files.Path) -> None:

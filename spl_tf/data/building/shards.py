@@ -13,6 +13,7 @@ from spl_tf.data.building.settings import Settings, require_same_settings, setti
 from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset
 from spl_tf.data.duplicates.held_out import read_held_out, reject_held_out
 from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
+from spl_tf.data.lists.class_folders import manifest_digest
 from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.errors import UserError
 
@@ -28,6 +29,7 @@ def write_shards(
     label_column: str = "label",
     clip_seconds: float,
     fps: float,
+    frames_fps: float | None = None,
     short_side: int,
     jpeg_quality: int = 90,
     clips_per_class: int | None = None,
@@ -44,17 +46,18 @@ def write_shards(
     where a killed one stopped, and returns at once when the folder is finished.
 
     Args:
-      manifest: CSV or JSONL, see `spl_tf.data.manifest`.
+      manifest: CSV or JSONL file, list or folder, see `spl_tf.data.manifest`.
       output_dir: created when missing.
       classes: ordered class names.
       label_column: the manifest's column with the class names.
       clip_seconds: length of a clip; 0 makes one record of a whole video.
       fps: frames per second of the clips.
+      frames_fps: frames per second of folders of frames, where a row has none; None takes no folder without.
       short_side: of the stored frames, pixels.
       jpeg_quality: 1 to 100.
       clips_per_class: quota, see `spl_tf.data.building.windows.choose_for_quota`; None for all windows.
       num_shards: None to choose by size.
-      exclude: manifests of held-out videos, which are kept out by id, file name, address or content, see
+      exclude: manifests of held-out videos, which are kept out by id, address, content or name, see
         `spl_tf.data.duplicates.held_out`.
       keep_duplicates: compare no contents, neither of the videos with each other nor with held-out ones. For
         clean sets, which stay as they are given.
@@ -71,18 +74,23 @@ def write_shards(
     num_workers = (os.cpu_count() or 1) if workers is None else workers
     if num_workers < 1 or not seconds_per_video > 0:
         raise UserError(f"workers is {workers}, seconds_per_video {seconds_per_video}: both must be above 0")
-    held_out = read_held_out(exclude)
+    if pathlib.Path(manifest).is_dir() and output_dir.resolve().is_relative_to(pathlib.Path(manifest).resolve()):
+        raise UserError(
+            f"{output_dir} lies in the folder {manifest}, whose files are read: choose another --output_dir"
+        )
+    held_out = read_held_out(exclude, compares_contents=not keep_duplicates)
     settings = settings_of(
         manifest,
         label_column=label_column,
         classes=tuple(classes),
         clip_seconds=float(clip_seconds),
         fps=float(fps),
+        frames_fps=frames_fps,
         short_side=short_side,
         jpeg_quality=jpeg_quality,
         clips_per_class=clips_per_class,
         num_shards=num_shards,
-        exclude_sha256=tuple(files.sha256(path) for path in exclude),
+        exclude_sha256=tuple(map(manifest_digest, exclude)),
         keep_duplicates=keep_duplicates,
         seed=seed,
     )
@@ -97,7 +105,7 @@ def write_shards(
             return finished
         plan = progress.plan(settings)
         if plan is None:
-            entries = read_manifest(manifest, settings.classes, label_column)
+            entries = read_manifest(manifest, settings.classes, label_column, frames_fps)
             entries, rejected_files = reject_held_out(entries, held_out)
             entries = merge_repeated(entries)
             if not keep_duplicates:

@@ -21,8 +21,8 @@ from spl_tf.data.duplicates.fingerprints import Interval
 from spl_tf.data.duplicates.held_out import HeldOutFile
 from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
 from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
+from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
-from spl_tf.data.video.images import is_image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +102,10 @@ def _contents(paths: Sequence[str]) -> list[str]:
 def _digest(path: str) -> str:
     try:
         return files.sha256(path)
-    except PermissionError:  # Probing gives the reason.
+    except (
+        PermissionError,
+        IsADirectoryError,
+    ):  # Probing gives the reason; folders of frames.
         return path
 
 

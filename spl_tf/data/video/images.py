@@ -2,7 +2,8 @@
 
 A large JPEG file is decoded at 1/2, 1/4 or 1/8 of its size while its short side stays as long as wanted, which
 takes a part of the time and of the memory. What a file holds counts, not its suffix: JPEG, PNG, BMP, WebP and
-GIF are read, of an animation the first picture; transparency is dropped.
+GIF are read, of an animation the first picture. A transparent picture is laid on white, as a page shows it: what
+stands under the transparent parts is often noise. Animated and transparent pictures are turned by EXIF as others are.
 
 OpenCV fills the rest of a JPEG file that ends too early with grey. Such a file is refused. Damage inside a
 file that is whole shows in its picture only.
@@ -15,12 +16,11 @@ from typing import BinaryIO, TypeGuard
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from spl_tf.data.video.errors import UnreadableError
 
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 
 # The largest cameras have 151 million pixels.
@@ -31,6 +31,11 @@ _MOST_DECODED_PIXELS = 50_000_000
 _MOST_COEFFICIENT_BYTES = 320_000_000
 # Pillow decodes animations, with up to 20 bytes a pixel: OpenCV does so since 4.11 only.
 _MOST_ANIMATED_PIXELS = 12_000_000
+# It decodes transparent pictures too, with 4 bytes a pixel of each of: the picture, the turned one, the result.
+_MOST_TRANSPARENT_PIXELS = 25_000_000
+
+BACKGROUND = 255
+_ROWS_AT_A_TIME = 64
 
 _FLAGS = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -41,16 +46,11 @@ _FLAGS = {
 _END_OF_IMAGE, _START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
 
 
-def is_image(path: str) -> bool:
-    """Whether a file is taken for an image, by its suffix."""
-    return path.lower().endswith(_SUFFIXES)
-
-
 def read_image(path: str, short_side: int) -> np.ndarray:
     """Reads an image, turned as its EXIF orientation says, in some 300 MB of memory at most.
 
     So JPEG files of up to 160 million pixels are read where they can be reduced, other files of up to 50 million,
-    animations of up to 12 million.
+    transparent ones of up to 25 million, animations of up to 12 million.
 
     Args:
       path: the file.
@@ -68,7 +68,7 @@ def read_image(path: str, short_side: int) -> np.ndarray:
             _require_usable_size(image, short_side)
             if _is_jpeg(image) and not _is_whole_jpeg(opened):
                 raise UnreadableError("damaged image", "(cut off)")
-            if _is_animated(image):
+            if _is_animated(image) or _is_transparent(image):
                 return _first_picture(image)
             flag = _FLAGS[_reduction(image, short_side)]
     except OSError as error:
@@ -98,7 +98,8 @@ def _header(opened: BinaryIO) -> Image.Image:
 def _require_usable_size(image: Image.Image, short_side: int) -> None:
     pixels = image.width * image.height
     decoded = pixels // _reduction(image, short_side) ** 2
-    most = _MOST_ANIMATED_PIXELS if _is_animated(image) else _MOST_DECODED_PIXELS
+    most = _MOST_TRANSPARENT_PIXELS if _is_transparent(image) else _MOST_DECODED_PIXELS
+    most = _MOST_ANIMATED_PIXELS if _is_animated(image) else most
     too_large = pixels > _MOST_PIXELS_IN_FILE or decoded > most or _coefficient_bytes(image) > _MOST_COEFFICIENT_BYTES
     if too_large or pixels < 1:
         raise UnreadableError("unusable size", f"({image.width}x{image.height})")
@@ -112,6 +113,11 @@ def _is_jpeg(image: Image.Image) -> TypeGuard[JpegImageFile]:
 def _is_animated(image: Image.Image) -> bool:
     # To count a GIF file's pictures is to read them all.
     return image.format == "GIF" or (not _is_jpeg(image) and getattr(image, "is_animated", False))
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    """Not BMP, whose fourth channel is mostly unused."""
+    return image.format in ("PNG", "WEBP", "GIF") and ("A" in image.getbands() or "transparency" in image.info)
 
 
 def _reduction(image: Image.Image, short_side: int) -> int:
@@ -137,7 +143,24 @@ def _is_whole_jpeg(opened: BinaryIO) -> bool:
 
 
 def _first_picture(image: Image.Image) -> np.ndarray:
+    """The picture of a file, or its first one, upright, on white where it is transparent: uint8 [H, W, 3] BGR."""
     try:
-        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+        image.load()
+        with_alpha = _is_transparent(image)  # Before it is turned: a turned one has no format.
+        ImageOps.exif_transpose(image, in_place=True)
+        mode = "RGBA" if with_alpha else "RGB"
+        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
         raise UnreadableError("damaged image") from error
+    return _on_background(pixels) if with_alpha else np.ascontiguousarray(pixels[..., ::-1])
+
+
+def _on_background(pixels: np.ndarray) -> np.ndarray:
+    """RGBA on white, a few rows at a time: uint8 [H, W, 4] -> [H, W, 3] BGR."""
+    result = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for start in range(0, len(pixels), _ROWS_AT_A_TIME):
+        rows = pixels[start : start + _ROWS_AT_A_TIME].astype(np.uint32)
+        alpha = rows[..., 3:]
+        mixed = rows[..., 2::-1] * alpha + BACKGROUND * (255 - alpha)
+        result[start : start + _ROWS_AT_A_TIME] = (mixed + 127) // 255
+    return result

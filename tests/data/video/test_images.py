@@ -12,8 +12,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 from PIL import Image
 
+from spl_tf.data.file_kinds import is_image
 from spl_tf.data.video.errors import UnreadableError
-from spl_tf.data.video.images import is_image, read_image
+from spl_tf.data.video.images import read_image
 
 _PEAK = """
 import resource, sys
@@ -32,9 +33,9 @@ def picture(height=60, width=80):
     return np.stack([255 * y // height, 255 * x // width, 128 + 0 * x], axis=2).astype(np.uint8)
 
 
-def png_header(width, height):
-    """A PNG file that ends where its pixels begin: size, 8 bits, colours."""
-    data = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+def png_header(width, height, channels=3):
+    """A PNG file that ends where its pixels begin: size, 8 bits, colours, which may be transparent."""
+    data = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
     chunk = struct.pack(">I", 13) + data + struct.pack(">I", zlib.crc32(data))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 1000) + b"IDAT"
 
@@ -113,6 +114,79 @@ class ImagesTest(parameterized.TestCase, tf.test.TestCase):
         upright = cv2.resize(np.rot90(picture(), -1), pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
         self.assertGreater(pixels.shape[0], pixels.shape[1])
         self.assertLess(np.abs(pixels[..., ::-1].astype(float) - upright).mean(), 6)
+
+    @parameterized.product(file_format=("PNG", "WEBP"), orientation=tuple(range(1, 9)), animated=(False, True))
+    def test_animated_pictures_are_turned_as_still_ones_are(self, file_format, orientation, animated):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        others = {"save_all": True, "append_images": [Image.new("RGB", (80, 60))]} if animated else {}
+        path = self.saved("a.png", format=file_format, exif=exif, lossless=True, **others)
+        # By the Exif standard, written out: what is done to the stored picture to see it upright.
+        upright = {
+            1: lambda stored: stored,
+            2: lambda stored: stored[:, ::-1],
+            3: lambda stored: stored[::-1, ::-1],
+            4: lambda stored: stored[::-1],
+            5: lambda stored: stored.swapaxes(0, 1),
+            6: lambda stored: np.rot90(stored, -1),
+            7: lambda stored: stored.swapaxes(0, 1)[::-1, ::-1],
+            8: lambda stored: np.rot90(stored),
+        }[orientation](picture())
+        if file_format == "WEBP" and not animated and cv2.__version__ < "4.11":
+            self.skipTest("This OpenCV does not read a WebP file's orientation.")
+        self.assertAllEqual(read_image(str(path), 256)[..., ::-1], upright)
+
+    @parameterized.parameters("PNG", "WEBP")
+    def test_animations_and_still_pictures_have_decoders_that_agree(self, file_format):
+        path = self.saved("a.png", format=file_format, quality=80)
+        with Image.open(path) as opened:  # Pillow decodes animations, OpenCV still pictures.
+            self.assertAllEqual(read_image(str(path), 256)[..., ::-1], np.asarray(opened.convert("RGB")))
+
+    @parameterized.product(
+        kind=("PNG", "WEBP", "turned", "animated PNG", "animated WEBP", "palette", "grey", "single colour", "GIF")
+    )
+    def test_a_transparent_picture_lies_on_white(self, kind):
+        noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+        alpha = np.zeros((60, 80), np.uint8)
+        alpha[20:40, 20:60], alpha[25:35, 30:50] = 128, 255
+        options = {"format": kind.removeprefix("animated "), "lossless": True, "exact": True}
+        image = Image.fromarray(np.dstack([noise, alpha]))
+        expected = np.rint(noise * (alpha[..., None] / 255) + 255 * (1 - alpha[..., None] / 255))
+        if kind == "turned":
+            exif = Image.Exif()
+            exif[0x0112] = 6
+            options, expected = {"format": "PNG", "exif": exif}, np.rot90(expected, -1)
+        elif kind.startswith("animated"):
+            options |= {"save_all": True, "append_images": [Image.new("RGBA", (80, 60), (9, 9, 9, 255))]}
+        elif kind == "grey":
+            grey = noise[..., 0]
+            image, options = Image.fromarray(np.dstack([grey, alpha]), "LA"), {"format": "PNG"}
+            expected = np.repeat(np.rint(grey * (alpha / 255) + 255 - alpha)[..., None], 3, axis=2)
+        elif kind in ("palette", "GIF"):
+            indices = (np.arange(60 * 80) % 4).reshape(60, 80).astype(np.uint8)
+            image = Image.fromarray(indices, "P")
+            image.putpalette([10, 20, 30, 200, 0, 0, 0, 200, 0, 0, 0, 200])
+            options = {"format": "GIF" if kind == "GIF" else "PNG", "transparency": 1}
+            colors = np.array([[10, 20, 30], [255, 255, 255], [0, 200, 0], [0, 0, 200]])
+            expected = colors[indices]
+        elif kind == "single colour":
+            image = Image.fromarray(np.where(alpha[..., None] > 0, noise // 2, 200).astype(np.uint8))
+            options = {"format": "PNG", "transparency": (200, 200, 200)}
+            expected = np.where(alpha[..., None] > 0, noise // 2, 255)
+        path = self.folder / "a.png"
+        image.save(path, **options)
+        self.assertAllClose(read_image(str(path), 256)[..., ::-1].astype(float), expected.astype(float), atol=1)
+
+    def test_a_transparent_picture_is_read_within_bounds(self):
+        path = self.folder / "a.png"
+        Image.new("RGBA", (3000, 2000), (1, 2, 3, 0)).save(path, compress_level=1)
+        run = subprocess.run([sys.executable, "-c", _PEAK, str(path)], capture_output=True, text=True, check=True)
+        height, width, megabytes = map(int, run.stdout.split())
+        self.assertEqual((height, width), (2000, 3000))
+        self.assertLess(megabytes, 6 * 14)  # 300 MB for the 25 million pixels that are read at most, and some to spare.
+        path.write_bytes(png_header(5001, 5000, channels=4))
+        with self.assertRaisesRegex(UnreadableError, r"unusable size \(5001x5000\)"):
+            read_image(str(path), 256)
 
     @parameterized.parameters(
         (256, (480, 640)), (241, (480, 640)), (240, (240, 320)), (100, (120, 160)), (32, (60, 80))
