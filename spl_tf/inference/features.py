@@ -10,6 +10,7 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gin
 import numpy as np
@@ -20,6 +21,7 @@ from spl_tf.errors import UserError
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels.sidecar_files import ids_digest
+from spl_tf.stored import read_json
 
 _IDENTITY = "features.json"
 
@@ -139,7 +141,7 @@ def _require_identity(folder: pathlib.Path, identity: dict) -> None:
         if any(folder.glob("*.npy")):
             raise UserError(f"{folder} holds .npy files, but no {_IDENTITY} that says of what: {remedy}")
         files.write_json(path, identity)
-    elif files.read_json(path, remedy) != identity:
+    elif read_json(path, dict[str, Any], remedy) != identity:
         raise UserError(f"{path} is of another network, other settings or other shards: {remedy}")
 
 

@@ -4,20 +4,23 @@ import dataclasses
 import pathlib
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, Path, atomic_path, locked, read_json, write_json
+from spl_tf.files import TEMPORARY, Path, atomic_path, locked, write_json
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.label_map import FittedLabeller
 from spl_tf.labels.predictions import Predictions, lists_predictions
 from spl_tf.labels.query_agreement import query_agreement
-from spl_tf.labels.targets import FORMS, SINGLE
+from spl_tf.labels.targets import SINGLE
+from spl_tf.stored import Name, read_json
 
 FORMAT_VERSION = 1
+_REMEDY = "run spl_tf.label"
 
 SUMMARY = "summary.json"
 CONFUSION = "confusion.npy"
@@ -45,6 +48,32 @@ class Summary:
     target: str = SINGLE
 
 
+class _LabelledShard(msgspec.Struct):
+    fingerprint: str
+
+
+class _Stored(msgspec.Struct):
+    """What this package reads of `summary.json`."""
+
+    strategy: str
+    class_names: tuple[str, ...]
+    shards: dict[Name, _LabelledShard]
+    target: Literal["single", "several", "distribution"] = SINGLE
+
+
+class _Source(msgspec.Struct):
+    """And the classes of the shards."""
+
+    source_classes: tuple[str, ...]
+
+
+class _OfLabels(msgspec.Struct):
+    """What tells `summary.json` of labels, of whatever version, from another file of that name."""
+
+    class_names: Any
+    shards: Any
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Written:
     """What label side-cars hold: kept clips of every shard, and clips of each class, float64 [number of classes]."""
@@ -60,19 +89,13 @@ def read_summary(folder: Path) -> Summary:
       UserError: the folder holds no finished labels, or the summary is not ours or damaged.
     """
     path = pathlib.Path(folder) / SUMMARY
-    content = read_json(path, "run spl_tf.label")
-    try:
-        version = content["format_version"]
-        if version != FORMAT_VERSION:
-            raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
-        fingerprints = {name: shard["fingerprint"] for name, shard in content["shards"].items()}
-        target = content.get("target", SINGLE)
-        if target not in FORMS:
-            raise UserError(f"{path} has targets of the unknown form {target!r}: run spl_tf.label again")
-        summary = Summary(path, str(content["strategy"]), tuple(content["class_names"]), fingerprints, target)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
-    return summary
+    stored = _read_stored(folder)
+    fingerprints = {name: shard.fingerprint for name, shard in stored.shards.items()}
+    return Summary(path, stored.strategy, stored.class_names, fingerprints, stored.target)
+
+
+def _read_stored(folder: Path) -> _Stored:
+    return read_json(pathlib.Path(folder) / SUMMARY, _Stored, _REMEDY, version=FORMAT_VERSION)
 
 
 def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
@@ -82,8 +105,8 @@ def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
       UserError: as `read_summary`, or the matrix is missing or damaged.
     """
     folder = pathlib.Path(folder)
-    read_summary(folder)
-    classes = tuple(read_json(folder / SUMMARY, "run spl_tf.label")["source_classes"])
+    _read_stored(folder)
+    classes = read_json(folder / SUMMARY, _Source, _REMEDY).source_classes
     path = folder / CONFUSION
     try:
         confusion = np.load(path, allow_pickle=False)
@@ -145,9 +168,8 @@ def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pat
 
 
 def _require_own(summary: pathlib.Path) -> None:
-    content = read_json(summary, "delete it, or choose another output folder for the labels")
-    if not (isinstance(content, dict) and {"class_names", "shards"} <= content.keys()):
-        raise UserError(f"{summary} is not of labels: choose another output folder for them")
+    remedy = "delete it if it was of labels, else choose another output folder for them"
+    read_json(summary, _OfLabels, remedy)
 
 
 def write_folder(

@@ -3,13 +3,43 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from typing import TypedDict
 
 import keras
 
 from spl_tf import configuration, files
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.models.transfer import save_backbone_weights
+from spl_tf.stored import Count, Seconds, read_json
 from spl_tf.training.identity import FINISHED
+
+METRICS = "metrics.json"
+
+Evaluated = dict[str, int | float]  # The step, and what was measured.
+
+
+class Metrics(TypedDict):
+    """`metrics.json` of a stage: how it was trained, its means at the end, and every evaluation on validation."""
+
+    stage: str
+    steps: Count
+    clips: Count
+    precision: str
+    seconds: Seconds
+    train: dict[str, float]
+    evaluations: list[Evaluated]
+    selected_step: Count
+
+
+def read_metrics(model_dir: pathlib.Path) -> Metrics:
+    """What a finished stage has noted of its training.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    # The stage is then found unfinished, and writes its outcome from the last checkpoint without a step of training.
+    remedy = f"delete {FINISHED} beside it, and step.json where there is one, and run the same command again"
+    return read_json(model_dir / METRICS, Metrics, f"{remedy}, which only writes what was trained")
 
 
 @dataclasses.dataclass
@@ -36,17 +66,17 @@ class Selection:
                 if path != self._weights_path(self.step(step)):
                     path.unlink()
 
-    def history(self) -> list[dict]:
+    def history(self) -> list[Evaluated]:
         """Every evaluation so far, oldest first."""
         if not self._history_path.exists():
             return []
-        return files.read_json(self._history_path, "delete the model folder and train again")
+        return read_json(self._history_path, list[Evaluated], "delete this file to go on without these evaluations")
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
         if not self.by:
             return last_step
-        return max(self.history(), key=lambda entry: entry[self.by])["step"]
+        return int(max(self.history(), key=lambda entry: entry[self.by])["step"])
 
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model."""
@@ -69,7 +99,7 @@ def write_outcome(
     classes: tuple[str, ...],
     clip_input: ClipInput,
     target: str,
-    metrics: dict,
+    metrics: Metrics,
 ) -> None:
     """Writes the finished network in every form a later command needs; the marker comes last.
 
@@ -88,5 +118,5 @@ def write_outcome(
     save_backbone_weights(trunk, model_dir / "backbone.weights.h5")
     save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input, target)
     configuration.write_operative_config(model_dir / "operative_config.gin")
-    files.write_json(model_dir / "metrics.json", metrics)
+    files.write_json(model_dir / METRICS, metrics)
     files.write_json(model_dir / FINISHED, {"steps": metrics["steps"]})

@@ -23,6 +23,7 @@ from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
 from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.video.images import is_image
+from spl_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _contents(paths: Sequence[str]) -> list[str]:
 def _digest(path: str) -> str:
     try:
         return files.sha256(path)
-    except PermissionError:  # Probing gives the reason.
+    except (PermissionError, UserError):  # Probing gives the reason.
         return path
 
 
