@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import stat
 from typing import Annotated
 
 import msgspec
@@ -92,7 +93,7 @@ class _StoredShard(msgspec.Struct):
 class _Stored(msgspec.Struct):
     """What this package reads of `dataset.json`, by the names of `ClipDataset`."""
 
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
     shards: tuple[_StoredShard, ...]
     num_clips: Count
     num_videos: Count
@@ -108,6 +109,8 @@ class _Stored(msgspec.Struct):
     def __post_init__(self) -> None:
         if self.clips_per_class.keys() != set(self.classes):
             raise ValueError("clips_per_class names other classes than classes")
+        if len(self.clips_per_class) < len(self.classes):
+            raise ValueError("two classes have one name")
         if len({shard.name for shard in self.shards}) < len(self.shards):
             raise ValueError("two shards have one name")
 
@@ -148,11 +151,14 @@ def read_description(folder: files.Path) -> ClipDataset:
 
 
 def file_fault(shard: Shard) -> str | None:
-    """What is wrong with a shard's file as such: missing or of another size. None when nothing is."""
+    """What is wrong with a shard's file as such: missing, no file or of another size. None when nothing is."""
     try:
-        num_bytes = os.stat(shard.path).st_size
+        status = os.stat(shard.path)
     except FileNotFoundError:
         return "is missing"
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file"
+    num_bytes = status.st_size
     if num_bytes != shard.num_bytes:
         return f"has {num_bytes:,} bytes, {FILE_NAME} says {shard.num_bytes:,}"
     return None

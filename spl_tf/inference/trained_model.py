@@ -20,6 +20,7 @@ from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.targets import SEVERAL, SINGLE
 from spl_tf.models.folding import fold_into
+from spl_tf.models.weight_files import require_sound_model
 from spl_tf.stored import Positive, read_json
 
 FORMAT_VERSION = 1
@@ -171,13 +172,24 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
     if digest != description.folded_sha256:
         raise UserError(f"{path} is not the file {folder / 'model.json'} describes: train the stage again")
     return TrainedModel(
-        network=with_precision(keras.models.load_model(path, compile=False), policy),
+        network=with_precision(_read_network(path), policy),
         classes=description.classes,
         clip_input=description.clip_input,
         precision=policy,
         weights_hash=digest,
         target=description.target,
     )
+
+
+def _read_network(path: pathlib.Path) -> keras.Model:
+    remedy = "train the stage again, or copy its folder again"
+    require_sound_model(path, remedy)
+    try:
+        # Safe mode: a network is made of known layers, no code is taken from a file.
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever it meets on its way through a file.
+        first = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise UserError(f"{path} cannot be read by Keras ({first[0][:200]}): {remedy}") from error
 
 
 def load_with_clips(

@@ -2,13 +2,13 @@
 
 import dataclasses
 import pathlib
-import zipfile
 from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
+from spl_tf.arrays import map_array, read_arrays
 from spl_tf.errors import UserError
 from spl_tf.files import TEMPORARY, Path, atomic_path, locked, write_json
 from spl_tf.labels import sidecar_files
@@ -108,10 +108,9 @@ def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
     _read_stored(folder)
     classes = read_json(folder / SUMMARY, _Source, _REMEDY).source_classes
     path = folder / CONFUSION
-    try:
-        confusion = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
+    confusion = np.array(map_array(path, "run spl_tf.label again"))
+    if confusion.dtype != np.int64 or (confusion < 0).any():
+        raise UserError(f"{path} does not hold counts: run spl_tf.label again")
     if confusion.shape != (len(classes), len(classes)):
         raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
     return classes, confusion
@@ -128,14 +127,9 @@ def read_cells(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
       UserError: the file is missing or damaged.
     """
     path = pathlib.Path(folder) / CELLS
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            table, merged = stored["table"], stored["merged"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
-    if not table.shape == merged.shape == (num_classes, num_classes):
-        raise UserError(f"{path} is {table.shape}, there are {num_classes} classes: run spl_tf.label again")
-    return table, merged
+    kinds = {"table": np.int32, "merged": np.bool_}
+    stored = read_arrays(path, kinds, (num_classes, num_classes), "run spl_tf.label again")
+    return stored["table"], stored["merged"]
 
 
 def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:

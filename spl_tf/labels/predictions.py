@@ -87,8 +87,9 @@ def write_index(predictions: Predictions, made_by: Mapping[str, str | int], **no
 
 def read_index(folder: Path) -> dict[str, Any]:
     """The content of `predictions.json`, once it is what `open_predictions` reads."""
-    _read_stored(folder)
-    return read_json(pathlib.Path(folder) / _FILE_NAME, dict[str, Any], PREDICT_AGAIN)
+    records = (shard.records for shard in _read_stored(folder).shards.values())
+    content = read_json(pathlib.Path(folder) / _FILE_NAME, dict[str, Any], PREDICT_AGAIN)
+    return content | {"num_clips": sum(records)}
 
 
 def remove_index(folder: Path) -> None:

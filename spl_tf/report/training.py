@@ -86,7 +86,8 @@ def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:
                     series.append(Series(one.name, curve.steps, curve.values, colour))
                 history = one.metrics["evaluations"]
                 if history and (validated := _VALIDATED.get(measure)) in history[0]:
-                    steps, values = ([entry[key] for entry in history] for key in ("step", validated))
+                    marks = [entry for entry in history if {"step", validated} <= entry.keys()]
+                    steps, values = ([entry[key] for entry in marks] for key in ("step", validated))
                     series.append(Series(f"{one.name}, validation", steps, values, colour, marks=True, line=False))
             if series:
                 charts.append(_chart(f"curve-{stage}-{measure}-seed{seed}", stage, measure, series))

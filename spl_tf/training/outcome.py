@@ -8,8 +8,10 @@ from typing import TypedDict
 import keras
 
 from spl_tf import configuration, files
+from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.models.transfer import save_backbone_weights
+from spl_tf.models.weight_files import require_sound_weights
 from spl_tf.stored import Count, Seconds, read_json
 from spl_tf.training.identity import FINISHED
 
@@ -70,7 +72,12 @@ class Selection:
         """Every evaluation so far, oldest first."""
         if not self._history_path.exists():
             return []
-        return read_json(self._history_path, list[Evaluated], "delete this file to go on without these evaluations")
+        remedy = "delete this file to go on without these evaluations"
+        history = read_json(self._history_path, list[Evaluated], remedy)
+        for name in filter(None, ("step", self.by)):
+            if any(name not in entry for entry in history):
+                raise UserError(f"{self._history_path} is damaged (an entry without {name}): {remedy}")
+        return history
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
@@ -81,7 +88,9 @@ class Selection:
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model."""
         if self.by:
-            model.load_weights(self._weights_path(self.step(0)))
+            path = self._weights_path(self.step(0))
+            require_sound_weights(path, "delete the model folder and train again")
+            model.load_weights(path)
 
     def _weights_path(self, step: int) -> pathlib.Path:
         return self.folder / f"best-{step}.weights.h5"

@@ -11,6 +11,7 @@ from spl_tf import files
 from spl_tf.data.building.cutting import ClipFormat
 from spl_tf.data.duplicates import fingerprints
 from spl_tf.errors import UserError
+from spl_tf.stored import is_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Settings:
 
     def __post_init__(self):
         for name, allowed, what in (
+            ("manifest", is_name(self.manifest), "a name without slashes and control characters, for shards get it"),
             ("clip_seconds", 0 <= self.clip_seconds <= 86_400, "0 (the whole video) or up to 86400 seconds"),
             ("fps", 0 < self.fps <= 1000, "above 0 and at most 1000"),
             ("short_side", 1 <= self.short_side <= 8192, "1 to 8192 pixels"),

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import Shard
 from spl_tf.data.input.order import Block, BlockOrder, host_share
+from spl_tf.data.input.reading import check_lengths
 
 _PARALLEL_READS = 8
 
@@ -71,6 +72,8 @@ class BlockPlanner:
             arrays = self.block_plan(block, start)
             start = block.first + block.clips
             if len(arrays["index"]):  # Else the whole block is other hosts'.
+                for path in arrays["paths"]:
+                    check_lengths(path)
                 return [np.int64(start), *(arrays[name] for name in _PLAN)]
 
     def block_plan(self, block: Block, start: int) -> dict[str, np.ndarray]:

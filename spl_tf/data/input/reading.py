@@ -1,11 +1,13 @@
 """A record that can't be read, from TensorFlow's traceback to one line that names the data set."""
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 
 import tensorflow as tf
 
+from spl_tf.data.record_lengths import impossible_length
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
@@ -15,13 +17,25 @@ _OF_RECORDS = {
     tf.errors.DataLossError: re.compile(r"record"),
     tf.errors.NotFoundError: re.compile(r"\.tfrecord"),
     tf.errors.InvalidArgumentError: re.compile(
-        r"DecodeAndCropJpeg|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records"
+        r"DecodeAndCropJpeg|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records|claims .* bytes"
     ),
 }
 _AROUND_THE_CAUSE = re.compile(
     r"^ *\(\d+\) [A-Z_]+: +|\{\{.*?\}\} |Error in user-defined function .*? iterator: \S+ |\s*\[Op:.*", re.MULTILINE
 )
 _NO_CAUSE = re.compile(r"\s|$|Graph execution error|Detected at node|<stack traces|\d+ root error")
+
+
+def with_possible_lengths(path: tf.Tensor) -> tf.Tensor:
+    """The path of a shard, string []; an error of the input pipeline where `require_possible_lengths` has one."""
+    return tf.ensure_shape(tf.numpy_function(check_lengths, [path], tf.string, stateful=False), [])
+
+
+def check_lengths(path: bytes) -> bytes:
+    """Likewise in numpy; a file that is gone is left to TensorFlow's reader."""
+    if os.path.isfile(path) and (fault := impossible_length(path)):
+        raise ValueError(f"{os.fsdecode(path)} record {fault[0]} {fault[1]}")
+    return path
 
 
 @contextlib.contextmanager
@@ -32,7 +46,7 @@ def readable(folder: Path) -> Iterator[None]:
       folder: of the shards that are read inside the `with` block.
 
     Raises:
-      UserError: a shard is gone, or a record damaged: its checksum, its content or a JPEG.
+      UserError: a shard is gone, or a record damaged: its length, checksum, content, a JPEG or an id.
     """
     try:
         yield
@@ -41,6 +55,11 @@ def readable(folder: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"a record of {folder} can't be read ({_cause(error.message)}): "
+            f"python -m spl_tf.shard --verify={folder} names it"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"a record of {folder} has an id that is no UTF-8 ({error.object!r}): "
             f"python -m spl_tf.shard --verify={folder} names it"
         ) from error
 
