@@ -1,23 +1,25 @@
-"""Parquet files, opened when their footer says that they stay small: 25 KB may stand for gigabytes."""
+"""Parquet files, opened when their pages say that they stay small: 25 KB may stand for gigabytes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
-from spl_tf.files import Path, require_regular
+from spl_tf.files import Path, open_regular
+from spl_tf.labels.parquet_pages import ColumnChunk, read_chunks
 
 # A clip id is about a path long, best classes and scores are some thousand numbers.
-_BYTES_PER_ROW = 1 << 16
+_BYTES_PER_ROW = 1 << 14
 _BYTES_OF_ANY_FILE = 1 << 26
 # Of rows that are read at once; of texts among them, an array of Arrow's.
 _MOST_BYTES = 1 << 32
 _MOST_TEXT_BYTES = (1 << 31) - 1
 
-_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+# Bytes of a value, by Parquet's number of its type: truth, int32, int64, int96, float, double; texts have no such.
+_WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
 
 
 @contextlib.contextmanager
@@ -26,12 +28,13 @@ def opened(path: Path, remedy: str, texts_as_stored: bool = False) -> Iterator[p
 
     With `texts_as_stored`, texts that are stored in a dictionary are read so, for `expanded`.
     """
-    require_regular(path, remedy)
     try:
-        metadata = pq.read_metadata(path)
-        _require_bounded(metadata)
-        texts = _dictionary_texts(metadata) if texts_as_stored else []
-        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
+        with open_regular(path, remedy) as content:
+            groups = read_chunks(content)
+        _require_bounded(groups)
+        texts = {chunk.name for group in groups for chunk in group if chunk.in_dictionary and chunk.type not in _WIDTHS}
+        stored = sorted(texts) if texts_as_stored else []
+        with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=stored) as file:
             yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError, ValueError, OverflowError) as error:
         if isinstance(error, OSError) and error.errno:
@@ -55,28 +58,15 @@ def expanded(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def _require_bounded(metadata: pq.FileMetaData) -> None:
+def _require_bounded(groups: Sequence[Sequence[ColumnChunk]]) -> None:
     """Raises ValueError for more than rows of ours can be; texts stored in a dictionary are left to `expanded`."""
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    sizes = [sum(_num_bytes(group.column(place)) for place in range(group.num_columns)) for group in groups]
-    most = _BYTES_OF_ANY_FILE + metadata.num_rows * _BYTES_PER_ROW
+    sizes = [sum(map(_num_bytes, group)) for group in groups]
+    # A list has more values than rows, a flat column as many.
+    rows = sum(min((chunk.num_values for chunk in group), default=0) for group in groups)
+    most = _BYTES_OF_ANY_FILE + rows * _BYTES_PER_ROW
     if sum(sizes) > most or max(sizes, default=0) > _MOST_BYTES:
-        raise ValueError(f"its {metadata.num_rows:,} rows would take {sum(sizes):,} bytes")
+        raise ValueError(f"its {rows:,} rows would take {sum(sizes):,} bytes")
 
 
-def _dictionary_texts(metadata: pq.FileMetaData) -> list[str]:
-    """Columns of texts of which some are stored once for many rows: spl_tf writes none, other programs may."""
-    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    columns = (group.column(place) for group in groups for place in range(group.num_columns))
-    return list(dict.fromkeys(column.path_in_schema for column in columns if _is_text_in_dictionary(column)))
-
-
-def _is_text_in_dictionary(column: pq.ColumnChunkMetaData) -> bool:
-    in_dictionary = column.has_dictionary_page or any("DICTIONARY" in encoding for encoding in column.encodings)
-    return column.physical_type not in _WIDTHS and in_dictionary
-
-
-def _num_bytes(column: pq.ColumnChunkMetaData) -> int:
-    if column.physical_type in _WIDTHS:
-        return column.num_values * _WIDTHS[column.physical_type]
-    return column.total_uncompressed_size
+def _num_bytes(chunk: ColumnChunk) -> int:
+    return max(chunk.num_bytes, chunk.num_values * _WIDTHS.get(chunk.type, 0))
