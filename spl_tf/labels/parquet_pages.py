@@ -45,15 +45,7 @@ def read_chunks(file: BinaryIO) -> list[list[ColumnChunk]]:
     try:
         groups = _read_footer(file).get(4, [])
         return [[_read_chunk(file, column[3]) for column in group[1]] for group in groups]
-    except (
-        IndexError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        UnicodeDecodeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except (LookupError, TypeError, AttributeError, UnicodeDecodeError, OverflowError) as error:
         raise ValueError(f"its footer or a page's head cannot be read: {error!r}") from error
 
 
@@ -68,12 +60,13 @@ def _read_footer(file: BinaryIO) -> dict[int, Any]:
 
 def _read_chunk(file: BinaryIO, described: dict[int, Any]) -> ColumnChunk:
     name = ".".join(part.decode() for part in described[3])
-    place = min(
-        described[9], described.get(11, described[9])
-    )  # Of the dictionary's page, or of the first page of data.
+    place = described[9]
+    if 0 < described.get(11, 0) < place:  # The dictionary's page.
+        place = described[11]
     num_values = num_bytes = 0
     in_dictionary = False
-    for header in _page_headers(file, place, described[7]):
+    # Without values there need be no page where the footer says.
+    for header in _page_headers(file, place, described[7] if described[5] > 0 else 0):
         num_bytes += header[2]
         if header[1] == _DICTIONARY_PAGE:
             in_dictionary = True

@@ -57,6 +57,10 @@ class ParquetPagesTest(parameterized.TestCase, tf.test.TestCase):
                 # pyarrow's with the heads of the pages.
                 self.assertBetween(column.total_uncompressed_size - chunk.num_bytes, 1, 8000)
 
+    def test_of_no_rows_nothing_is_said(self):
+        pq.write_table(_table().slice(0, 0), self.path)
+        self.assertEqual([(chunk.num_values, chunk.num_bytes) for chunk in self.chunks()[0]], [(0, 0)] * 5)
+
     def test_any_other_file_is_a_value_error(self):
         pq.write_table(_table().slice(0, 50), self.path)
         content, chance = self.path.read_bytes(), random.Random(0)
