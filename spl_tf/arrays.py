@@ -1,6 +1,9 @@
 """Arrays of numpy on disk, read only when the file is as large as it says."""
 
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +12,10 @@ from spl_tf import files
 from spl_tf.errors import UserError
 
 # What numpy and zipfile raise for damaged files.
-_ERRORS = (OSError, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile)
+_ERRORS = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, OverflowError, SyntaxError, NotImplementedError),
+    *(RuntimeError, tokenize.TokenError, struct.error, zlib.error, zipfile.BadZipFile),
+)
 
 
 def map_array(path: files.Path, remedy: str) -> np.ndarray:

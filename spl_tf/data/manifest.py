@@ -147,7 +147,7 @@ def read_rows(path: pathlib.Path, flag: str = "--manifest") -> Iterator[dict[str
 def _json_row(path: pathlib.Path, number: int, line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # The former also for a number of thousands of digits.
         raise UserError(f"line {number} of {path} is not JSON ({error}): give one object per line") from error
     if not isinstance(row, dict):
         raise UserError(f"line {number} of {path} is not a JSON object: give one object per line")
