@@ -145,6 +145,7 @@ def _json(name: str, value: object) -> Callable[[pathlib.Path], object]:
 
 _STATE = {"records": 3, "videos": 2, "num_bytes": 99, "fingerprint": "f", "ids_digest": "d", "multi_label": False}
 _STATE |= {"clips_per_class": [1, 2], "rejected": [{"path": "p", "video_id": "v", "label": "a", "kind": "no label"}]}
+_STATE |= {"noted": []}
 _METRICS = {"stage": "teacher", "steps": 9, "clips": 12, "precision": "float32", "seconds": 1.5}
 _METRICS |= {"train": {"loss": 0.5}, "evaluations": [{"step": 3, "top_1": 0.5}], "selected_step": 9}
 
