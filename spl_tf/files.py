@@ -4,13 +4,14 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import pathlib
 import shutil
 import stat
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from spl_tf.errors import UserError
 
@@ -117,7 +118,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def open_regular(path: Path, remedy: str) -> BinaryIO:
+def open_regular(path: Path, remedy: str) -> io.BufferedReader:
     """Opens a file that is there and is a file: a pipe would be waited for, a device may never end.
 
     Args:

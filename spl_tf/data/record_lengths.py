@@ -13,7 +13,7 @@ _TAIL_BYTES = 4  # The content's checksum.
 _MOST_BYTES = 2**31 - 1  # Of a protocol buffer.
 
 
-def impossible_length(path: str | bytes) -> tuple[int, str] | None:
+def impossible_length(path: files.Path) -> tuple[int, str] | None:
     """The first record that claims to be longer than the file or than any record, and the fault; None for none.
 
     Only the 12 bytes before each record are read. A file that is cut off inside a record's last bytes, or damaged
@@ -22,7 +22,7 @@ def impossible_length(path: str | bytes) -> tuple[int, str] | None:
     Raises:
       UserError: the file is missing or no regular file.
     """
-    with files.open_regular(os.fsdecode(path), "run spl_tf.shard, or copy the shard again") as opened:
+    with files.open_regular(path, "run spl_tf.shard, or copy the shard again") as opened:
         descriptor, place, row = opened.fileno(), 0, 0
         size = os.fstat(descriptor).st_size
         while len(head := os.pread(descriptor, _HEAD.size, place)) == _HEAD.size:

@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import keras
 import msgspec
@@ -18,7 +18,7 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
-from spl_tf.labels.targets import SEVERAL, SINGLE
+from spl_tf.labels.targets import SEVERAL, SINGLE, Form
 from spl_tf.models.folding import fold_into
 from spl_tf.models.weight_files import require_sound_model
 from spl_tf.stored import Positive, read_json
@@ -53,7 +53,7 @@ class Description(msgspec.Struct):
     classes: tuple[str, ...]
     clip_input: ClipInput
     folded_sha256: str
-    target: Literal["single", "several", "distribution"] = SINGLE
+    target: Form = "single"
 
 
 @dataclasses.dataclass(frozen=True)

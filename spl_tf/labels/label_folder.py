@@ -3,7 +3,7 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.label_map import FittedLabeller
 from spl_tf.labels.predictions import Predictions, lists_predictions
 from spl_tf.labels.query_agreement import query_agreement
-from spl_tf.labels.targets import SINGLE
+from spl_tf.labels.targets import SINGLE, Form
 from spl_tf.stored import Name, read_json
 
 FORMAT_VERSION = 1
@@ -38,7 +38,7 @@ class Summary:
       strategy: by which the clips were labelled.
       class_names: names of the labels' classes, in order.
       fingerprints: shard name -> fingerprint of the shard that was labelled.
-      target: form of the labels, one of `targets.FORMS`.
+      target: form of the labels, one of `targets.Form`.
     """
 
     path: pathlib.Path
@@ -58,7 +58,7 @@ class _Stored(msgspec.Struct):
     strategy: str
     class_names: tuple[str, ...]
     shards: dict[Name, _LabelledShard]
-    target: Literal["single", "several", "distribution"] = SINGLE
+    target: Form = "single"
 
 
 class _Source(msgspec.Struct):

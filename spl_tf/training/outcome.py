@@ -81,9 +81,10 @@ class Selection:
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
-        if not self.by:
+        by = self.by
+        if not by:
             return last_step
-        return int(max(self.history(), key=lambda entry: entry[self.by])["step"])
+        return int(max(self.history(), key=lambda entry: entry[by])["step"])
 
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model."""

@@ -151,9 +151,9 @@ def train_stage(
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
-        metrics = read_metrics(model_dir)
-        tell_if_none_left(profile_steps, metrics["steps"], metrics["steps"])
-        return metrics
+        finished = read_metrics(model_dir)
+        tell_if_none_left(profile_steps, finished["steps"], finished["steps"])
+        return finished
 
     targets = join_targets(inputs.train, inputs.labels, learned.target)
     policy = _policy_of_run(model_dir, precision)

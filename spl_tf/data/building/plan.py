@@ -8,6 +8,7 @@ import heapq
 import json
 import math
 import operator
+import types
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, get_type_hints
 
@@ -36,8 +37,8 @@ _VIDEO = operator.attrgetter(*(field.name for field in dataclasses.fields(Video)
 _REJECTION = operator.attrgetter(*(field.name for field in dataclasses.fields(Rejection)))
 
 # The types of such rows.
-_STORED_REJECTION: Any = tuple[*get_type_hints(Rejection).values()]
-_STORED_CUT: Any = tuple[*get_type_hints(Video).values(), tuple[Count, ...] | None]
+_STORED_REJECTION: Any = types.GenericAlias(tuple, (*get_type_hints(Rejection).values(),))
+_STORED_CUT: Any = types.GenericAlias(tuple, (*get_type_hints(Video).values(), tuple[Count, ...] | None))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

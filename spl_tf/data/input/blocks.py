@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import Shard
 from spl_tf.data.input.order import Block, BlockOrder, host_share
-from spl_tf.data.input.reading import check_lengths
+from spl_tf.data.input.reading import with_possible_lengths
 
 _PARALLEL_READS = 8
 
@@ -72,8 +72,6 @@ class BlockPlanner:
             arrays = self.block_plan(block, start)
             start = block.first + block.clips
             if len(arrays["index"]):  # Else the whole block is other hosts'.
-                for path in arrays["paths"]:
-                    check_lengths(path)
                 return [np.int64(start), *(arrays[name] for name in _PLAN)]
 
     def block_plan(self, block: Block, start: int) -> dict[str, np.ndarray]:
@@ -116,7 +114,8 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return tf.data.Dataset.zip((lines, wanted)).filter(lambda record, slot: slot >= 0)
 
     firsts = tf.cumsum(plan["records"], exclusive=True)
-    shards = tf.data.Dataset.from_tensor_slices((plan["paths"], firsts, plan["records"]))
+    paths = with_possible_lengths(plan["paths"])
+    shards = tf.data.Dataset.from_tensor_slices((paths, firsts, plan["records"]))
     found = shards.interleave(
         read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False
     )

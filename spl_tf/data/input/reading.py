@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from spl_tf.data.record_lengths import impossible_length
@@ -26,16 +27,20 @@ _AROUND_THE_CAUSE = re.compile(
 _NO_CAUSE = re.compile(r"\s|$|Graph execution error|Detected at node|<stack traces|\d+ root error")
 
 
-def with_possible_lengths(path: tf.Tensor) -> tf.Tensor:
-    """The path of a shard, string []; an error of the input pipeline where `require_possible_lengths` has one."""
-    return tf.ensure_shape(tf.numpy_function(check_lengths, [path], tf.string, stateful=False), [])
+def with_possible_lengths(paths: tf.Tensor) -> tf.Tensor:
+    """Paths of shards, string [...]; an error of the input pipeline where one has an `impossible_length`."""
+    # An answer, not an exception: one that is raised inside of numpy_function lost memory of TensorFlow 2.21.
+    fault = tf.numpy_function(_first_fault, [tf.reshape(paths, [-1])], tf.string, stateful=False)
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(fault, b""), [fault], summarize=1)]):
+        return tf.identity(paths)
 
 
-def check_lengths(path: bytes) -> bytes:
-    """Likewise in numpy; a file that is gone is left to TensorFlow's reader."""
-    if os.path.isfile(path) and (fault := impossible_length(path)):
-        raise ValueError(f"{os.fsdecode(path)} record {fault[0]} {fault[1]}")
-    return path
+def _first_fault(paths: np.ndarray) -> bytes:
+    """Empty for none, also where a file is gone, which is left to TensorFlow's reader."""
+    for path in map(os.fsdecode, paths):
+        if os.path.isfile(path) and (fault := impossible_length(path)):
+            return f"{path} record {fault[0]} {fault[1]}".encode(errors="backslashreplace")
+    return b""
 
 
 @contextlib.contextmanager
