@@ -1,6 +1,7 @@
 """Drawn clips as strips of small pictures: only their records are read, only the shown frames decoded."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -62,7 +63,7 @@ def _read_records(names: Sequence[tuple[str, int]]) -> Iterator[bytes]:
             done += 1
             yield b""
             continue
-        paths, rows = zip(*names[done:], strict=True)
+        paths, rows = zip(*itertools.takewhile(lambda name: name[0] not in unusable, names[done:]), strict=True)
         records = tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows, np.int64))).flat_map(_read_record)
         try:
             for content in records.as_numpy_iterator():

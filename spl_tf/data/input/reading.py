@@ -29,7 +29,7 @@ _NO_CAUSE = re.compile(r"\s|$|Graph execution error|Detected at node|<stack trac
 
 def with_possible_lengths(paths: tf.Tensor) -> tf.Tensor:
     """Paths of shards, string [...]; an error of the input pipeline where one has an `impossible_length`."""
-    # An answer, not an exception: one that is raised inside of numpy_function lost memory of TensorFlow 2.21.
+    # An answer, not an exception, which would bring its traceback into TensorFlow's message.
     fault = tf.numpy_function(_first_fault, [tf.reshape(paths, [-1])], tf.string, stateful=False)
     with tf.control_dependencies([tf.debugging.Assert(tf.equal(fault, b""), [fault], summarize=1)]):
         return tf.identity(paths)
