@@ -166,4 +166,5 @@ def open_predictions(folder: Path) -> Predictions:
 
 
 def _read_stored(folder: Path) -> _Stored:
-    return read_json(pathlib.Path(folder) / _FILE_NAME, _Stored, PREDICT_AGAIN, version=FORMAT_VERSION)
+    remedy = PREDICT_AGAIN if lists_predictions(folder) else "run spl_tf.predict first"
+    return read_json(pathlib.Path(folder) / _FILE_NAME, _Stored, remedy, version=FORMAT_VERSION)

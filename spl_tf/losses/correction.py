@@ -90,7 +90,7 @@ def _checked(transition: Transition, logits: tf.Tensor) -> tuple[np.ndarray, str
             matrix = np.array(map_array(transition, "give N x N numbers or a .npy file of numpy.save"))
         else:
             matrix = np.asarray(transition)
-    except (OSError, EOFError, ValueError) as error:
+    except ValueError as error:  # Of rows of different lengths.
         raise UserError(f"{source} can't be read: give N x N numbers or a .npy file of numpy.save ({error})") from error
     if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu":
         raise UserError(f"{source} holds no numbers: give N x N of them, or a .npy file of numpy.save")
