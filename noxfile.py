@@ -36,6 +36,19 @@ def torch(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Changed files of every kind, a few minutes: see tools/fuzz/README.md."""
+    folder = pathlib.Path(session.create_tmp()).resolve()
+    session.install("--constraint", "constraints.txt", "--editable", ".")
+    session.run(
+        "python", "-m", "tools.fuzz.fuzz", f"--output_dir={folder}/finds", *(session.posargs or ["--seconds=10"])
+    )
+    session.install("atheris==3.0.0")
+    for reader in ("gin", "manifest", "manifest_lines"):
+        session.run("python", "-m", "tools.fuzz.guided", reader, "-max_total_time=60")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The package as a wheel, used from a folder that is not the repository: gin files are found."""
     folder = pathlib.Path(session.create_tmp()).resolve()

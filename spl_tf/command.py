@@ -18,7 +18,7 @@ from absl import flags
 from spl_tf import __version__
 from spl_tf.errors import Terminated, UserError
 
-_FILE_ERRORS = {
+FILE_ERRORS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
@@ -89,9 +89,9 @@ def execute(
         return _complain(f"{' '.join(missing)} missing, see --help" if missing else str(error), 2)
     except OSError as error:
         number, filename = _errno_and_file(error)
-        if number not in _FILE_ERRORS:
+        if number not in FILE_ERRORS:
             raise
-        return _complain(f"{_FILE_ERRORS[number]}: {filename or error}", 2)
+        return _complain(f"{FILE_ERRORS[number]}: {filename or error}", 2)
     except RuntimeError as error:
         if "Required bindings" not in str(error):  # gin's word for a binding that nobody gave
             raise

@@ -55,14 +55,13 @@ def main() -> None:
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset
     from spl_tf.inference.evaluation import evaluate_model
+    from spl_tf.inference.trained_model import read_description
     from spl_tf.text_tables import aligned_table
 
     output_dir = FLAGS.output_dir
     if not output_dir:
         # It is made inside the model's folder: not for a wrong name of that or of the shards.
-        files.read_json(
-            pathlib.Path(FLAGS.model_dir, "model.json"), "name the --model_dir of a finished stage of spl_tf.train"
-        )
+        read_description(FLAGS.model_dir)
         load_dataset(FLAGS.shards)
         output_dir = pathlib.Path(FLAGS.model_dir, f"evaluate-{pathlib.Path(FLAGS.shards).resolve().name}")
     with files.locked(output_dir, "the metrics"):

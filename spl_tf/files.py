@@ -4,10 +4,12 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import pathlib
 import shutil
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +22,8 @@ TEMPORARY = ".*.tmp.*"
 
 # Less than the smallest write of the libraries that write our files.
 _FULL_BYTES = 64 * 1024
+
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe"}
 
 
 @contextlib.contextmanager
@@ -114,29 +118,39 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path, remedy: str) -> Any:
-    """Reads a JSON file of ours.
+def open_regular(path: Path, remedy: str) -> io.BufferedReader:
+    """Opens a file that is there and is a file: a pipe would be waited for, a device may never end.
 
     Args:
       path: the file.
-      remedy: what the user can do when it is missing or damaged, e.g.
-        "run spl_tf.shard first".
+      remedy: what the user can do when there is none, e.g. "run spl_tf.shard first".
 
     Raises:
-      UserError: the file is missing or is not JSON.
+      UserError: there is none, or it is a folder, pipe, socket or device.
     """
     try:
-        with open(path, encoding="utf-8") as opened:
-            return json.load(opened)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Of a pipe nobody writes to: at once.
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"{path} does not exist: {remedy}") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path} is a folder: {remedy}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is damaged ({error}): {remedy}") from error
+    except ValueError as error:  # A NUL in the name.
+        raise UserError(f"{str(path)!r} is no name of a file ({error}): {remedy}") from error
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise UserError(f"{path} is a socket, not a file: {remedy}") from error
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise UserError(f"{path} is {_KINDS.get(stat.S_IFMT(mode), 'a device')}, not a file: {remedy}")
+    return open(descriptor, "rb")
+
+
+def require_regular(path: Path, remedy: str) -> None:
+    """Raises as `open_regular`, for a library that opens the file by its name."""
+    open_regular(path, remedy).close()
 
 
 def sha256(path: Path) -> str:
     """Hex digest of a file's content."""
-    with open(path, "rb") as opened:
+    with open_regular(path, "give a file that can be read to its end") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

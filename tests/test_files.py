@@ -1,10 +1,12 @@
 """Files are whole or absent; a folder has one run at a time."""
 
 import errno
+import json
 import os
 import pathlib
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 from unittest import mock
@@ -28,7 +30,7 @@ class AtomicPathTest(tf.test.TestCase):
         with self.assertRaises(KeyboardInterrupt), files.atomic_path(path) as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
-        self.assertEqual(files.read_json(path, ""), {"old": 1})
+        self.assertEqual(json.loads(path.read_text()), {"old": 1})
         self.assertEqual(os.listdir(self.folder), ["a.json"])
 
     def test_temporary_names_differ_between_hosts_and_processes_and_keep_the_suffix(self):
@@ -106,12 +108,32 @@ class AtomicPathTest(tf.test.TestCase):
         files.write_text(self.folder / "x" / "y" / "a.txt", "ü")
         self.assertEqual((self.folder / "x" / "y" / "a.txt").read_text(encoding="utf-8"), "ü")
 
-    def test_a_damaged_json_file_is_named_with_the_remedy(self):
-        (self.folder / "a.json").write_text('{"half":')
-        with self.assertRaisesRegex(UserError, r"a\.json is damaged .*: run it again"):
-            files.read_json(self.folder / "a.json", "run it again")
-        with self.assertRaisesRegex(UserError, r"b\.json does not exist: run it first"):
-            files.read_json(self.folder / "b.json", "run it first")
+
+class OpenRegularTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def test_a_file_is_opened_and_what_is_none_is_refused_at_once(self):
+        (self.folder / "file").write_bytes(b"content")
+        (self.folder / "link").symlink_to("file")
+        with files.open_regular(self.folder / "link", "") as opened:
+            self.assertEqual(opened.read(), b"content")
+        os.mkfifo(self.folder / "pipe")
+        os.mknod(self.folder / "socket", stat.S_IFSOCK | 0o600)
+        for name, what in (
+            ("pipe", "is a named pipe, not a file: mend it"),
+            ("socket", "is a socket, not a file: mend it"),
+            (".", "is a folder, not a file: mend it"),
+            ("/dev/zero", "is a device, not a file: mend it"),
+            ("none", "none does not exist: mend it"),
+            ("file/below", "file/below does not exist: mend it"),
+            ("nul\0", "is no name of a file .*: mend it"),
+        ):
+            with self.assertRaisesRegex(UserError, what):
+                files.require_regular(self.folder / name, "mend it")
+        with self.assertRaisesRegex(UserError, "pipe is a named pipe"):
+            files.sha256(self.folder / "pipe")
 
 
 class LockedTest(tf.test.TestCase):

@@ -25,6 +25,7 @@ _GIN_ERRORS = (
     AttributeError,
     OSError,
     tokenize.TokenError,
+    RecursionError,
 )
 
 
@@ -145,6 +146,8 @@ def _set_by_program(configurable: str, parameter: str) -> str:
 
 def _explain(error: Exception, where: str) -> str:
     """gin's message on one line, with the nearest known name, or the binding it could not read."""
+    if isinstance(error, RecursionError):
+        return f"gin: {where}a value or a chain of macros is nested too deeply to be read: write it in fewer levels"
     text = str(error.args[0] if error.args else error)
     text = " ".join(re.split(r"\n\s*In (?:file|bindings string)", text)[0].split())
     if isinstance(error, SyntaxError) and (line := (error.text or "").strip()):

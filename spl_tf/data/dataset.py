@@ -3,9 +3,14 @@
 import dataclasses
 import os
 import pathlib
+import stat
+from typing import Annotated
+
+import msgspec
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.stored import Count, Name, Positive, Seconds, read_json
 
 FORMAT_VERSION = 1
 FILE_NAME = "dataset.json"
@@ -74,6 +79,42 @@ class ClipDataset:
         return len(self.classes)
 
 
+class _StoredShard(msgspec.Struct):
+    """An entry of `shards` in `dataset.json`."""
+
+    name: Name
+    records: Count
+    start: Count
+    bytes: Count
+    fingerprint: str
+    ids_digest: str
+
+
+class _Stored(msgspec.Struct):
+    """What this package reads of `dataset.json`, by the names of `ClipDataset`."""
+
+    classes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    shards: tuple[_StoredShard, ...]
+    num_clips: Count
+    num_videos: Count
+    clips_per_class: dict[str, Count]
+    clip_seconds: Seconds
+    fps: Annotated[float, msgspec.Meta(gt=0)]
+    short_side: Positive
+    jpeg_quality: Positive
+    multi_label: bool
+    rejected: dict[str, Count]
+    notes: dict[str, Count] = {}  # None before version 0.3.
+
+    def __post_init__(self) -> None:
+        if self.clips_per_class.keys() != set(self.classes):
+            raise ValueError("clips_per_class names other classes than classes")
+        if len(self.clips_per_class) < len(self.classes):
+            raise ValueError("two classes have one name")
+        if len({shard.name for shard in self.shards}) < len(self.shards):
+            raise ValueError("two shards have one name")
+
+
 def load_dataset(folder: files.Path) -> ClipDataset:
     """Reads a shard folder's description and checks that its shards are there in full length.
 
@@ -92,54 +133,32 @@ def load_dataset(folder: files.Path) -> ClipDataset:
 def read_description(folder: files.Path) -> ClipDataset:
     """Reads `dataset.json` without looking at the shards; raises as `load_dataset` does."""
     folder = pathlib.Path(folder)
-    path = folder / FILE_NAME
-    description = files.read_json(path, _REMEDY)
-    try:
-        if description["format_version"] != FORMAT_VERSION:
-            raise UserError(
-                f"{path} has format version {description['format_version']}, this package reads {FORMAT_VERSION}: "
-                "use the package version it was written with"
-            )
-        shards = tuple(
-            Shard(
-                name=entry["name"],
-                path=str(folder / f"{entry['name']}.tfrecord"),
-                records=int(entry["records"]),
-                start=int(entry["start"]),
-                num_bytes=int(entry["bytes"]),
-                fingerprint=entry["fingerprint"],
-                ids_digest=entry["ids_digest"],
-            )
-            for entry in description["shards"]
+    stored = read_json(folder / FILE_NAME, _Stored, _REMEDY, version=FORMAT_VERSION)
+    shards = tuple(
+        Shard(
+            name=entry.name,
+            path=str(folder / f"{entry.name}.tfrecord"),
+            records=entry.records,
+            start=entry.start,
+            num_bytes=entry.bytes,
+            fingerprint=entry.fingerprint,
+            ids_digest=entry.ids_digest,
         )
-        classes, clips_per_class = tuple(description["classes"]), dict(description["clips_per_class"])
-        if clips_per_class.keys() != set(classes):
-            raise ValueError("clips_per_class names other classes than classes")
-        return ClipDataset(
-            folder=str(folder),
-            classes=classes,
-            shards=shards,
-            num_clips=int(description["num_clips"]),
-            num_videos=int(description["num_videos"]),
-            clips_per_class=clips_per_class,
-            clip_seconds=float(description["clip_seconds"]),
-            fps=float(description["fps"]),
-            short_side=int(description["short_side"]),
-            jpeg_quality=int(description["jpeg_quality"]),
-            multi_label=bool(description["multi_label"]),
-            rejected=dict(description["rejected"]),
-            notes=dict(description.get("notes", {})),  # None before version 0.3.
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({type(error).__name__}: {error}): {_REMEDY}") from error
+        for entry in stored.shards
+    )
+    fields = {field: getattr(stored, field) for field in stored.__struct_fields__}
+    return ClipDataset(**fields | {"folder": str(folder), "shards": shards})
 
 
 def file_fault(shard: Shard) -> str | None:
-    """What is wrong with a shard's file as such: missing or of another size. None when nothing is."""
+    """What is wrong with a shard's file as such: missing, no file or of another size. None when nothing is."""
     try:
-        num_bytes = os.stat(shard.path).st_size
+        status = os.stat(shard.path)
     except FileNotFoundError:
         return "is missing"
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file"
+    num_bytes = status.st_size
     if num_bytes != shard.num_bytes:
         return f"has {num_bytes:,} bytes, {FILE_NAME} says {shard.num_bytes:,}"
     return None

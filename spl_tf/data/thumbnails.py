@@ -1,6 +1,7 @@
 """Drawn clips as strips of small pictures: only their records are read, only the shown frames decoded."""
 
 import dataclasses
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from spl_tf.data.clip import Clip
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.record_lengths import impossible_length
 from spl_tf.data.sidecars import Place
 
 BOX_WIDTH, BOX_HEIGHT = 112, 84
@@ -53,14 +55,15 @@ def read_strips(dataset: ClipDataset, places: Sequence[Place], num_frames: int) 
 
 
 def _read_records(names: Sequence[tuple[str, int]]) -> Iterator[bytes]:
-    """Contents of records given by file and row; empty where the file is missing, too short or damaged."""
+    """Contents of records given by file and row; empty where the file is missing, too short, damaged or hostile."""
     done = 0
+    unusable = {path for path in {path for path, _ in names} if not os.path.isfile(path) or impossible_length(path)}
     while done < len(names):
-        if not os.path.exists(names[done][0]):
+        if names[done][0] in unusable:
             done += 1
             yield b""
             continue
-        paths, rows = zip(*names[done:], strict=True)
+        paths, rows = zip(*itertools.takewhile(lambda name: name[0] not in unusable, names[done:]), strict=True)
         records = tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows, np.int64))).flat_map(_read_record)
         try:
             for content in records.as_numpy_iterator():

@@ -16,6 +16,7 @@ from spl_tf import files
 from spl_tf.data.clip import Clip
 from spl_tf.data.dataset import FILE_NAME, ClipDataset, Shard, file_fault, read_description
 from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.record_lengths import impossible_length
 from spl_tf.labels.sidecar_files import ids_digest
 
 _SHOWN_FAULTS = 100
@@ -100,11 +101,12 @@ class _Findings:
 def _check_file(shard: Shard, faults: list[str]) -> bool:
     """Whether there is anything to read."""
     fault = file_fault(shard)
+    is_file = os.path.isfile(shard.path)  # A pipe would be waited for.
     if fault is None and files.sha256(shard.path) != shard.fingerprint:
         fault = f"has another fingerprint than {FILE_NAME} says: its content was changed"
     if fault:
         faults.append(f"{shard.name} {fault}")
-    return os.path.exists(shard.path)
+    return is_file
 
 
 def _check_shard(shard: Shard, findings: _Findings, pool: concurrent.futures.ThreadPoolExecutor, bar: tqdm) -> None:
@@ -128,9 +130,14 @@ def _check_shard(shard: Shard, findings: _Findings, pool: concurrent.futures.Thr
 
 def _records(shard: Shard, faults: list[str]) -> Iterator[bytes]:
     """The shard's records up to the first that fails its checksum: nothing after it can be found."""
-    count = 0
+    count, impossible = 0, impossible_length(shard.path)
+    records = tf.data.TFRecordDataset(shard.path)
+    if impossible:
+        row, fault = impossible
+        faults.append(f"{shard.name} record {row} {fault}")
+        records = records.take(row)
     try:
-        for record in tf.data.TFRecordDataset(shard.path).as_numpy_iterator():
+        for record in records.as_numpy_iterator():
             yield record
             count += 1
     except tf.errors.OpError as error:

@@ -19,6 +19,7 @@ from spl_tf.data.video.writing import write_video
 from spl_tf.demo import action_drawing
 from spl_tf.demo.action_drawing import BACKGROUND, CLASSES, FRAME_RATE
 from spl_tf.errors import UserError
+from spl_tf.stored import read_json
 
 _FORMAT_VERSION = 1
 
@@ -167,7 +168,7 @@ def _check(settings: dict) -> None:
 def _already_rendered(marker: pathlib.Path, settings: dict) -> bool:
     if not marker.exists():
         return False
-    found = files.read_json(marker, f"remove {marker.parent} and run again")
+    found = read_json(marker, dict[str, int | float], f"remove {marker.parent} and run again")
     if found == settings:
         return True
     differing = [f"{name} {found.get(name)}" for name in settings if found.get(name) != settings[name]]

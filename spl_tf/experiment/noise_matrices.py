@@ -3,6 +3,7 @@
 import hashlib
 import pathlib
 from collections.abc import Callable
+from typing import TypedDict
 
 import gin
 import numpy as np
@@ -14,6 +15,13 @@ from spl_tf.inference.shard_scores import score_shards
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.label_folder import read_confusion
 from spl_tf.labels.transition import count_transition, estimate_transition
+from spl_tf.stored import Name, Seconds, Share
+
+
+class _Saved(TypedDict):
+    file: Name
+    right: Share
+    seconds: Seconds
 
 
 @gin.configurable(denylist=["web", "labels", "folder", "seed", "init_weights", "both_labels", "network"])
@@ -102,4 +110,4 @@ def _save(folder: pathlib.Path, identity: dict[str, str], make: Callable[[], np.
             np.save(opened, matrix)
         return {"file": name, "right": float(np.diagonal(matrix).mean())}
 
-    return folder / run_step(folder, identity, action, outputs=[])["file"]
+    return folder / run_step(folder, identity, action, outputs=[], kind=_Saved)["file"]

@@ -14,7 +14,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment import tasks
 from spl_tf.experiment.arms import Arm
-from spl_tf.experiment.resumable import Json
+from spl_tf.experiment.resumable import Clips
 from spl_tf.experiment.sets import CleanShards, WebSet, make_clean, make_web
 from spl_tf.experiment.shared import (
     CLEAN,
@@ -188,7 +188,7 @@ class Runner:
             self._pretrain(arm, seed)
         return self.folder(arm, seed)
 
-    def _pretrain(self, arm: Arm, seed: int) -> tuple[Json, Json, WebSet]:
+    def _pretrain(self, arm: Arm, seed: int) -> tuple[tasks.Labelled, Clips, WebSet]:
         """What labels and pre-training returned."""
         folder = self.folder(arm, seed)
         web, target = self.labelled_by(arm, seed), self.clean(arm).target

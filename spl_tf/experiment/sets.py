@@ -7,7 +7,7 @@ from typing import Any
 
 from spl_tf import files
 from spl_tf.data.building.shards import summary, write_shards
-from spl_tf.experiment.resumable import Json, run_step
+from spl_tf.experiment.resumable import Clips, Json, run_step
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.classes import read_classes
 
@@ -134,5 +134,5 @@ def make_shards(
         print(summary(dataset), flush=True)
         return {"clips": dataset.num_clips}
 
-    run_step(folder, identity, action, outputs=["dataset.json"])
+    run_step(folder, identity, action, outputs=["dataset.json"], kind=Clips)
     return folder

@@ -3,7 +3,8 @@
 import contextlib
 import gc
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypedDict
 
 import gin
 import keras
@@ -12,11 +13,12 @@ from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import LABELLERS, LabelSource, find_labeller
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
-from spl_tf.experiment.resumable import Json, run_step
+from spl_tf.experiment.resumable import MARKER, REMEDY, Clips, Json, run_step
 from spl_tf.experiment.sets import WebSet
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.targets import require_form
+from spl_tf.stored import Count, Positive, Seconds, Share
 from spl_tf.training.identity import digest, open_inputs, run_identity
 from spl_tf.training.objectives.objective import make_objective
 from spl_tf.training.objectives.single_label import single_label
@@ -25,14 +27,24 @@ from spl_tf.training.stage import train_stage
 NO_PRETRAINING = "none"
 # All that an arm can be labelled by.
 LABELS = (NO_PRETRAINING, *LABELLERS)
-# What the table needs of the labels' summary.
-_OF_SUMMARY = ("num_classes", "kept", "noise_ratio", "samples_cover_ratio")
-# And of the test, beside what it is about.
+# What the table needs of the test, beside what it is about.
 _OF_TEST = ("top_1", "top_5")
 _BACKGROUND = "evaluate_model.background"
 
 
-def train(stage: str, folder: pathlib.Path, seed: int, train_shards: pathlib.Path, **inputs: files.Path | None) -> Json:
+class Labelled(TypedDict):
+    """What the table needs of the labels' summary."""
+
+    num_classes: Positive
+    kept: Count
+    noise_ratio: Share
+    samples_cover_ratio: Share
+    seconds: Seconds
+
+
+def train(
+    stage: str, folder: pathlib.Path, seed: int, train_shards: pathlib.Path, **inputs: files.Path | None
+) -> Clips:
     """Runs a stage of training; `inputs` as of `train_stage`, beside what gin says to the stage."""
     with gin.config_scope(stage):
         identity = run_identity(stage, seed, open_inputs(train_shards, **inputs))
@@ -41,7 +53,7 @@ def train(stage: str, folder: pathlib.Path, seed: int, train_shards: pathlib.Pat
             with networks_forgotten():
                 return {"clips": train_stage(stage, folder, train_shards=train_shards, seed=seed, **inputs)["clips"]}
 
-        return run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"])
+        return run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"], kind=Clips)
 
 
 def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -52,7 +64,7 @@ def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) ->
         with gin.config_scope("teacher"), networks_forgotten():
             return {"clips": predict_clips(model_dir, web, folder)["num_clips"]}
 
-    run_step(folder, identity, action, outputs=["predictions.json"])
+    run_step(folder, identity, action, outputs=["predictions.json"], kind=Clips)
     return folder
 
 
@@ -99,7 +111,7 @@ def make_labels(
     *,
     num_labels: int | None = None,
     min_confidence: float = 0.0,
-) -> Json:
+) -> Labelled:
     """Labels of a web set.
 
     Args:
@@ -121,18 +133,18 @@ def make_labels(
     def action() -> Json:
         with networks_forgotten():
             summary = labeller.write(source, folder, seed)
-        return {name: summary[name] for name in _OF_SUMMARY}
+        return {name: summary[name] for name in Labelled.__annotations__ if name != "seconds"}
 
-    return run_step(folder, labeller.identity(source, seed), action, outputs=["summary.json"])
+    return run_step(folder, labeller.identity(source, seed), action, outputs=["summary.json"], kind=Labelled)
 
 
-def main_metric(measured: Json) -> str:
+def main_metric(measured: Mapping[str, float]) -> str:
     """What a test is about: its protocol's number, as gin says to the fine-tuning, or what its targets have."""
     with_background = _BACKGROUND in configuration.stage_bindings("finetune")
     return "mean_average_precision" if with_background or "top_1" not in measured else "top_1"
 
 
-def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path) -> Json:
+def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path) -> dict[str, float]:
     """The numbers of a network's test, as gin says to the fine-tuning."""
     identity = _inference_identity("finetune", "evaluate_model", model_dir, shards)
 
@@ -145,7 +157,10 @@ def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path
             raise UserError(f"{shards}: no test video has a class that counts, nothing can be measured: check the list")
         return {name: measured[name] for name in dict.fromkeys((*_OF_TEST, main)) if name in measured}
 
-    return run_step(folder, identity, action, outputs=["metrics.json"])
+    tested = run_step(folder, identity, action, outputs=["metrics.json"], kind=dict[str, float])
+    if (main := main_metric(tested)) not in tested:
+        raise UserError(f"{folder / MARKER} is damaged (result: no {main}): {REMEDY}")
+    return tested
 
 
 def _inference_identity(stage: str, configurable: str, model_dir: pathlib.Path, shards: pathlib.Path) -> dict[str, str]:

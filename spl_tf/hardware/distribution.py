@@ -1,13 +1,29 @@
 """Which devices a stage runs on, and how a batch is dealt out to them."""
 
 import functools
-import json
 import os
+from typing import TypedDict
 
 import gin
 import tensorflow as tf
 
 from spl_tf.errors import UserError
+from spl_tf.stored import decode
+
+
+class _Cluster(TypedDict, total=False):
+    worker: list[str]
+
+
+class _TfConfig(TypedDict, total=False):
+    cluster: _Cluster
+
+
+def _workers() -> list[str]:
+    """Of TF_CONFIG."""
+    given = os.environ.get("TF_CONFIG") or "{}"
+    remedy = "unset it, or give it the form that TensorFlow's documentation says"
+    return decode(given, _TfConfig, "TF_CONFIG", remedy).get("cluster", {}).get("worker", [])
 
 
 @gin.configurable
@@ -23,7 +39,7 @@ def device_strategy(name: str = "auto") -> tf.distribute.Strategy:
       UserError: another name, or TF_CONFIG names several hosts: loop and input are
         written for them, but checkpoints and evaluation are not yet.
     """
-    if len(json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])) > 1:
+    if len(_workers()) > 1:
         raise UserError("TF_CONFIG names several workers and spl_tf runs on one host so far: unset TF_CONFIG")
     if name == "auto":
         name = "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from spl_tf import files
 from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.input.reading import readable
+from spl_tf.data.input.reading import readable, with_possible_lengths
 from spl_tf.data.sidecars import Place, labels_of_shard, open_labels_of, read_pairs
 from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput
@@ -127,7 +127,7 @@ def read_clips(
     """
 
     def read(path: tf.Tensor, row: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES).skip(row).take(1)
+        return tf.data.TFRecordDataset(with_possible_lengths(path), buffer_size=_BUFFER_BYTES).skip(row).take(1)
 
     def decode(content: tf.Tensor) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(content)
@@ -199,7 +199,9 @@ def _ids_and_labels_of_records(dataset: ClipDataset) -> Iterator[tuple[Place, st
 
     with tqdm(total=dataset.num_clips, desc="find clips", unit="clip", delay=1) as bar, readable(dataset.folder):
         for position, shard in enumerate(dataset.shards):
-            records = tf.data.TFRecordDataset(shard.path).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+            records = tf.data.TFRecordDataset(with_possible_lengths(tf.constant(shard.path))).map(
+                parse, num_parallel_calls=tf.data.AUTOTUNE
+            )
             for row, (clip_id, labels) in enumerate(records.as_numpy_iterator()):
                 yield Place(position, row), clip_id.decode(), labels
                 bar.update()

@@ -116,7 +116,7 @@ def explained_clips(
     number = 0
     for batch in chosen_clips.read_clips(dataset, places, trained.clip_input, batch_size):
         if target.name == "weak" and (batch["labels"] < 0).any():
-            clip_id = batch["clip_id"][batch["labels"] < 0][0].decode()
+            clip_id = batch["clip_id"][batch["labels"] < 0][0].decode(errors="backslashreplace")
             raise UserError(f"clip {clip_id} of {dataset.folder} has no label or several: name a class with --target")
         classes = class_of_label[batch["labels"]]
         maps, scores = (values.numpy() for values in explain(batch["clips"], classes))
@@ -128,7 +128,7 @@ def explained_clips(
             place, label = places[number], batch["labels"][i]
             yield Explained(
                 place=place,
-                clip_id=batch["clip_id"][i].decode(),
+                clip_id=batch["clip_id"][i].decode(errors="backslashreplace"),
                 weak=dataset.classes[label] if label >= 0 else "",
                 teacher=dataset.classes[place.teacher] if place.teacher >= 0 else "",
                 spl_class=spl_classes[number] if spl_classes else "",

@@ -10,16 +10,19 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gin
 import numpy as np
 
 from spl_tf import files
+from spl_tf.arrays import map_array
 from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels.sidecar_files import ids_digest
+from spl_tf.stored import read_json
 
 _IDENTITY = "features.json"
 
@@ -129,7 +132,7 @@ def _features_path(folder: pathlib.Path, shard: Shard) -> pathlib.Path:
 
 
 def _decoded(table: np.ndarray) -> list[str]:
-    return [clip_id.decode() for clip_id in table["clip_id"].tolist()]
+    return [clip_id.decode(errors="replace") for clip_id in table["clip_id"].tolist()]
 
 
 def _require_identity(folder: pathlib.Path, identity: dict) -> None:
@@ -139,7 +142,7 @@ def _require_identity(folder: pathlib.Path, identity: dict) -> None:
         if any(folder.glob("*.npy")):
             raise UserError(f"{folder} holds .npy files, but no {_IDENTITY} that says of what: {remedy}")
         files.write_json(path, identity)
-    elif files.read_json(path, remedy) != identity:
+    elif read_json(path, dict[str, Any], remedy) != identity:
         raise UserError(f"{path} is of another network, other settings or other shards: {remedy}")
 
 
@@ -169,19 +172,10 @@ def _write(folder: pathlib.Path, shard: Shard, clips: Iterator[ClipScores]) -> N
 
 
 def _map_shard(folder: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    table, features = (_map(path) for path in (_table_path(folder, shard), _features_path(folder, shard)))
+    remedy = f"delete {folder} and run the same command again"
+    table, features = (map_array(path(folder, shard), remedy) for path in (_table_path, _features_path))
+    if table.dtype.names != ("clip_id", "label", "scores") or table.ndim != 1 or features.ndim != 2:
+        raise UserError(f"{_table_path(folder, shard)} and what is beside it are no features of clips: {remedy}")
     if len(features) != len(table) or ids_digest(_decoded(table)) != shard.ids_digest:
-        raise UserError(
-            f"{_table_path(folder, shard)} is of other clips than {shard.path}: delete {folder} and run the same "
-            "command again"
-        )
+        raise UserError(f"{_table_path(folder, shard)} is of other clips than {shard.path}: {remedy}")
     return table, features
-
-
-def _map(path: pathlib.Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(
-            f"{path} is missing or damaged ({error}): delete {path.parent} and run the same command again"
-        ) from error

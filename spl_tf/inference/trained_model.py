@@ -3,8 +3,10 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from typing import Annotated
 
 import keras
+import msgspec
 import numpy as np
 import tensorflow as tf
 
@@ -16,8 +18,10 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.labels.classes import require_same_classes
-from spl_tf.labels.targets import SEVERAL, SINGLE
+from spl_tf.labels.targets import SEVERAL, SINGLE, Form
 from spl_tf.models.folding import fold_into
+from spl_tf.models.weight_files import require_sound_model
+from spl_tf.stored import Positive, read_json
 
 FORMAT_VERSION = 1
 _REMEDY = "name the --model_dir of a finished stage of spl_tf.train, or finish it with the same command"
@@ -32,8 +36,24 @@ class ClipInput(ViewShape):
       fps: frames per second of the record.
     """
 
-    short_side: int
-    fps: float
+    short_side: Positive
+    fps: Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Description(msgspec.Struct):
+    """`model.json`.
+
+    Attributes:
+      classes: names of the N classes.
+      clip_input: what the network was trained on.
+      folded_sha256: of `folded.keras`.
+      target: what it was trained towards; older files know one only.
+    """
+
+    classes: tuple[str, ...]
+    clip_input: ClipInput
+    folded_sha256: str
+    target: Form = "single"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,10 +138,18 @@ def save_trained(
     )
 
 
+def read_description(folder: files.Path) -> Description:
+    """Reads `model.json`.
+
+    Raises:
+      UserError: the folder holds no finished stage, or the file is damaged or of another version of this package.
+    """
+    return read_json(pathlib.Path(folder) / "model.json", Description, _REMEDY, version=FORMAT_VERSION)
+
+
 def require_distributions(folder: files.Path, asked_by: str) -> None:
     """Raises UserError for the stage of a network of several labels: its scores are none over one class each."""
-    *_, target, _ = _read_description(pathlib.Path(folder) / "model.json")
-    if target == SEVERAL:
+    if read_description(folder).target == SEVERAL:
         raise UserError(
             f"{asked_by} needs probabilities of one class a clip, {folder} was trained towards several: give a network "
             "of train_stage.objective = @single_label"
@@ -137,20 +165,31 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
     """
     folder = pathlib.Path(folder)
     path = folder / "folded.keras"
-    classes, clip_input, target, described = _read_description(folder / "model.json")
+    description = read_description(folder)
     if not path.is_file():
         raise UserError(f"{path} does not exist: {_REMEDY}")
     digest = files.sha256(path)
-    if digest != described:
+    if digest != description.folded_sha256:
         raise UserError(f"{path} is not the file {folder / 'model.json'} describes: train the stage again")
     return TrainedModel(
-        network=with_precision(keras.models.load_model(path, compile=False), policy),
-        classes=classes,
-        clip_input=clip_input,
+        network=with_precision(_read_network(path), policy),
+        classes=description.classes,
+        clip_input=description.clip_input,
         precision=policy,
         weights_hash=digest,
-        target=target,
+        target=description.target,
     )
+
+
+def _read_network(path: pathlib.Path) -> keras.Model:
+    remedy = "train the stage again, or copy its folder again"
+    require_sound_model(path, remedy)
+    try:
+        # Safe mode: a network is made of known layers, no code is taken from a file.
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever it meets on its way through a file.
+        first = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise UserError(f"{path} cannot be read by Keras ({first[0][:200]}): {remedy}") from error
 
 
 def load_with_clips(
@@ -174,23 +213,6 @@ def load_with_clips(
         raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     require_fitting_data(trained, folder, dataset)
     return trained, dataset, strategy
-
-
-def _read_description(path: pathlib.Path) -> tuple[tuple[str, ...], ClipInput, str, str]:
-    """Classes, input, form of the targets and hash of the weights' file, as `model.json` has them."""
-    description = files.read_json(path, _REMEDY)
-    try:
-        version = description["format_version"]
-        if version == FORMAT_VERSION:
-            return (
-                tuple(description["classes"]),
-                ClipInput(**description["clip_input"]),
-                description.get("target", SINGLE),  # Older files know no other.
-                description["folded_sha256"],
-            )
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is not what spl_tf.train writes ({error!r}): {_REMEDY}") from error
-    raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: train the stage again")
 
 
 def require_fitting_data(trained: TrainedModel, model_dir: files.Path, dataset: ClipDataset) -> None:

@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 
 from spl_tf.errors import UserError
+from spl_tf.files import require_regular
 from spl_tf.labels.confusion import count_pairs
 
 _COLUMNS = ("label", "query")
@@ -27,6 +28,7 @@ def read_both_labels(path: pathlib.Path, classes: tuple[str, ...]) -> np.ndarray
     # A row that is too short has None for a name, which no class has.
     ids: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
     pairs = []
+    require_regular(path, "name a CSV file with the columns label and query")
     try:
         with open(path, newline="", encoding="utf-8-sig") as opened:
             for number, row in enumerate(csv.DictReader(opened, strict=True), 2):
@@ -37,8 +39,6 @@ def read_both_labels(path: pathlib.Path, classes: tuple[str, ...]) -> np.ndarray
                         "names"
                     )
                 pairs.append([ids[name] for name in names])
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: name a CSV file with the columns label and query") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is not a CSV file in UTF-8 ({error}): save it as one") from error
     clean, noisy = np.array(pairs, np.int64).reshape(-1, 2).T

@@ -5,7 +5,7 @@ import pathlib
 from collections.abc import Sequence
 
 from spl_tf.errors import UserError
-from spl_tf.files import Path
+from spl_tf.files import Path, require_regular
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
@@ -14,10 +14,9 @@ def read_classes(path: Path) -> tuple[str, ...]:
     Raises:
       UserError: the file is missing, is not UTF-8 text, is empty, or has an empty or repeated line.
     """
+    require_regular(path, "give a text file with one class name a line")
     try:
         text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise UserError(f"{path} is no classes file: give a text file with one class name a line") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: save the classes file as UTF-8") from error
     if not text.strip():

@@ -2,22 +2,25 @@
 
 import dataclasses
 import pathlib
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from spl_tf.arrays import map_array, read_arrays
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, Path, atomic_path, locked, read_json, write_json
+from spl_tf.files import TEMPORARY, Path, atomic_path, locked, write_json
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.label_map import FittedLabeller
 from spl_tf.labels.predictions import Predictions, lists_predictions
 from spl_tf.labels.query_agreement import query_agreement
-from spl_tf.labels.targets import FORMS, SINGLE
+from spl_tf.labels.targets import SINGLE, Form
+from spl_tf.stored import Name, read_json
 
 FORMAT_VERSION = 1
+_REMEDY = "run spl_tf.label"
 
 SUMMARY = "summary.json"
 CONFUSION = "confusion.npy"
@@ -35,7 +38,7 @@ class Summary:
       strategy: by which the clips were labelled.
       class_names: names of the labels' classes, in order.
       fingerprints: shard name -> fingerprint of the shard that was labelled.
-      target: form of the labels, one of `targets.FORMS`.
+      target: form of the labels, one of `targets.Form`.
     """
 
     path: pathlib.Path
@@ -43,6 +46,32 @@ class Summary:
     class_names: tuple[str, ...]
     fingerprints: dict[str, str]
     target: str = SINGLE
+
+
+class _LabelledShard(msgspec.Struct):
+    fingerprint: str
+
+
+class _Stored(msgspec.Struct):
+    """What this package reads of `summary.json`."""
+
+    strategy: str
+    class_names: tuple[str, ...]
+    shards: dict[Name, _LabelledShard]
+    target: Form = "single"
+
+
+class _Source(msgspec.Struct):
+    """And the classes of the shards."""
+
+    source_classes: tuple[str, ...]
+
+
+class _OfLabels(msgspec.Struct):
+    """What tells `summary.json` of labels, of whatever version, from another file of that name."""
+
+    class_names: Any
+    shards: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,19 +89,13 @@ def read_summary(folder: Path) -> Summary:
       UserError: the folder holds no finished labels, or the summary is not ours or damaged.
     """
     path = pathlib.Path(folder) / SUMMARY
-    content = read_json(path, "run spl_tf.label")
-    try:
-        version = content["format_version"]
-        if version != FORMAT_VERSION:
-            raise UserError(f"{path} has format version {version}, not {FORMAT_VERSION}: run spl_tf.label again")
-        fingerprints = {name: shard["fingerprint"] for name, shard in content["shards"].items()}
-        target = content.get("target", SINGLE)
-        if target not in FORMS:
-            raise UserError(f"{path} has targets of the unknown form {target!r}: run spl_tf.label again")
-        summary = Summary(path, str(content["strategy"]), tuple(content["class_names"]), fingerprints, target)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): run spl_tf.label again") from error
-    return summary
+    stored = _read_stored(folder)
+    fingerprints = {name: shard.fingerprint for name, shard in stored.shards.items()}
+    return Summary(path, stored.strategy, stored.class_names, fingerprints, stored.target)
+
+
+def _read_stored(folder: Path) -> _Stored:
+    return read_json(pathlib.Path(folder) / SUMMARY, _Stored, _REMEDY, version=FORMAT_VERSION)
 
 
 def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
@@ -82,13 +105,12 @@ def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
       UserError: as `read_summary`, or the matrix is missing or damaged.
     """
     folder = pathlib.Path(folder)
-    read_summary(folder)
-    classes = tuple(read_json(folder / SUMMARY, "run spl_tf.label")["source_classes"])
+    _read_stored(folder)
+    classes = read_json(folder / SUMMARY, _Source, _REMEDY).source_classes
     path = folder / CONFUSION
-    try:
-        confusion = np.load(path, allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
+    confusion = np.array(map_array(path, "run spl_tf.label again"))
+    if confusion.dtype != np.int64 or (confusion < 0).any():
+        raise UserError(f"{path} does not hold counts: run spl_tf.label again")
     if confusion.shape != (len(classes), len(classes)):
         raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
     return classes, confusion
@@ -105,14 +127,9 @@ def read_cells(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
       UserError: the file is missing or damaged.
     """
     path = pathlib.Path(folder) / CELLS
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            table, merged = stored["table"], stored["merged"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is missing or damaged ({error}): run spl_tf.label again") from error
-    if not table.shape == merged.shape == (num_classes, num_classes):
-        raise UserError(f"{path} is {table.shape}, there are {num_classes} classes: run spl_tf.label again")
-    return table, merged
+    kinds = {"table": np.int32, "merged": np.bool_}
+    stored = read_arrays(path, kinds, (num_classes, num_classes), "run spl_tf.label again")
+    return stored["table"], stored["merged"]
 
 
 def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
@@ -145,9 +162,8 @@ def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pat
 
 
 def _require_own(summary: pathlib.Path) -> None:
-    content = read_json(summary, "delete it, or choose another output folder for the labels")
-    if not (isinstance(content, dict) and {"class_names", "shards"} <= content.keys()):
-        raise UserError(f"{summary} is not of labels: choose another output folder for them")
+    remedy = "delete it if it was of labels, else choose another output folder for them"
+    read_json(summary, _OfLabels, remedy)
 
 
 def write_folder(

@@ -53,7 +53,7 @@ class FittedLabeller(Protocol):
     Attributes:
       name: the labeller's.
       class_names: names of the new classes, in id order.
-      form: of the targets, one of `targets.FORMS`.
+      form: of the targets, one of `targets.Form`.
       columns: of the prediction side-cars that it needs beside "weak" and "teacher".
       table: int32 [N, N], rows weak labels, columns teacher predictions: the class of the cell's clips, -1 =
         discarded. A labeller that tells clips of one cell apart gives that of those the teacher is surest of.

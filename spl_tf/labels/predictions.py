@@ -5,9 +5,12 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, Path, read_json, write_json
+from spl_tf.files import TEMPORARY, Path, write_json
 from spl_tf.labels import sidecar_files
+from spl_tf.stored import Count, Name, read_json
 
 FORMAT_VERSION = 1
 PREDICT_AGAIN = "run spl_tf.predict again"
@@ -35,6 +38,20 @@ class Predictions:
 
     def path(self, shard: str) -> pathlib.Path:
         return self.folder / f"{shard}.parquet"
+
+
+class _StoredShard(msgspec.Struct):
+    fingerprint: str
+    ids_digest: str
+    records: Count
+
+
+class _Stored(msgspec.Struct):
+    """What this package reads of `predictions.json`."""
+
+    classes: tuple[str, ...]
+    shards: dict[Name, _StoredShard]
+    made_by: dict[str, str | int] = {}
 
 
 def lists_predictions(folder: Path) -> bool:
@@ -69,9 +86,10 @@ def write_index(predictions: Predictions, made_by: Mapping[str, str | int], **no
 
 
 def read_index(folder: Path) -> dict[str, Any]:
-    """The content of `predictions.json`; what it says is checked by `open_predictions`."""
-    content: dict[str, Any] = read_json(pathlib.Path(folder) / _FILE_NAME, "run spl_tf.predict first")
-    return content
+    """The content of `predictions.json`, once it is what `open_predictions` reads."""
+    records = (shard.records for shard in _read_stored(folder).shards.values())
+    content = read_json(pathlib.Path(folder) / _FILE_NAME, dict[str, Any], PREDICT_AGAIN)
+    return content | {"num_clips": sum(records)}
 
 
 def remove_index(folder: Path) -> None:
@@ -123,22 +141,12 @@ def open_predictions(folder: Path) -> Predictions:
     """
     folder = pathlib.Path(folder)
     index = folder / _FILE_NAME
-    content = read_index(folder)
-    try:
-        version = content["format_version"]
-        classes = tuple(content["classes"])
-        shards = {
-            name: sidecar_files.Header(
-                shard["records"], shard["fingerprint"], shard["ids_digest"], content.get("made_by", {})
-            )
-            for name, shard in content["shards"].items()
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{index} is not what spl_tf.predict writes (lacks {error}): {PREDICT_AGAIN}") from error
-    if version != FORMAT_VERSION:
-        raise UserError(f"{index} has format version {version}, not {FORMAT_VERSION}: {PREDICT_AGAIN}")
-
-    predictions = Predictions(folder, classes, shards)
+    stored = _read_stored(folder)
+    shards = {
+        name: sidecar_files.Header(shard.records, shard.fingerprint, shard.ids_digest, stored.made_by)
+        for name, shard in stored.shards.items()
+    }
+    predictions = Predictions(folder, stored.classes, shards)
     missing = [predictions.path(name).name for name in shards if not predictions.path(name).is_file()]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -155,3 +163,8 @@ def open_predictions(folder: Path) -> Predictions:
     if not predictions.num_clips:
         raise UserError(f"{folder} holds predictions of no clips: nothing to label")
     return predictions
+
+
+def _read_stored(folder: Path) -> _Stored:
+    remedy = PREDICT_AGAIN if lists_predictions(folder) else "run spl_tf.predict first"
+    return read_json(pathlib.Path(folder) / _FILE_NAME, _Stored, remedy, version=FORMAT_VERSION)

@@ -16,9 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
-from spl_tf.files import Path, atomic_path
+from spl_tf.files import Path, atomic_path, require_regular
+from spl_tf.labels.parquet_files import expanded, opened
 from spl_tf.labels.target_columns import SCHEMAS, read_targets, target_arrays
 from spl_tf.labels.targets import SINGLE, SingleLabels, Targets
+from spl_tf.stored import decode
 
 PREDICTION = pa.schema(
     [("clip_id", pa.string()), ("weak", pa.int32()), ("teacher", pa.int32()), ("confidence", pa.float32())]
@@ -153,7 +155,7 @@ def read_header(path: Path, schema: pa.Schema, remedy: str) -> Header:
     Raises:
       UserError: the file is missing, damaged, or has other columns.
     """
-    with _opened(path, remedy) as file:
+    with opened(path, remedy) as file:
         found = file.schema_arrow
         metadata = found.metadata or {}
         for field in schema:
@@ -167,21 +169,22 @@ def read_header(path: Path, schema: pa.Schema, remedy: str) -> Header:
             file.metadata.num_rows,
             metadata[b"shard_fingerprint"].decode(),
             metadata[b"ids_digest"].decode(),
-            json.loads(metadata.get(b"made_by", b"{}")),
+            decode(metadata.get(b"made_by", b"{}"), dict[str, str | int], f"{path}: made_by", remedy),
         )
 
 
 def holds_predictions(path: Path) -> bool:
     """Whether a file is a prediction side-car; False for one too damaged to tell."""
     try:
+        require_regular(path, "")
         return "teacher" in pq.read_schema(path).names
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError, UserError):
         return False
 
 
 def require_labels(path: Path, remedy: str) -> None:
     """Raises UserError unless a file is a label side-car, of any form."""
-    with _opened(path, remedy) as file:
+    with opened(path, remedy) as file:
         names = set(file.schema_arrow.names)
     form = next((form for form, schema in SCHEMAS.items() if names.issuperset(schema.names)), SINGLE)
     read_header(path, SCHEMAS[form], remedy)
@@ -198,10 +201,10 @@ def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterat
       UserError: the file is missing or damaged.
     """
     remedy, rows = "run spl_tf.predict again", 0
-    with _opened(path, remedy) as file:
+    with opened(path, remedy, texts_as_stored=True) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             rows += batch.num_rows
-            yield batch
+            yield expanded(batch)
         _require_all_rows(path, rows, file.metadata.num_rows, remedy)
 
 
@@ -243,7 +246,7 @@ def read_labels(
         )
     if header.ids_digest != ids_digest:
         raise UserError(f"{path} names other clips than its shard {shard_name}: {remedy}")
-    with _opened(path, remedy) as file:
+    with opened(path, remedy) as file:
         table = file.read(columns=SCHEMAS[form].names[1:])
     _require_all_rows(path, table.num_rows, num_records, remedy)
     targets = read_targets(table, form, num_classes, path, remedy)
@@ -284,17 +287,3 @@ def _writer(
         ) as writer,
     ):
         yield writer
-
-
-@contextlib.contextmanager
-def _opened(path: Path, remedy: str) -> Iterator[pq.ParquetFile]:
-    """Opens a side-car; a missing or damaged file, also one found damaged while it is read, is a UserError."""
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            yield file
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: {remedy}") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise  # The disk's fault, not the file's.
-        raise UserError(f"{path} is damaged ({error}): {remedy}") from error

@@ -1,13 +1,14 @@
 """What clips are trained towards: one class each, several classes of which some are unknown, or a distribution."""
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
 from spl_tf.errors import UserError
 
 SINGLE, SEVERAL, DISTRIBUTION = "single", "several", "distribution"
-FORMS = (SINGLE, SEVERAL, DISTRIBUTION)
+Form = Literal["single", "several", "distribution"]
 
 DISCARDED = -1
 
@@ -18,8 +19,8 @@ def require_form(form: str, wanted: str, source: object) -> None:
     """Raises UserError unless targets of a form do for what learns another; one label is several labels too.
 
     Args:
-      form: of FORMS, what there is.
-      wanted: of FORMS, what the objective learns.
+      form: of Form, what there is.
+      wanted: of Form, what the objective learns.
       source: what gives the targets, for the message.
     """
     if form != wanted and (form, wanted) != (SINGLE, SEVERAL):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf import files
+from spl_tf.arrays import map_array
 from spl_tf.errors import UserError
 
 _EPSILON = 1e-7  # Keras' epsilon, by which the authors' code clips the probabilities.
@@ -86,10 +87,10 @@ def _checked(transition: Transition, logits: tf.Tensor) -> tuple[np.ndarray, str
     try:
         if isinstance(transition, str | os.PathLike):
             source = f"the transition matrix {pathlib.Path(transition)}"
-            matrix = np.load(transition, allow_pickle=False)
+            matrix = np.array(map_array(transition, "give N x N numbers or a .npy file of numpy.save"))
         else:
             matrix = np.asarray(transition)
-    except (OSError, EOFError, ValueError) as error:
+    except ValueError as error:  # Of rows of different lengths.
         raise UserError(f"{source} can't be read: give N x N numbers or a .npy file of numpy.save ({error})") from error
     if not isinstance(matrix, np.ndarray) or matrix.dtype.kind not in "fiu":
         raise UserError(f"{source} holds no numbers: give N x N of them, or a .npy file of numpy.save")

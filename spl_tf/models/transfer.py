@@ -9,6 +9,7 @@ import numpy as np
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.models.weight_files import ERRORS, require_own_content
 
 FORMAT_VERSION = 1
 _VERSION_KEY = "spl_tf_backbone_format"
@@ -103,15 +104,16 @@ def read_backbone_weights(path: files.Path) -> dict[str, np.ndarray]:
         if isinstance(item, h5py.Dataset):
             stored[name] = item[()]
 
+    with files.open_regular(path, "name the backbone weights of a finished training stage") as content:
+        num_bytes = content.seek(0, 2)
     try:
         with h5py.File(path, "r") as opened:
+            require_own_content(opened, num_bytes)
             version = opened.attrs.get(_VERSION_KEY)
             opened.visititems(keep)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist: name the backbone weights of a finished training stage") from error
-    except (OSError, RuntimeError, KeyError, ValueError) as error:  # What h5py raises for damaged files.
+    except ERRORS as error:
         raise UserError(f"{path} is damaged or not an HDF5 file ({error}): train its stage again") from error
-    if version != FORMAT_VERSION:
+    if not np.array_equal(version, FORMAT_VERSION):
         raise UserError(
             f"{path} has backbone format {version}, not {FORMAT_VERSION}: name a file that spl_tf.train wrote"
         )

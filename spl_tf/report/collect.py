@@ -5,10 +5,14 @@ import dataclasses
 import pathlib
 from collections.abc import Sequence
 
-from spl_tf import files
+import msgspec
+
 from spl_tf.errors import UserError
+from spl_tf.experiment.resumable import MARKER, REMEDY
 from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.table import Result
+from spl_tf.labels.label_folder import SUMMARY
+from spl_tf.stored import Count, Seconds, Share, read_json
 
 AGAIN = "run spl_tf.recipe again"
 
@@ -92,6 +96,24 @@ class Labels:
     by_cell: bool
 
 
+class _Counted(msgspec.Struct):
+    """What this page shows of labels' `summary.json`, by the names of `Labels`."""
+
+    strategy: str
+    counts: tuple[Count, ...]
+    clips: Count
+    kept: Count
+    merged: Count
+    discarded: Count
+    samples_cover_ratio: Share
+    min_confidence: Share
+    by_cell: bool = True  # Older labels all were.
+
+
+class _Timed(msgspec.Struct):
+    seconds: Seconds
+
+
 def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
     """The labels of every run of a seed that was pre-trained.
 
@@ -104,15 +126,9 @@ def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
 
 
 def _read_labels(name: str, folder: pathlib.Path) -> Labels:
-    path = folder / "summary.json"
-    content = files.read_json(path, AGAIN)
-    numbers = ("clips", "kept", "merged", "discarded", "samples_cover_ratio", "min_confidence")
-    try:
-        known = {key: content[key] for key in numbers}
-        by_cell = content.get("by_cell", True)  # Older labels all were.
-        return Labels(name, content["strategy"], folder, tuple(content["counts"]), by_cell=by_cell, **known)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is not what spl_tf.label writes (lacks {error}): {AGAIN}") from error
+    content = read_json(folder / SUMMARY, _Counted, AGAIN)
+    fields = {name: getattr(content, name) for name in content.__struct_fields__}
+    return Labels(name=name, folder=folder, **fields)
 
 
 def read_right(run_folder: pathlib.Path) -> dict[str, bool]:
@@ -133,11 +149,7 @@ def read_right(run_folder: pathlib.Path) -> dict[str, bool]:
 
 def read_seconds(step_folder: pathlib.Path) -> float | None:
     """Seconds a step took over all its sessions; None for a step that was not needed."""
-    path = step_folder / "step.json"
+    path = step_folder / MARKER
     if not path.exists():
         return None
-    content = files.read_json(path, AGAIN)
-    try:
-        return float(content["seconds"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged (no seconds): {AGAIN}") from error
+    return read_json(path, _Timed, REMEDY).seconds

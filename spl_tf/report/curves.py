@@ -1,11 +1,14 @@
 """Training curves from TensorBoard's event files, read in one stream: pictures among the numbers cost no memory."""
 
 import dataclasses
+import itertools
 import pathlib
 
 import numpy as np
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util import tensor_util
+
+from spl_tf.data.record_lengths import impossible_length
 
 _TAGS = {f"train/{name}": name for name in ("loss", "accuracy", "hit_at_1")}
 _MOST_POINTS = 200
@@ -37,7 +40,9 @@ def read_curves(logs: pathlib.Path) -> dict[str, Curve]:
 def _read_session(path: pathlib.Path) -> dict[str, dict[int, float]]:
     """Name -> step -> value, of one event file; up to its damage, when it is damaged."""
     points: dict[str, dict[int, float]] = {name: {} for name in _TAGS.values()}
-    for event in EventFileLoader(str(path)).Load():
+    impossible = impossible_length(str(path))
+    events = EventFileLoader(str(path)).Load()
+    for event in itertools.islice(events, impossible[0]) if impossible else events:
         for value in event.summary.value:
             if value.tag in _TAGS:
                 number = float(tensor_util.make_ndarray(value.tensor))

@@ -6,13 +6,12 @@ import statistics
 
 from tqdm import tqdm
 
-from spl_tf import files
 from spl_tf.configuration import STAGES
-from spl_tf.errors import UserError
-from spl_tf.report.collect import AGAIN, Recipe, read_seconds
+from spl_tf.report.collect import Recipe, read_seconds
 from spl_tf.report.curves import Curve, read_curves
 from spl_tf.report.markup import Html, Section, element, section, table
 from spl_tf.report.svg import Series, line_chart
+from spl_tf.training.outcome import METRICS, Metrics, read_metrics
 
 # Shares that training shows, of one label a clip and of several, and what is validated of them.
 _VALIDATED = {"accuracy": "top_1", "hit_at_1": "hit_at_1"}
@@ -34,7 +33,7 @@ class _Trained:
     stage: str
     name: str
     curves: dict[str, Curve]
-    metrics: dict
+    metrics: Metrics
 
 
 def training_section(recipe: Recipe) -> Section:
@@ -50,7 +49,7 @@ def training_section(recipe: Recipe) -> Section:
         for seed, stage_folders in folders.items():
             trained = []
             for stage, name, folder in stage_folders:
-                metrics = _read_metrics(folder / "metrics.json")
+                metrics = read_metrics(folder)
                 trained.append(_Trained(stage, name, read_curves(folder / "logs"), metrics))
                 bar.update()
             charts = element("div", *_charts(recipe, seed, trained), class_="charts")
@@ -72,14 +71,7 @@ def _stage_folders(recipe: Recipe, seed: int) -> list[tuple[str, str, pathlib.Pa
     found = [("teacher", "teacher", web.teacher)] if web else []
     for stage in ("pretrain", "finetune"):
         found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.runs_of_seed(seed)]
-    return [entry for entry in found if (entry[2] / "metrics.json").exists()]
-
-
-def _read_metrics(path: pathlib.Path) -> dict:
-    metrics = files.read_json(path, AGAIN)
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("train", {}), dict):
-        raise UserError(f"{path} is not what training writes: {AGAIN}")
-    return metrics
+    return [entry for entry in found if (entry[2] / METRICS).exists()]
 
 
 def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:
@@ -92,9 +84,10 @@ def _charts(recipe: Recipe, seed: int, trained: list[_Trained]) -> list[Html]:
                 colour = 0 if stage == "teacher" else recipe.colour(one.name)
                 if curve := one.curves.get(measure):
                     series.append(Series(one.name, curve.steps, curve.values, colour))
-                history = one.metrics.get("evaluations")
+                history = one.metrics["evaluations"]
                 if history and (validated := _VALIDATED.get(measure)) in history[0]:
-                    steps, values = ([entry[key] for entry in history] for key in ("step", validated))
+                    marks = [entry for entry in history if {"step", validated} <= entry.keys()]
+                    steps, values = ([entry[key] for entry in marks] for key in ("step", validated))
                     series.append(Series(f"{one.name}, validation", steps, values, colour, marks=True, line=False))
             if series:
                 charts.append(_chart(f"curve-{stage}-{measure}-seed{seed}", stage, measure, series))
@@ -120,17 +113,17 @@ def _end_table(seed: int, trained: list[_Trained]) -> Html:
     columns |= {"accuracy": "Accuracy (%)", "precision": "Precision", "time": "Training time"}
     rows = []
     for one in trained:
-        end = one.metrics.get("train", {})
+        end = one.metrics["train"]
         rows.append(
             [
                 one.stage,
                 one.name,
-                _number(one.metrics.get("steps"), ",.0f"),
-                _number(one.metrics.get("clips"), ",.0f"),
+                f"{one.metrics['steps']:,}",
+                f"{one.metrics['clips']:,}",
                 _number(end.get("loss"), ".3f"),
                 _number(end.get("accuracy", end.get("hit_at_1")), ".1f", 100),
-                str(one.metrics.get("precision", _NOTHING)),
-                duration(one.metrics.get("seconds")),
+                one.metrics["precision"],
+                duration(one.metrics["seconds"]),
             ]
         )
     caption = f"End of training, seed {seed}: loss and accuracy of the last batches"

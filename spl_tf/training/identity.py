@@ -9,6 +9,7 @@ from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.label_folder import Summary
+from spl_tf.stored import read_json
 
 # The marker of a finished stage, written last.
 FINISHED = "finished.json"
@@ -123,7 +124,8 @@ def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
     """
     path = model_dir / "run.json"
     if (model_dir / "checkpoints" / "checkpoint").exists() or (model_dir / FINISHED).exists():
-        known = files.read_json(path, f"delete {model_dir} and train again")
+        remedy = "the same command with another --model_dir writes one at its start: copy that here to go on"
+        known = read_json(path, dict[str, str], remedy)
         if difference := first_difference(known, identity):
             raise UserError(
                 f"{model_dir} holds another run: {difference}; use another --model_dir, or delete it to train anew"

@@ -3,13 +3,45 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from typing import TypedDict
 
 import keras
 
 from spl_tf import configuration, files
+from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.models.transfer import save_backbone_weights
+from spl_tf.models.weight_files import require_sound_weights
+from spl_tf.stored import Count, Seconds, read_json
 from spl_tf.training.identity import FINISHED
+
+METRICS = "metrics.json"
+
+Evaluated = dict[str, int | float]  # The step, and what was measured.
+
+
+class Metrics(TypedDict):
+    """`metrics.json` of a stage: how it was trained, its means at the end, and every evaluation on validation."""
+
+    stage: str
+    steps: Count
+    clips: Count
+    precision: str
+    seconds: Seconds
+    train: dict[str, float]
+    evaluations: list[Evaluated]
+    selected_step: Count
+
+
+def read_metrics(model_dir: pathlib.Path) -> Metrics:
+    """What a finished stage has noted of its training.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    # The stage is then found unfinished, and writes its outcome from the last checkpoint without a step of training.
+    remedy = f"delete {FINISHED} beside it, and step.json where there is one, and run the same command again"
+    return read_json(model_dir / METRICS, Metrics, f"{remedy}, which only writes what was trained")
 
 
 @dataclasses.dataclass
@@ -36,22 +68,30 @@ class Selection:
                 if path != self._weights_path(self.step(step)):
                     path.unlink()
 
-    def history(self) -> list[dict]:
+    def history(self) -> list[Evaluated]:
         """Every evaluation so far, oldest first."""
         if not self._history_path.exists():
             return []
-        return files.read_json(self._history_path, "delete the model folder and train again")
+        remedy = "delete this file to go on without these evaluations"
+        history = read_json(self._history_path, list[Evaluated], remedy)
+        for name in filter(None, ("step", self.by)):
+            if any(name not in entry for entry in history):
+                raise UserError(f"{self._history_path} is damaged (an entry without {name}): {remedy}")
+        return history
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
-        if not self.by:
+        by = self.by
+        if not by:
             return last_step
-        return max(self.history(), key=lambda entry: entry[self.by])["step"]
+        return int(max(self.history(), key=lambda entry: entry[by])["step"])
 
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model."""
         if self.by:
-            model.load_weights(self._weights_path(self.step(0)))
+            path = self._weights_path(self.step(0))
+            require_sound_weights(path, "delete the model folder and train again")
+            model.load_weights(path)
 
     def _weights_path(self, step: int) -> pathlib.Path:
         return self.folder / f"best-{step}.weights.h5"
@@ -69,7 +109,7 @@ def write_outcome(
     classes: tuple[str, ...],
     clip_input: ClipInput,
     target: str,
-    metrics: dict,
+    metrics: Metrics,
 ) -> None:
     """Writes the finished network in every form a later command needs; the marker comes last.
 
@@ -88,5 +128,5 @@ def write_outcome(
     save_backbone_weights(trunk, model_dir / "backbone.weights.h5")
     save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input, target)
     configuration.write_operative_config(model_dir / "operative_config.gin")
-    files.write_json(model_dir / "metrics.json", metrics)
+    files.write_json(model_dir / METRICS, metrics)
     files.write_json(model_dir / FINISHED, {"steps": metrics["steps"]})

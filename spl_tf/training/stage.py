@@ -4,6 +4,7 @@ import contextlib
 import math
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Literal, TypedDict
 
 import gin
 import keras
@@ -24,6 +25,7 @@ from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.ranges import Positive
+from spl_tf.stored import read_json
 from spl_tf.training.batches import batches_from
 from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
@@ -31,13 +33,19 @@ from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, o
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
-from spl_tf.training.outcome import Selection, write_outcome
+from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
 from spl_tf.training.progress import ProgressLine
 from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
+
+
+class _Precision(TypedDict):
+    """`precision.json`: the Keras dtype policy that a run began with."""
+
+    dtype_policy: Literal["float32", "mixed_bfloat16"]
 
 
 @gin.configurable(denylist=["stage"])
@@ -74,7 +82,7 @@ def train_stage(
     steps_per_loop: int = 20,
     checkpoint_seconds: float = 300.0,
     profile_steps: Sequence[int] | None = None,
-) -> dict:
+) -> Metrics:
     """Trains a stage to its end, from where an earlier call was stopped; returns `metrics.json`.
 
     Args:
@@ -143,9 +151,9 @@ def train_stage(
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
-        metrics = files.read_json(model_dir / "metrics.json", f"delete {model_dir} and train again")
-        tell_if_none_left(profile_steps, metrics["steps"], metrics["steps"])
-        return metrics
+        finished = read_metrics(model_dir)
+        tell_if_none_left(profile_steps, finished["steps"], finished["steps"])
+        return finished
 
     targets = join_targets(inputs.train, inputs.labels, learned.target)
     policy = _policy_of_run(model_dir, precision)
@@ -230,7 +238,7 @@ def train_stage(
             evaluate=evaluate,
             hooks=hooks,
         )
-    metrics = {
+    metrics: Metrics = {
         "stage": stage,
         "steps": total_steps,
         "clips": targets.num_clips,
@@ -261,4 +269,6 @@ def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
     path = model_dir / "precision.json"
     if not path.exists():
         files.write_json(path, {"dtype_policy": choose_policy(precision)})
-    return files.read_json(path, f"delete {model_dir} and train again")["dtype_policy"]
+    # Weights are float32 under either: another machine's choice changes digits, not what was learned.
+    remedy = "delete this file alone to go on with the precision of this machine"
+    return read_json(path, _Precision, remedy)["dtype_policy"]

@@ -36,6 +36,15 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "no module"), configuration.overridden([line]):
             self.fail("the block of an import was entered")
 
+    @parameterized.parameters(
+        "train_stage.profile_steps = " + "[" * 50_000,
+        "".join(f"M{number} = %M{number + 1}\n" for number in range(3000)) + "M3000 = 3\ntrain_stage.epochs = %M0",
+    )
+    def test_what_is_nested_too_deeply_is_one_line(self, text):
+        (self.folder / "deep.gin").write_text(text)
+        with self.assertRaisesRegex(UserError, "^gin: [^\n]*(nested too deeply|too many nested)"):
+            self._parse("deep.gin")
+
     def test_what_the_program_sets_itself_is_no_setting(self):
         for binding in (
             "train_stage.model_dir = 'm'",

@@ -1,9 +1,11 @@
 import json
+import os
 import pathlib
 import shutil
 
 import tensorflow as tf
 from absl.testing import parameterized
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from spl_tf import files
 from spl_tf.data import record
@@ -65,10 +67,34 @@ class VerifyTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(report.faults, [f"{FIRST} is missing"])
         self.assertEqual(report.num_clips, 2)
 
-    def test_a_folder_in_a_shards_place_is_named(self):
-        (self.folder / f"{FIRST}.tfrecord").unlink()
-        (self.folder / f"{FIRST}.tfrecord").mkdir()
-        self.assertTrue(any(f"{FIRST} record 0 cannot be read" in fault for fault in self.faults()), self.faults())
+    @parameterized.parameters(os.mkdir, os.mkfifo)
+    def test_what_is_no_file_in_a_shards_place_is_named(self, make):
+        path = self.folder / f"{FIRST}.tfrecord"
+        path.unlink()
+        make(path)
+        report = verify(self.folder)
+        self.assertEqual(report.faults, [f"{FIRST} is no regular file"])
+        self.assertEqual(report.num_clips, 2)
+
+    def test_a_record_that_claims_gigabytes_is_named_and_those_before_it_are_read(self):
+        path = self.folder / f"{SECOND}.tfrecord"
+        content = bytearray(path.read_bytes())
+        place = 16 + int.from_bytes(content[:8], "little")
+        content[place : place + 8] = (30 << 30).to_bytes(8, "little")
+        content[place + 8 : place + 12] = masked_crc32c(bytes(content[place : place + 8])).to_bytes(4, "little")
+        path.write_bytes(content)
+        fingerprint, claim, count = self.faults()
+        self.assertIn(f"{SECOND} has another fingerprint", fingerprint)
+        self.assertEqual(claim, f"{SECOND} record 1 claims 32,212,254,720 bytes, its file has 4,310")
+        self.assertIn("has 1 readable records, dataset.json says 2", count)
+
+    def test_an_id_that_is_no_utf8_is_a_fault_of_its_record(self):
+        path = self.folder / f"{FIRST}.tfrecord"
+        (content,) = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+        clip_id = record.clip_from_bytes(content).clip_id.encode()
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            writer.write(content.replace(clip_id, b"\xff" * len(clip_id)))
+        self.assertTrue(any(f"{FIRST} record 0 'utf-8'" in fault for fault in self.faults()), self.faults())
 
     @parameterized.named_parameters(
         ("jpeg", lambda clip: clip.frames.__setitem__(2, clip.frames[2][:300]), "frame 2 is no whole JPEG file"),

@@ -1,5 +1,6 @@
 """Tables of arms: how they are written, what they share, and that a row alone is the row of the table."""
 
+import json
 import pathlib
 import shutil
 
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import configuration, files
+from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment.arms import Arm, choose_arms, configured_arms, make_arms
@@ -211,7 +212,7 @@ class TableOfArmsTest(tf.test.TestCase):
         self.assertEqual([result.classes for result in results], [0, 3, 3, 3, 4])
         self.assertEqual(load_dataset(self.folder / "few/shards/web").num_clips, 36)
         self.assertEqual(sorted(path.name for path in (self.folder / "few/shards").iterdir()), ["web"])
-        summary = files.read_json(self.folder / "seed0/few/labels/summary.json", "")
+        summary = json.loads((self.folder / "seed0/few/labels/summary.json").read_text())
         self.assertEqual(sum(summary["counts"]), 36)
         # Nothing is left to do for a row, and the results are of this call.
         self.assertEqual(self._run("few"), ([], [results[3]]))
@@ -224,7 +225,7 @@ class TableOfArmsTest(tf.test.TestCase):
     def test_what_a_row_binds_is_in_its_stages_alone(self):
         self._run("weak", "momentum")
         identities = {
-            name: files.read_json(self.folder / f"seed0/{name}/step.json", "")["identity"]
+            name: json.loads((self.folder / f"seed0/{name}/step.json").read_text())["identity"]
             for name in ("weak/pretrain", "momentum/pretrain", "momentum/finetune", "teacher")
         }
         momenta = {name: identity.get("SGD.momentum") for name, identity in identities.items()}

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import pathlib
 import shutil
 
@@ -108,7 +109,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         redone = self._calls("recipe.strategies = ['none', 'weak', 'spl']", binding)
         self.assertEqual(redone, [f"spl_round2/{name}" for name in ("predictions", "pretrain", "finetune", "test")])
         seed0 = self.folder / "o" / "seed0"
-        index = files.read_json(seed0 / "spl_round2" / "predictions" / "predictions.json", "")
+        index = json.loads((seed0 / "spl_round2" / "predictions" / "predictions.json").read_text())
         self.assertEqual(index["model"], files.sha256(seed0 / "spl" / "finetune" / "folded.keras"))
         with open(self.folder / "o" / "results.csv", newline="", encoding="utf-8") as opened:
             rows = [(row["strategy"], row["round"]) for row in csv.DictReader(opened)]

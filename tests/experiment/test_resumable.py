@@ -12,7 +12,7 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.experiment import resumable
-from spl_tf.experiment.resumable import run_step
+from spl_tf.experiment.resumable import Clips, run_step
 
 IDENTITY = {"epochs": "3", "shards": "abc"}
 
@@ -38,7 +38,9 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
 
         clock = mock.patch.object(resumable.time, "monotonic", side_effect=lambda: self.clock)
         with contextlib.redirect_stdout(self.printed), clock:
-            return run_step(self.folder, IDENTITY if identity is None else identity, action, outputs=outputs)
+            return run_step(
+                self.folder, IDENTITY if identity is None else identity, action, outputs=outputs, kind=Clips
+            )
 
     def _outputs(self):
         return sorted(path.name for path in self.folder.iterdir() if path.name != "step.json")
@@ -102,12 +104,21 @@ class RunStepTest(parameterized.TestCase, tf.test.TestCase):
         self._run(changed)
         self.assertEqual(self._outputs(), ["run2"])
 
-    @parameterized.parameters("{", "{}")
-    def test_a_damaged_marker_is_named_with_the_remedy(self, marker):
+    @parameterized.parameters(
+        ("{", "truncated"),
+        ("{}", "required field identity"),
+        ("[[[[", "expected object, got array"),
+        ('{"identity": {"epochs": 3}, "result": null, "seconds": 1}', r"identity\[...\]: expected str, got int"),
+        ('{"identity": {}, "result": {}, "seconds": 1}', "result: .*required field clips"),
+        ('{"identity": {}, "result": {"clips": -7, "seconds": 1}, "seconds": 1}', r"result.clips: expected int >= 0"),
+        ('{"identity": {}, "result": null, "seconds": 1e400}', "seconds: number out of range"),
+    )
+    def test_a_damaged_marker_is_named_with_the_field_and_a_remedy_that_keeps_the_work(self, marker, message):
         self._run()
         (self.folder / "step.json").write_text(marker)
-        with self.assertRaisesRegex(UserError, "step/step.json.*delete .*step and run the recipe again"):
+        with self.assertRaisesRegex(UserError, f"step/step.json .*{message}.*: delete this file alone and run"):
             self._run({})
+        self.assertEqual(self._outputs(), ["run1"])
         self.assertEqual(self.runs, 1)
 
     def test_marker_of_a_running_step_holds_no_result(self):

@@ -92,10 +92,13 @@ class TrainedModelTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(
         ("{", "is damaged"),
-        ("{}", "is not what spl_tf.train writes"),
-        ("[]", "is not what spl_tf.train writes"),
-        (json.dumps({"format_version": 1, "classes": ["a"]}), "is not what spl_tf.train writes"),
-        (json.dumps({"format_version": 2, "network": "of a later package"}), "has format version 2, not 1"),
+        ("{}", "is damaged or not ours .*format_version"),
+        ("[]", "is damaged or not ours"),
+        (json.dumps({"format_version": 1, "classes": ["a"]}), "is damaged or not ours .*clip_input"),
+        (
+            json.dumps({"format_version": 2, "network": "of a later package"}),
+            "has format version 2, this",
+        ),
     )
     def test_a_damaged_or_newer_description_is_refused(self, description, message):
         folder = self._copy()

@@ -112,7 +112,7 @@ class TransitionTest(parameterized.TestCase, tf.test.TestCase):
         (labels / "confusion.npy").write_bytes(b"x")
         code, printed = self._run(f"--labels={labels}", output)
         self.assertEqual(code, 2)
-        self.assertIn("confusion.npy is missing or damaged", printed)
+        self.assertIn("confusion.npy is damaged", printed)
         self.assertFalse(self.output.exists())
 
 

@@ -178,8 +178,8 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ("dataset.json", "{}", "holds shards"),
         ("model.json", "{}", "holds a model"),
-        ("summary.json", '{"kept": 3}', "summary.json is not of labels"),
-        ("summary.json", "[]", "summary.json is not of labels"),
+        ("summary.json", '{"kept": 3}', "summary.json is damaged or not ours .*class_names"),
+        ("summary.json", "[]", "summary.json is damaged or not ours"),
         ("summary.json", "{", "summary.json is damaged"),
     )
     def test_folders_of_others_are_refused_untouched(self, name, content, message):
@@ -204,18 +204,18 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(summary.fingerprints, {name: f"print of {name}" for name in names})
 
     @parameterized.parameters(
-        ("{}", "is not what spl_tf.label writes"),
-        ("[]", "is not what spl_tf.label writes"),
-        ('{"format_version": 2, "class_names": [], "shards": {}}', "has format version 2, not 1"),
+        ("{}", "is damaged or not ours .*format_version"),
+        ("[]", "is damaged or not ours .*expected object, got array"),
+        ('{"format_version": 2, "class_names": [], "shards": {}}', "has format version 2, this package reads 1"),
         (
             '{"format_version": 1, "strategy": "weak", "class_names": ["a"], "shards": {"web": {}}}',
-            "is .*lacks 'fingerprint'",
+            r"is damaged or not ours .shards\[...\]: .* required field fingerprint",
         ),
     )
     def test_a_summary_that_is_none_is_refused(self, content, message):
         self.labels.mkdir()
         (self.labels / "summary.json").write_text(content)
-        with self.assertRaisesRegex(UserError, f"L/summary.json {message}.*: run spl_tf.label again"):
+        with self.assertRaisesRegex(UserError, f"L/summary.json {message}.*: run spl_tf.label"):
             read_summary(self.labels)
 
     def test_missing_sidecars_are_named(self):
@@ -254,10 +254,10 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
             assign_labels(self.predictions, "spl", self.labels)
 
     @parameterized.parameters(
-        ({"format_version": 2}, "format version 2, not 1"),
-        ({"classes": None}, "is not what spl_tf.predict writes"),
+        ({"format_version": 2}, "format version 2, this package reads 1"),
+        ({"classes": None}, "is damaged or not ours .classes: expected array, got null"),
         ({"shards": {}}, "no clips"),
-        ({"shards": ["web"]}, "is not what spl_tf.predict writes"),
+        ({"shards": ["web"]}, "is damaged or not ours .shards: expected object, got array"),
     )
     def test_a_wrong_index_is_refused(self, changes, message):
         self._write_predictions([300], **changes)

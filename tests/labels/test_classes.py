@@ -33,7 +33,7 @@ class ClassesTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_a_missing_classes_file_is_refused(self):
         for path in ("nowhere.txt", self.get_temp_dir()):
-            with self.assertRaisesRegex(UserError, "is no classes file"):
+            with self.assertRaisesRegex(UserError, "(does not exist|is a folder, not a file): give a text file"):
                 read_classes(path)
 
     @parameterized.parameters(

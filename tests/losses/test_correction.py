@@ -130,7 +130,7 @@ class CorrectionTest(parameterized.TestCase, tf.test.TestCase):
         (folder / "text.npy").write_text("0.9 0.1")
         np.save(folder / "objects.npy", np.array([None]))
         for name in ("missing.npy", "text.npy", "objects.npy"):
-            with self.assertRaisesRegex(UserError, f"{name} can't be read"):
+            with self.assertRaisesRegex(UserError, f"{name} (does not exist|is damaged).*: give N x N"):
                 _value_and_gradient(forward_correction, LOGITS, transition=folder / name)
 
     def test_only_backward_needs_an_inverse(self):

@@ -149,8 +149,15 @@ class Made:
         with tf.summary.create_file_writer(str(folder / "logs")).as_default():
             for step, loss in enumerate(losses, start=1):
                 tf.summary.scalar("train/loss", loss, step=step)
-        end = {"steps": len(losses), "clips": 12, "precision": "float32", "seconds": seconds}
-        end |= {"train": {"loss": losses[-1], "accuracy": 0.5}, "evaluations": []}
+        end = {
+            "stage": folder.name,
+            "selected_step": len(losses),
+            "steps": len(losses),
+            "clips": 12,
+            "precision": "float32",
+            "seconds": seconds,
+        }
+        end |= {"train": {"loss": losses[-1], "accuracy": 0.5}, "evaluations": [], "selected_step": len(losses)}
         write_json(folder / "metrics.json", end | metrics)
         self.step(folder, seconds)
 

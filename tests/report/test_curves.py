@@ -2,6 +2,7 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from spl_tf.report.curves import read_curves
 
@@ -34,6 +35,13 @@ class CurvesTest(tf.test.TestCase):
         self._session(1, {2: 4.0, 4: 3.0, 6: 99.0, 9: 99.0})
         self._session(2, {6: 2.0, 8: 1.0})
         self.assertEqual(self._loss(), {2: 4.0, 4: 3.0, 6: 2.0, 8: 1.0})
+
+    def test_what_claims_gigabytes_ends_the_curve_of_its_session(self):
+        self._session(1, {2: 4.0, 4: 3.0})
+        path = self.logs / "events.out.tfevents.1.done"
+        head = (30 << 30).to_bytes(8, "little")
+        path.write_bytes(path.read_bytes() + head + masked_crc32c(head).to_bytes(4, "little") + bytes(99))
+        self.assertEqual(self._loss(), {2: 4.0, 4: 3.0})
 
     def test_infinite_values_and_an_empty_folder_are_left_out(self):
         self.assertEqual(read_curves(self.logs), {})

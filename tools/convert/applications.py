@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from spl_tf.errors import UserError
+from spl_tf.models.weight_files import ERRORS, require_own_content
 
 _VARIABLES = {1: ("kernel",), 2: ("kernel", "bias"), 4: ("gamma", "beta", "moving_mean", "moving_variance")}
 _LAYER = re.compile(r"conv\d.*_(conv|bn)")
-_CAUSES = (OSError, RuntimeError, KeyError, ValueError)  # What h5py raises for damaged files.
 
 
 def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -32,17 +32,17 @@ def read_weights(path: pathlib.Path) -> dict[str, np.ndarray]:
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as opened:
-                weights = _read(opened)
+                weights = _read(opened, path.stat().st_size)
         else:
-            weights = _read(path)
-    except (*_CAUSES, zipfile.BadZipFile) as error:
+            weights = _read(path, path.stat().st_size)
+    except ERRORS as error:
         raise UserError(f"{path} is damaged or no file of Keras ({error}): copy it again") from error
     if not weights:
         raise UserError(f"{path} has no names of layers: save it again with model.save_weights of a newer Keras")
     return weights
 
 
-def _read(file) -> dict[str, np.ndarray]:
+def _read(file, num_bytes: int) -> dict[str, np.ndarray]:
     weights = {}
 
     def keep(path: str, item: h5py.Dataset | h5py.Group) -> None:
@@ -58,6 +58,7 @@ def _read(file) -> dict[str, np.ndarray]:
             weights[f"{layer}/{variable.split(':')[0]}"] = item[()]
 
     with h5py.File(file, "r") as opened:
+        require_own_content(opened, num_bytes)
         opened.visititems(keep)
     return weights
 

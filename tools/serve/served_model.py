@@ -2,11 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.stored import Positive, read_json
 
 Predict = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
 
@@ -53,15 +56,23 @@ class Description:
     classes: tuple[str, ...]
 
 
+class _ClipInput(msgspec.Struct):
+    fps: Annotated[float, msgspec.Meta(gt=0)]
+    short_side: Positive
+
+
+class _Exported(msgspec.Struct):
+    """What a client reads of an export's `model.json`."""
+
+    classes: tuple[str, ...]
+    clip_input: _ClipInput
+
+
 def read_description(path: files.Path) -> Description:
     """Reads an export's `model.json`.
 
     Raises:
       UserError: it is missing, or not what spl_tf.export writes.
     """
-    content = files.read_json(path, _REMEDY)
-    try:
-        clip_input = content["clip_input"]
-        return Description(float(clip_input["fps"]), int(clip_input["short_side"]), tuple(content["classes"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not what spl_tf.export writes ({error!r}): {_REMEDY}") from error
+    stored = read_json(path, _Exported, _REMEDY)
+    return Description(stored.clip_input.fps, stored.clip_input.short_side, stored.classes)

@@ -8,6 +8,7 @@ package or a gin file has changed since. --only takes parts of names, e.g. --onl
 1 when one fails.
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -31,11 +32,20 @@ _FOLDER = "papers/spl"
 _STATE = "passed.json"
 
 
+@dataclasses.dataclass
+class _State:
+    """Digest of package and gin files, and rows that went through with them -> seconds."""
+
+    sources: str
+    passed: dict[str, float]
+
+
 def main() -> int:
     from tqdm import tqdm
 
     from spl_tf import files
     from spl_tf.errors import UserError
+    from spl_tf.stored import read_json
 
     rows = {f"{table}_{name}": (table, name) for table in paper_tables() for name in _arms(table)}
     rows = {key: row for key, row in rows.items() if not FLAGS.only or any(part in key for part in FLAGS.only)}
@@ -44,8 +54,8 @@ def main() -> int:
     output_dir = pathlib.Path(FLAGS.output_dir).absolute()
     with files.locked(output_dir, "the smoke runs"):
         state_path, sources = output_dir / _STATE, _digest_of_sources()
-        state = files.read_json(state_path, f"delete {output_dir}") if state_path.exists() else {}
-        passed = state.get("passed", {}) if state.get("sources") == sources else {}
+        state = read_json(state_path, _State, f"delete {output_dir}") if state_path.exists() else _State(sources, {})
+        passed = state.passed if state.sources == sources else {}
         if not passed:
             for table in paper_tables():
                 shutil.rmtree(output_dir / table, ignore_errors=True)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.stored import read_json
 from tools.soak.comparison import differences, leftovers
 from tools.soak.kills import Kill, format_kills, read_kills, write_kills
 from tools.soak.process import RecipeProcess
@@ -204,12 +205,7 @@ def _read_state(path: pathlib.Path, command: list[str]) -> _State:
     if not path.exists():
         return _State(command, [], 0, [])
     remedy = f"delete {path.parent} or use another --output_dir"
-    known = files.read_json(path, remedy)
-    try:
-        spans = [Span(**span) for span in known["spans"]]
-        state = _State(known["command"], spans, known["finished_runs"], list(known["faults"]))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): {remedy}") from error
+    state = read_json(path, _State, remedy)
     if state.command != command:
         raise UserError(f"{path.parent} holds a soak of {' '.join(state.command)}: {remedy}")
     return state

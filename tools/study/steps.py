@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from spl_tf import configuration, files
 from spl_tf.experiment.arms import Arm
-from spl_tf.experiment.resumable import Json, run_step
+from spl_tf.experiment.resumable import Clips, Json, run_step
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.sets import make_target
 from spl_tf.experiment.tasks import networks_forgotten, train
@@ -67,7 +67,7 @@ class Relabelled:
             prediction_files.write_index(dataclasses.replace(source, folder=folder), made_by)
             return {"clips": source.num_clips}
 
-        run_step(folder, identity, action, outputs=["predictions.json"])
+        run_step(folder, identity, action, outputs=["predictions.json"], kind=Clips)
         return folder
 
 
@@ -88,7 +88,9 @@ def inflated_frames(runner: Runner, arm: Arm, seed: int) -> pathlib.Path:
                 save_backbone_weights(backbone, folder / "clips" / images.name)
             return {}
 
-        run_step(folder / "clips", {"images": files.sha256(images)}, action, outputs=[images.name])
+        run_step(
+            folder / "clips", {"images": files.sha256(images)}, action, outputs=[images.name], kind=dict[str, float]
+        )
     return folder / "clips" / images.name
 
 

@@ -13,6 +13,7 @@ from spl_tf.experiment.table import Result
 from spl_tf.experiment.video_lists import video_folder
 from spl_tf.labels import predictions as prediction_files
 from spl_tf.labels.classes import read_classes
+from spl_tf.labels.label_folder import read_summary
 from tools.study import manifests
 from tools.study.arms import MAIN, all_arms
 from tools.study.arms import Arm as Key
@@ -81,7 +82,7 @@ def _compare_with_truth(runner: Runner, arm: Arm, result: Result) -> Row:
     labels = np.concatenate([read_sidecar(folder / f"{shard}.parquet")["label"] for shard in source.shards])
     weak, teacher = (np.concatenate([table[name] for table in tables]) for name in ("weak", "teacher"))
     truths = truths_of(runner, arm, [clip_id for table in tables for clip_id in table["clip_id"]])
-    names = files.read_json(folder / "summary.json", "run the study again")["class_names"]
+    names = list(read_summary(folder).class_names)
     num_classes = len(read_classes(runner.lists(arm).classes))
     return {
         "weak_right": float(np.mean(weak == truths)),

@@ -8,9 +8,11 @@ import heapq
 import json
 import math
 import operator
+import types
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 import numpy as np
 from tqdm import tqdm
 
@@ -21,6 +23,7 @@ from spl_tf.data.building.windows import choose_for_quota, count_windows, frames
 from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.workers import Failure, run_in_workers
+from spl_tf.stored import Count, Name
 
 _SHARD_BYTES = 100e6
 _JPEG_BYTES_PER_PIXEL = 0.3
@@ -32,6 +35,10 @@ _FEWEST_SHARDS = 4
 # The fields of a row in their order; `dataclasses.astuple` copies all that is in them.
 _VIDEO = operator.attrgetter(*(field.name for field in dataclasses.fields(Video)))
 _REJECTION = operator.attrgetter(*(field.name for field in dataclasses.fields(Rejection)))
+
+# The types of such rows.
+_STORED_REJECTION: Any = types.GenericAlias(tuple, (*get_type_hints(Rejection).values(),))
+_STORED_CUT: Any = types.GenericAlias(tuple, (*get_type_hints(Video).values(), tuple[Count, ...] | None))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,23 +78,20 @@ def plan_from_lines(lines: Iterable[str]) -> Plan:
     """Reads back `as_lines`.
 
     Raises:
-      ValueError, TypeError: these are not lines of `as_lines`.
+      ValueError, RecursionError: these are not lines of `as_lines`.
     """
     lines = iter(lines)
-    count, *stored = json.loads(next(lines, ""))
+    # Not msgspec's own reader: the end of a video that is used whole is written as Infinity, which JSON has not.
+    first = tuple[Count, tuple[_STORED_REJECTION, ...], tuple[_STORED_REJECTION, ...]]
+    count, *stored = msgspec.convert(json.loads(next(lines, "")), first)
     shards = []
     for line in lines:
-        name, cuts = json.loads(line)
-        shards.append(ShardPlan(name, tuple(_cut_from_json(*cut) for cut in cuts)))
+        name, cuts = msgspec.convert(json.loads(line), tuple[Name, tuple[_STORED_CUT, ...]])
+        shards.append(ShardPlan(name, tuple(PlannedCut(Video(*video), windows) for *video, windows in cuts)))
     if len(shards) != count:
         raise ValueError(f"{len(shards)} of {count} shards")
     rejected, noted = (tuple(Rejection(*row) for row in rows) for rows in stored)
     return Plan(tuple(shards), rejected, noted)
-
-
-def _cut_from_json(*stored: Any) -> PlannedCut:
-    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in stored]
-    return PlannedCut(Video(*values[:-1]), values[-1])
 
 
 def make_plan(

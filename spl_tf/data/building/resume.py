@@ -7,12 +7,13 @@ import os
 import pathlib
 import shutil
 from collections.abc import Iterator
-from typing import Any
 
 from spl_tf import files
 from spl_tf.data.building.plan import Plan, plan_from_lines
 from spl_tf.data.building.settings import Settings, require_same_settings
+from spl_tf.data.manifest import Rejection
 from spl_tf.errors import UserError
+from spl_tf.stored import Count, read_json
 
 _FOLDER = ".progress"
 _PLAN = "plan.jsonl"
@@ -21,17 +22,17 @@ _REMEDY = f"delete the folder {_FOLDER} to begin anew"
 
 @dataclasses.dataclass
 class ShardState:
-    """What is known of a finished shard; `rejected` and `noted` hold `Rejection`s as dicts."""
+    """What is known of a finished shard."""
 
-    records: int
-    videos: int
-    num_bytes: int
+    records: Count
+    videos: Count
+    num_bytes: Count
     fingerprint: str
     ids_digest: str
     multi_label: bool
-    clips_per_class: list[int]
-    rejected: list[dict[str, Any]]
-    noted: list[dict[str, Any]]
+    clips_per_class: list[Count]
+    rejected: list[Rejection]
+    noted: list[Rejection]
 
 
 def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -69,8 +70,7 @@ class Progress:
         note, shard = self._folder / f"{name}.json", shard_path(self._output, name)
         if not note.exists():
             return None
-        with _sound(note):
-            state = ShardState(**files.read_json(note, _REMEDY))
+        state = read_json(note, ShardState, _REMEDY)
         return state if shard.exists() and shard.stat().st_size == state.num_bytes else None
 
     def save_state(self, name: str, state: ShardState) -> None:
@@ -103,5 +103,5 @@ def _sound(path: pathlib.Path) -> Iterator[None]:
     """Names a note that is JSON but not what was written."""
     try:
         yield
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error!r}): {_REMEDY}") from error

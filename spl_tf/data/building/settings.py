@@ -12,6 +12,7 @@ from spl_tf.data.building.cutting import ClipFormat
 from spl_tf.data.duplicates import fingerprints
 from spl_tf.data.lists.class_folders import manifest_digest
 from spl_tf.errors import UserError
+from spl_tf.stored import is_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Settings:
 
     def __post_init__(self):
         for name, allowed, what in (
+            ("manifest", is_name(self.manifest), "a name without slashes and control characters, for shards get it"),
             ("clip_seconds", 0 <= self.clip_seconds <= 86_400, "0 (the whole video) or up to 86400 seconds"),
             ("fps", 0 < self.fps <= 1000, "above 0 and at most 1000"),
             ("frames_fps", self.frames_fps is None or 0.001 <= self.frames_fps <= 1000, "0.001 to 1000"),

@@ -1,7 +1,6 @@
 """The shards of a plan as files: videos are cut by workers, their clips written in the plan's order."""
 
 import contextlib
-import dataclasses
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -63,10 +62,10 @@ def _write_shard(
                     cut, result = next(cut_videos)
                     bar.update()
                     if isinstance(result, Failure):
-                        rejected.append(dataclasses.asdict(reject(cut.video, result)))
+                        rejected.append(reject(cut.video, result))
                     else:
                         videos += 1
-                        noted += [dataclasses.asdict(reject(cut.video, note)) for note in result.notes]
+                        noted += [reject(cut.video, note) for note in result.notes]
                         for clip in read_spool(cut.spool, result.count):
                             writer.write(clip_to_bytes(clip))
                             clip_ids.append(clip.clip_id)

@@ -5,6 +5,9 @@ import csv
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from spl_tf import files
 from spl_tf.data.building.plan import Plan, make_plan
@@ -16,6 +19,7 @@ from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
 from spl_tf.data.lists.class_folders import manifest_digest
 from spl_tf.data.manifest import Rejection, read_manifest
 from spl_tf.errors import UserError
+from spl_tf.stored import read_json
 
 REJECTED_FILE = "rejected.csv"
 NOTES_FILE = "notes.csv"  # Of rows that gave clips though their videos are damaged or short.
@@ -144,19 +148,25 @@ def summary(dataset: ClipDataset) -> str:
     return line
 
 
+class _MadeWith(msgspec.Struct):
+    """What `dataset.json` says of how it was made."""
+
+    settings: dict[str, Any]
+
+
 def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
     """The folder's data set when it is finished; a UserError when its settings were others."""
     if not (folder / FILE_NAME).exists():
         return None
-    description = files.read_json(folder / FILE_NAME, "empty the folder and run spl_tf.shard again")
-    require_same_settings(settings, description.get("settings") if isinstance(description, dict) else None, folder)
+    remedy = "name another --output_dir, or empty the folder to cut its shards again"
+    require_same_settings(settings, read_json(folder / FILE_NAME, _MadeWith, remedy).settings, folder)
     return load_dataset(folder)
 
 
 def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folder: pathlib.Path) -> None:
     """Writes `rejected.csv` and `notes.csv`, then `dataset.json`, which marks the folder as finished."""
-    rejected = [*plan.rejected, *(Rejection(**row) for state in states.values() for row in state.rejected)]
-    noted = [*plan.noted, *(Rejection(**row) for state in states.values() for row in state.noted)]
+    rejected = [*plan.rejected, *(row for state in states.values() for row in state.rejected)]
+    noted = [*plan.noted, *(row for state in states.values() for row in state.noted)]
     _write_rows(folder / REJECTED_FILE, ["path", "video_id", "label", "reason", "partner", "distance"], rejected)
     _write_rows(folder / NOTES_FILE, ["path", "video_id", "label", "note"], noted)
     by_reason, by_note = (

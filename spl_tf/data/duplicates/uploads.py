@@ -23,6 +23,7 @@ from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
 from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
 from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
+from spl_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +103,7 @@ def _contents(paths: Sequence[str]) -> list[str]:
 def _digest(path: str) -> str:
     try:
         return files.sha256(path)
-    except (
-        PermissionError,
-        IsADirectoryError,
-    ):  # Probing gives the reason; folders of frames.
+    except (PermissionError, IsADirectoryError, UserError):  # Probing gives the reason; a folder of frames is no file.
         return path
 
 

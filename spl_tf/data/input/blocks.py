@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import Shard
 from spl_tf.data.input.order import Block, BlockOrder, host_share
+from spl_tf.data.input.reading import with_possible_lengths
 
 _PARALLEL_READS = 8
 
@@ -113,7 +114,8 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return tf.data.Dataset.zip((lines, wanted)).filter(lambda record, slot: slot >= 0)
 
     firsts = tf.cumsum(plan["records"], exclusive=True)
-    shards = tf.data.Dataset.from_tensor_slices((plan["paths"], firsts, plan["records"]))
+    paths = with_possible_lengths(plan["paths"])
+    shards = tf.data.Dataset.from_tensor_slices((paths, firsts, plan["records"]))
     found = shards.interleave(
         read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False
     )

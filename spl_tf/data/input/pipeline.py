@@ -19,6 +19,7 @@ from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input import augmentation, blocks
 from spl_tf.data.input.augmentation import NO_JITTER, ColorJitter
 from spl_tf.data.input.order import BlockOrder
+from spl_tf.data.input.reading import with_possible_lengths
 from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.data.input.views import ViewShape
 from spl_tf.data.record_decoding import EncodedClip
@@ -181,7 +182,7 @@ def evaluation_clips(
             elements = views + tf.where(row == last, padding, 0)
             return shard, tf.cast(row, tf.int32), vars(record_decoding.parse(record)), elements
 
-        records = tf.data.TFRecordDataset(path).take(rows_per_shard)
+        records = tf.data.TFRecordDataset(with_possible_lengths(path)).take(rows_per_shard)
         return records.enumerate().map(parse, num_parallel_calls=tf.data.AUTOTUNE)
 
     def add_views(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], elements: tf.Tensor):

@@ -72,7 +72,7 @@ class JoinTargetsTest(parameterized.TestCase, tf.test.TestCase):
         self._write_summary(dataset=dataclasses.replace(self.dataset, shards=self.dataset.shards[:1]))
         self._assert_refused("shard web-00001-of-00003, but .*/summary.json does not list it: run spl_tf.predict and")
         (self.folder / "summary.json").write_text("{}")
-        self._assert_refused("/summary.json is not what spl_tf.label writes")
+        self._assert_refused("/summary.json is damaged or not ours")
         (self.folder / "summary.json").unlink()
         self._assert_refused("/summary.json does not exist: run spl_tf.label")
 
