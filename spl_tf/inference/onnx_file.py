@@ -44,12 +44,14 @@ def write_onnx(path: pathlib.Path, trained: TrainedModel) -> None:
       UserError: tf2onnx is not installed.
     """
     require_converter(trained.precision)
+    import onnx
     import tf2onnx
 
     function, clips = serving_signatures(trained)["serving_default"]
     model, _ = tf2onnx.convert.from_function(
         tf.function(function, input_signature=[clips], autograph=False), input_signature=[clips], opset=_OPSET
     )
+    onnx.checker.check_model(model)  # The converter goes on when it knows no form of an operation.
     names = model.metadata_props.add()
     names.key, names.value = "classes", "\n".join(trained.classes)
     with files.atomic_path(path) as temporary:
