@@ -26,7 +26,7 @@ whole window has none of its own. Written into T, all anew at each run:
 
   timeline.csv    a row a window: start_s, end_s, the five best classes with scores, then the scores of all
   timeline.png    classes over time
-  timeline.json   settings, and why the video could be read no further, if so; written last
+  timeline.json   settings, and why the video could be read no further or what is damaged in it; written last
 
   --gin_param="predict_timeline.seconds_between = 0.5"    the starts of two windows
   --gin_param="predict_timeline.jpeg_quality = 95"        where the network's shards were made with it
@@ -72,7 +72,9 @@ def _predict_video() -> str:
     found = predict_timeline(FLAGS.model_dir, FLAGS.video, FLAGS.output_dir)
     if found["fault"] is not None:
         print(f"{FLAGS.video} could be read for {found['seconds']:.1f} s, then: {found['fault']}")
-    if found["seconds"] < found["window_seconds"]:
+    for note in found["notes"]:
+        print(f"{FLAGS.video} is used, though: {note}")
+    if found["looped"]:
         print(f"{FLAGS.video} is shorter than a window of {found['window_seconds']:g} s: its frames were looped")
     return f"{found['windows']:,} windows of {found['window_seconds']:g} s over {found['seconds']:.1f} s"
 

@@ -71,7 +71,7 @@ def predict_timeline(
         video, ClipFormat(window_seconds, view.fps, view.short_side, jpeg_quality), seconds_between
     )
     output_dir = pathlib.Path(output_dir)
-    starts_us: list[int] = []
+    intervals_us: list[tuple[int, int]] = []
     scores: list[np.ndarray] = []
     table_path = output_dir / "timeline.csv"
     with files.atomic_path(table_path) as path, open(path, "w", newline="", encoding="utf-8") as opened:
@@ -84,9 +84,9 @@ def predict_timeline(
                     'predict_timeline.precision = "float32", or train the network again'
                 )
             table.writerow(_row(window, row, trained.classes, top_k))
-            starts_us.append(window.start_us)
+            intervals_us.append((window.start_us, window.end_us))
             scores.append(row)
-    middles = np.array(starts_us) / 1e6 + min(window_seconds, windows.seconds) / 2
+    middles = np.mean(intervals_us, axis=1) / 1e6
     draw_timeline(
         output_dir / "timeline.png", middles, np.stack(scores), trained.classes, title=pathlib.Path(video).name
     )
@@ -94,7 +94,9 @@ def predict_timeline(
         "video": str(video),
         "seconds": windows.seconds,
         "fault": windows.fault,
+        "notes": list(windows.notes),
         "windows": len(scores),
+        "looped": intervals_us[0][1] - intervals_us[0][0] < round(window_seconds * 1e6),
         "window_seconds": window_seconds,
         "seconds_between": seconds_between,
         "fps": view.fps,

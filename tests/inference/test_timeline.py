@@ -121,6 +121,16 @@ class TimelineTest(parameterized.TestCase, tf.test.TestCase):
         (row,) = self._table()
         self.assertEqual((row["start_s"], row["end_s"]), ("0.000", "0.400"))
 
+    def test_a_damaged_video_is_used_and_told_of(self):
+        content = bytearray(self.video.read_bytes())
+        start = content.index(b"mdat") + len(content[content.index(b"mdat") :]) // 3
+        content[start : start + 400] = np.random.default_rng(0).bytes(400)
+        self.video.write_bytes(content)
+        code, printed, complaint = self._call(f"--video={self.video}")
+        self.assertEqual(code, 0, complaint)
+        self.assertRegex(printed, r"day.mp4 is used, though: damaged \(\d+ packets or frames, from")
+        self.assertLen(json.loads((self.folder / "t" / "timeline.json").read_text())["notes"], 1)
+
     def test_scores_that_are_not_finite_are_refused(self):
         broken = {"scores": tf.fill([16, 3], np.nan)}
         with mock.patch.object(timeline.TrainedModel, "__call__", return_value=broken):

@@ -70,6 +70,8 @@ def _print_over_time() -> None:
         for clip in clips:
             (best,) = top_lines(predict(request_inputs(clip, session.signature)), session.classes, count=1)
             print(f"{clip.start_us / 1e6:9.2f} s  {best}", flush=True)
+    for note in clips.notes:
+        print(f"{FLAGS.video}: {note}")
     if clips.fault is not None:
         raise UserError(f"{FLAGS.video} could be read for {clips.seconds:.1f} s, then: {clips.fault}")
 

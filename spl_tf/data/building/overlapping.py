@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 
-from spl_tf.data.building.cutting import ClipFormat, Cut, spool_clips
+from spl_tf.data.building.cutting import ClipFormat, Cut, Spooled, spool_clips
 from spl_tf.data.building.windows import frames_per_clip
 from spl_tf.data.clip import Clip
 from spl_tf.data.manifest import Video
@@ -27,12 +27,13 @@ class OverlappingClips:
     The clip of a window is what spl_tf.shard stores of a video whose row begins there: frames are chosen, scaled and
     encoded as JPEG by the same functions, though only once each, as clips of one frame. A process of its own reads
     the video and writes the frames into a pipe, so that a file that crashes the decoder crashes no more, and neither
-    memory nor disk holds more than a window of JPEG files. A window counts when all its frames are shown; a video
-    shorter than one gives a short clip.
+    memory nor disk holds more than a window of JPEG files. The first window begins with the first picture. A window
+    counts when all its frames are shown; a video shorter than one gives a short clip.
 
     Attributes:
-      seconds: of the video, as far as it was read.
+      seconds: up to which the video was read.
       fault: why it could be read no further; None at its end.
+      notes: what is to be said of a video that is damaged but was read to its end.
     """
 
     def __init__(self, path: Path, clip_format: ClipFormat, seconds_between: float):
@@ -55,6 +56,7 @@ class OverlappingClips:
         self._seconds_between = seconds_between
         self.seconds = 0.0
         self.fault: str | None = None
+        self.notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Clip]:
         """Yields the clips; raises UserError when the file gives none."""
@@ -90,7 +92,7 @@ class OverlappingClips:
             os.mkfifo(pipe)
             with open(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK), "rb") as frames:
                 os.set_blocking(frames.fileno(), True)
-                outcome: concurrent.futures.Future[int | Failure] = concurrent.futures.Future()
+                outcome: concurrent.futures.Future[Spooled | Failure] = concurrent.futures.Future()
                 # Open until the work is done: before the worker opens it, the pipe would seem to be at its end.
                 held = os.open(pipe, os.O_WRONLY)
                 arguments = (Cut(video_of(self._path), None, one_frame, pipe), held, outcome)
@@ -103,9 +105,11 @@ class OverlappingClips:
                     result = outcome.result()
         if isinstance(result, Failure):
             self.fault = f"{result.kind} {result.detail}".rstrip()
+        else:
+            self.notes = tuple(f"{note.kind} {note.detail}" for note in result.notes)
 
 
-def _cut(cut: Cut, held: int, outcome: "concurrent.futures.Future[int | Failure]") -> None:
+def _cut(cut: Cut, held: int, outcome: "concurrent.futures.Future[Spooled | Failure]") -> None:
     """Lets a worker cut into a pipe; closes `held`, a writing end of it, afterwards."""
     try:
         # No time limit: the worker waits for whoever reads.
