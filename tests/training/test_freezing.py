@@ -24,13 +24,14 @@ from spl_tf.training.stage import train_stage
 _OPTIONS = (
     "train_stage.freeze_backbone = True",
     "train_stage.optimizer = @AdamW",
-    "AdamW.weight_decay = 0.5",
-    "network_style.weight_decay = 0.1",
+    "AdamW.weight_decay = 0.1",
+    "network_style.weight_decay = 0.001",
     "train_stage.average_decay = 0.9",
     "device_strategy.name = 'mirrored'",
-    "train_stage.epochs = 8",
+    "train_stage.epochs = 20",
+    "classifier.dropout = 0.0",
     "train_stage.checkpoint_seconds = 0",
-    "train_stage.steps_per_loop = 4",
+    "train_stage.steps_per_loop = 15",
 )
 
 
@@ -69,8 +70,8 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
         trunk = resnet3d(depth=10, width_multiplier=0.125)
         generator = np.random.default_rng(0)
         for variable in trunk.weights:
-            if "moving" in variable.name or variable.name in ("gamma", "beta"):
-                variable.assign(generator.uniform(0.5, 1.5, variable.shape))
+            if variable.name in ("gamma", "beta", "moving_mean", "moving_variance"):
+                variable.assign(variable + generator.uniform(-0.2, 0.2, variable.shape))
         save_backbone_weights(trunk, self.folder / "init.h5")
         return trunk.weights
 
@@ -78,7 +79,7 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
         variables = self._write_backbone()
         given = _weights(self.folder / "init.h5")
         metrics, told = self._train("whole", init_weights=self.folder / "init.h5")
-        self.assertGreater(metrics["train"]["accuracy"], 0.6)  # Of three classes.
+        self.assertLess(metrics["train"]["loss"], 0.7)  # At first it is log(3) = 1.1.
 
         save, saved = Checkpoints.save, []
 
@@ -101,6 +102,9 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
             network = keras.models.load_model(self.folder / name / "model.keras")
             self.assertEqual(len(network.trainable_variables), sum(v.trainable for v in variables) + 2)
             heads.append(network.get_layer("logits").get_weights())
+            colours = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200]]) / 255
+            clips = np.broadcast_to(((colours - 0.45) / 0.225)[:, None, None, None], (3, 4, 28, 28, 3))
+            self.assertAllEqual(np.argmax(network(clips.astype(np.float32))["logits"], axis=1), [0, 1, 2])
         for whole, stopped in zip(*heads, strict=True):
             np.testing.assert_array_equal(whole, stopped)
         self.assertGreater(np.abs(heads[0][1]).max(), 0)  # The bias began at zero.
