@@ -17,6 +17,7 @@ from spl_tf import configuration
 from spl_tf.errors import UserError
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import save_backbone_weights
+from spl_tf.training import stage
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.stage import train_stage
 
@@ -54,15 +55,15 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def _train(self, name, *bindings, **arguments):
-        """`metrics.json` and what was printed."""
+        """`metrics.json`; what is printed goes to `self.told`."""
         configuration.parse([], [*self.bindings, *_OPTIONS, *bindings])
+        self.told = io.StringIO()
         with (
-            contextlib.redirect_stdout(io.StringIO()) as out,
-            contextlib.redirect_stderr(out),
+            contextlib.redirect_stdout(self.told),
+            contextlib.redirect_stderr(self.told),
             gin.config_scope("teacher"),
         ):
-            metrics = train_stage("teacher", self.folder / name, train_shards=self.shards / "target", **arguments)
-        return metrics, out.getvalue()
+            return train_stage("teacher", self.folder / name, train_shards=self.shards / "target", **arguments)
 
     def _write_backbone(self):
         """A file of backbone weights whose statistics are far from what the clips would give; returns its variables."""
@@ -78,7 +79,8 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_head_learns_and_no_bit_of_the_backbone_changes_also_over_a_stop(self):
         variables = self._write_backbone()
         given = _weights(self.folder / "init.h5")
-        metrics, told = self._train("whole", init_weights=self.folder / "init.h5")
+        metrics = self._train("whole", init_weights=self.folder / "init.h5")
+        told = self.told.getvalue()
         self.assertLess(metrics["train"]["loss"], 0.7)  # At first it is log(3) = 1.1.
 
         save, saved = Checkpoints.save, []
@@ -114,8 +116,11 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("init.h5)", told)
 
     def test_random_features_are_told_of(self):
-        _, told = self._train("m", "train_stage.epochs = 1")
-        self.assertIn("(the backbone is frozen: random weights, as train_stage.init_weights names none)", told)
+        stopped = mock.patch.object(stage, "run_loop", side_effect=KeyboardInterrupt)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self._train("m")
+        message = "(the backbone is frozen: random weights, as train_stage.init_weights names none)"
+        self.assertIn(message, self.told.getvalue())
 
     def test_statistics_are_not_estimated_anew(self):
         with self.assertRaisesRegex(UserError, "train_stage.precise_bn_batches estimates the statistics that"):
