@@ -49,6 +49,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def onnx(session: nox.Session) -> None:
+    """Scores of exported ONNX files against those of the SavedModels beside them: results/onnx.csv."""
+    session.install("--constraint", "constraints.txt", "--editable", ".[onnx,test]")
+    session.run("python", "-m", "tools.parity.onnx_scores", "--results=results/onnx.csv")
+    session.run("python", "-m", "pytest", "tests/inference/test_onnx_file.py")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The package as a wheel, used from a folder that is not the repository: gin files are found."""
     folder = pathlib.Path(session.create_tmp()).resolve()

@@ -14,6 +14,7 @@ from spl_tf.inference import (  # noqa: F401
     features,
     prediction,
     shard_scores,
+    timeline,
 )
 from spl_tf.losses import anchor, binary_cross_entropy, correction, cross_entropy, data_parameters  # noqa: F401
 from spl_tf.models import cgnl, classifier, non_local, r2plus1d, resnet2d, resnet3d, s3d, style  # noqa: F401

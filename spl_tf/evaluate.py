@@ -6,6 +6,14 @@ M is the folder of a finished stage of spl_tf.train, D a folder of spl_tf.shard
 whose labels are true. Scores are averaged over the views of a record and over all
 records of a video, so there is one prediction a video.
 
+A network pre-trained on labels of spl_tf.label has their classes, not those of D. With the folder of these
+labels its scores are summed to scores of the classes of D:
+
+  python -m spl_tf.evaluate --model_dir=P --shards=D --labels_dir=labels/spl_b
+
+A class on the diagonal is its class; of any other, such as run|jump or run|other, one half goes to the class the
+clips were queried for, the other to those the teacher saw in them, in proportion to their number.
+
 Options are gin bindings:
 
   --gin_param="evaluate_model.num_views = 10"             uniformly spaced views of each record
@@ -13,6 +21,7 @@ Options are gin bindings:
   --gin_param="evaluate_model.fully_convolutional = True" scores of every position, averaged
   --gin_param="evaluate_model.num_frames = 64"            as frame_stride and crop_size, else those of training
   --gin_param="evaluate_model.background = 'Background'"  a class left out of the mean average precision
+  --gin_param="evaluate_model.query_share = 0"            of --labels_dir: all to what the teacher saw
   --gin_param="evaluate_model.precision = 'bfloat16'"     default float32
 
 Written into --output_dir (default M/evaluate-<name of D>):
@@ -33,6 +42,7 @@ FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
 flags.DEFINE_string("shards", None, "Folder of shards with true labels.", flag_values=FLAGS)
+flags.DEFINE_string("labels_dir", None, "Labels of the pre-training, of a network of SPL classes.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the metrics.", flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards"], flag_values=FLAGS)
 
@@ -65,7 +75,9 @@ def main() -> None:
         load_dataset(FLAGS.shards)
         output_dir = pathlib.Path(FLAGS.model_dir, f"evaluate-{pathlib.Path(FLAGS.shards).resolve().name}")
     with files.locked(output_dir, "the metrics"):
-        metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir)
+        # Not given, gin may name it.
+        labels = {"labels_dir": FLAGS.labels_dir} if FLAGS.labels_dir else {}
+        metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir, **labels)
     rows = []
     for name, row in metrics["per_class"].items():
         measured = [cell for key, text in _OF_A_CLASS.items() if key in row for cell in (text, _percent(row[key]))]
@@ -78,6 +90,13 @@ def main() -> None:
         + ", ".join(f"{text} {_percent(metrics[key], 2)}" for key, text in _OF_ALL.items() if key in metrics)
         + (f" (without {uncounted} of {len(metrics['per_class'])} classes, which have no videos)" if uncounted else "")
     )
+    if "classes_summed" in metrics:
+        classes, to_query = len(metrics["per_class"]), metrics["query_share"]
+        print(
+            f"{metrics['classes_summed']:,} classes summed to {classes:,} by {metrics['labels']}: "
+            f"of an off-diagonal one {_percent(to_query, 0)} to its query's, "
+            f"{_percent(1 - to_query, 0)} to the teacher's"
+        )
     print(f"written to {output_dir}")
 
 

@@ -30,6 +30,8 @@ A faulty request fails with a message that names the fault; the model goes on se
   S/1/assets/operative_config.gin    how the stage was trained
   S/1/assets.extra/model.json        classes, and the input the network was trained on
   S/1/assets.extra/tf_serving_warmup_requests    what TF Serving runs before it serves
+  S/1/assets.extra/model.onnx        with --onnx (pip install 'spl_tf[onnx]'): the same as serving_default for ONNX
+                                     runtimes, class names in its metadata; without the checks of requests
 
   saved_model_cli show --all --dir=S/1
 """
@@ -42,13 +44,15 @@ FLAGS = flags.FlagValues()
 flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder of the exported versions.", flag_values=FLAGS)
 flags.DEFINE_string("precision", "float32", "float32, bfloat16, float16 or auto.", flag_values=FLAGS)
+flags.DEFINE_boolean("onnx", False, "Write an ONNX file too; needs tf2onnx.", flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
     from spl_tf.inference.saved_model import export_model
 
-    print(f"written to {export_model(FLAGS.model_dir, FLAGS.output_dir, precision=FLAGS.precision)}")
+    version = export_model(FLAGS.model_dir, FLAGS.output_dir, precision=FLAGS.precision, onnx=FLAGS.onnx)
+    print(f"written to {version}")
 
 
 if __name__ == "__main__":

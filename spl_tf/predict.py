@@ -1,6 +1,7 @@
-"""Lets a trained network, the teacher, predict the class of every web clip.
+"""Lets a trained network, the teacher, predict the class of every web clip; or of every second of a video.
 
   python -m spl_tf.predict --model_dir=M --shards=D --output_dir=P
+  python -m spl_tf.predict --model_dir=M --video=long.mp4 --output_dir=T
 
 M is the folder of a finished stage of spl_tf.train, D a folder of spl_tf.shard.
 Both must have the same ordered classes, frame size and frame rate. Stopped at any
@@ -17,28 +18,65 @@ Written into P:
   predictions.json   classes, shards, model, precision and how often it predicts as float32; written last
 
 Each side-car also says which weights and settings made it; others in P are refused.
+
+With --video the network looks at a window every second, each as long as what it sees at once (2.4 s for 16 frames of
+stride 4 at 25 frames per second). Frames are taken, scaled and JPEG-coded as spl_tf.shard stores them, so the scores
+are those of a shard's clip that begins there. A video of any length is read in bounded memory; what follows the last
+whole window has none of its own. Written into T, all anew at each run:
+
+  timeline.csv    a row a window: start_s, end_s, the five best classes with scores, then the scores of all
+  timeline.png    classes over time
+  timeline.json   settings, and why the video could be read no further or what is damaged in it; written last
+
+  --gin_param="predict_timeline.seconds_between = 0.5"    the starts of two windows
+  --gin_param="predict_timeline.jpeg_quality = 95"        where the network's shards were made with it
 """
 
 from absl import flags
 
 from spl_tf import command
+from spl_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 flags.DEFINE_string("model_dir", None, "Folder of the teacher.", flag_values=FLAGS)
 flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
+flags.DEFINE_string("video", None, "A video to predict over time, in place of shards.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the predictions.", flag_values=FLAGS)
-flags.mark_flags_as_required(["model_dir", "shards", "output_dir"], flag_values=FLAGS)
+flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
+    if FLAGS.video is None:
+        command.require_flags(FLAGS, "shards")
+    elif FLAGS.shards is not None:
+        raise UserError("--shards and --video: give one of them")
     command.parse_gin(FLAGS)
     from spl_tf import files
+
+    predict = _predict_shards if FLAGS.video is None else _predict_video
+    with files.locked(FLAGS.output_dir, "the predictions"):
+        print(f"{predict()}: {FLAGS.output_dir}")
+
+
+def _predict_shards() -> str:
     from spl_tf.inference.prediction import predict_clips
 
-    with files.locked(FLAGS.output_dir, "the predictions"):
-        settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir)
-    print(f"{settings['num_clips']:,} clips in {len(settings['shards'])} side-cars: {FLAGS.output_dir}")
+    settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir)
+    return f"{settings['num_clips']:,} clips in {len(settings['shards'])} side-cars"
+
+
+def _predict_video() -> str:
+    from spl_tf.inference.timeline import predict_timeline
+
+    found = predict_timeline(FLAGS.model_dir, FLAGS.video, FLAGS.output_dir)
+    if found["fault"] is not None:
+        print(f"{FLAGS.video} could be read for {found['seconds']:.1f} s, then: {found['fault']}")
+    for note in found["notes"]:
+        print(f"{FLAGS.video} is used, though: {note}")
+    if found["looped"]:
+        print(f"{FLAGS.video} is shorter than a window of {found['window_seconds']:g} s: its frames were looped")
+    return f"{found['windows']:,} windows of {found['window_seconds']:g} s over {found['seconds']:.1f} s"
 
 
 if __name__ == "__main__":

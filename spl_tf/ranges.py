@@ -33,3 +33,4 @@ class Range:
 
 Share = Annotated[float, Range(0, 1, below=True)]
 Positive = Annotated[float, Range(0, above=True)]
+Part = Annotated[float, Range(0, 1)]

@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import gin
@@ -16,13 +16,21 @@ from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.sliding import slide_over
-from spl_tf.inference.trained_model import load_trained, require_fitting_data
+from spl_tf.inference.trained_model import (
+    load_trained,
+    require_distributions,
+    require_fitting_clips,
+    require_fitting_data,
+)
+from spl_tf.labels.classes import require_same_classes
+from spl_tf.labels.target_shares import read_target_shares
 from spl_tf.labels.targets import SEVERAL
 from spl_tf.metrics.average_precision import average_precisions
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.single_label import evaluate_single_label
 from spl_tf.metrics.video_scores import VideoScores
+from spl_tf.ranges import Part
 
 
 @gin.configurable
@@ -38,6 +46,8 @@ def evaluate_model(
     crop_size: int | None = None,
     fully_convolutional: bool = False,
     background: str | None = None,
+    labels_dir: files.Path | None = None,
+    query_share: Part = 0.5,
     batch_size: int = 16,
     precision: str = "float32",
 ) -> dict:
@@ -58,6 +68,10 @@ def evaluate_model(
       fully_convolutional: classify every position of the feature map that a training clip's crop would
         fill, and average the scores; else features are averaged first. They differ for larger crops.
       background: a class that counts in no mean average precision (SoccerNet's).
+      labels_dir: of a network pre-trained on the labels of this folder, which has their classes: its scores are summed
+        to those of the target classes, see `spl_tf.labels.target_shares`.
+      query_share: of the score of an off-diagonal SPL class that goes to the class its clips were queried for, the
+        rest to the one the teacher saw.
       batch_size: views at once.
       precision: "auto", "float32" or "bfloat16".
 
@@ -72,9 +86,17 @@ def evaluate_model(
     dataset = load_dataset(shards)
     if background is not None and background not in dataset.classes:
         raise UserError(f"evaluate_model.background = {background!r} is no class of {shards}: check the name")
+    shares = None if labels_dir is None else read_target_shares(labels_dir, query_share)
     with strategy.scope():
         trained = load_trained(model_dir, choose_policy(precision))
-        require_fitting_data(trained, model_dir, dataset)
+        if shares is None:
+            _refuse_unsummed(trained.classes, model_dir, dataset)
+            require_fitting_data(trained, model_dir, dataset)
+        else:
+            require_distributions(model_dir, "the sum of SPL classes")
+            require_same_classes(trained.classes, str(model_dir), shares.class_names, str(labels_dir))
+            require_same_classes(shares.target_classes, str(labels_dir), dataset.classes, dataset.folder)
+            require_fitting_clips(trained, model_dir, dataset)
         network = slide_over(trained) if fully_convolutional else trained.network
     given = {"num_frames": num_frames, "frame_stride": frame_stride, "crop_size": crop_size}
     view = dataclasses.replace(trained.clip_input, **{name: value for name, value in given.items() if value})
@@ -83,7 +105,10 @@ def evaluate_model(
         raise UserError(f"{dataset.folder} is multi-label: top-k accuracy needs one label a clip")
     viewed = dataclasses.replace(trained, network=network, clip_input=view)
     options = {"batch_size": batch_size, "num_views": num_views, "num_crops": num_crops}
-    videos = average_videos(score_trained(viewed, dataset, strategy, description="evaluate", **options))
+    clips = score_trained(viewed, dataset, strategy, description="evaluate", **options)
+    if shares is not None:
+        clips = (dataclasses.replace(clip, scores=shares.scores(clip.scores)) for clip in clips)
+    videos = average_videos(clips)
     found = evaluate_multi_label(videos, dataset.num_classes) if several else evaluate_single_label(videos)
     metrics: dict[str, Any] = {name: _number(value) for name, value in found.metrics.items()}
     metrics |= _per_class(found, videos, dataset, background) | {"clips": dataset.num_clips}
@@ -91,6 +116,8 @@ def evaluate_model(
     metrics |= {name: getattr(view, name) for name in given}
     metrics |= {"num_views": num_views, "num_crops": num_crops, "fully_convolutional": fully_convolutional}
     metrics |= {"background": background, "target": trained.target}
+    if shares is not None:
+        metrics |= {"labels": str(labels_dir), "query_share": query_share, "classes_summed": len(shares.class_names)}
     arrays = {"scores": videos.means().astype(np.float32)}
     if found.confusion is not None:
         arrays["confusion"] = found.confusion
@@ -100,6 +127,14 @@ def evaluate_model(
     _write_videos(output_dir / "videos.csv", videos, dataset.classes)
     files.write_json(output_dir / "metrics.json", metrics)
     return metrics
+
+
+def _refuse_unsummed(classes: Sequence[str], model_dir: files.Path, dataset: ClipDataset) -> None:
+    if {*dataset.classes} < {*classes}:
+        raise UserError(
+            f"{model_dir} has {len(classes)} classes, those of {dataset.folder} among them: of a network pre-trained "
+            "on labels of spl_tf.label name their folder, --labels_dir"
+        )
 
 
 def average_videos(clips: Iterable[ClipScores]) -> VideoScores:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from spl_tf import files
 from spl_tf.hardware.precision import choose_policy
-from spl_tf.inference import warmup
+from spl_tf.inference import onnx_file, warmup
 from spl_tf.inference.serving_signatures import serving_signatures
 from spl_tf.inference.trained_model import TrainedModel, load_trained
 
@@ -18,26 +18,32 @@ from spl_tf.inference.trained_model import TrainedModel, load_trained
 _CONFIGURATIONS = ("operative_config.gin", "network.gin")
 
 
-def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: str = "float32") -> pathlib.Path:
+def export_model(
+    model_dir: files.Path, output_dir: files.Path, *, precision: str = "float32", onnx: bool = False
+) -> pathlib.Path:
     """Writes the folded network as the next version below `output_dir`.
 
     Its signatures are those of `serving_signatures`. Assets are `classes.txt` and the stage's
-    gin configuration; `assets.extra` holds `model.json` and TF Serving's warm-up requests.
+    gin configuration; `assets.extra` holds `model.json`, TF Serving's warm-up requests and the ONNX file.
 
     Args:
       model_dir: folder of a finished stage.
       output_dir: gets a folder 1, 2, ... per export, as TF Serving wants it; none is ever
         overwritten, and a new one appears whole. Its name is the model's in the warm-up requests.
       precision: "float32", "bfloat16" or "auto".
+      onnx: write an ONNX file too, see `onnx_file`; in float32 only.
 
     Returns:
       The new version's folder.
 
     Raises:
-      UserError: `model_dir` holds no finished stage.
+      UserError: `model_dir` holds no finished stage, or an ONNX file can't be written.
     """
     model_dir, output_dir = pathlib.Path(model_dir), pathlib.Path(output_dir)
-    trained = load_trained(model_dir, choose_policy(precision))
+    policy = choose_policy(precision)
+    if onnx:
+        onnx_file.require_converter(policy)
+    trained = load_trained(model_dir, policy)
     with files.locked(output_dir, "the exported model"):
         unfinished = output_dir / ".unfinished"
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -47,6 +53,8 @@ def export_model(model_dir: files.Path, output_dir: files.Path, *, precision: st
             extra.mkdir()
             shutil.copy(model_dir / "model.json", extra)
             warmup.write_warmup(extra / warmup.FILE_NAME, output_dir.resolve().name, trained.clip_input)
+            if onnx:
+                onnx_file.write_onnx(extra / onnx_file.FILE_NAME, trained)
             version = output_dir / str(_next_version(output_dir))
             for path in (*unfinished.rglob("*"), unfinished):
                 files.sync(path)

@@ -32,7 +32,7 @@ def draw_confusion(confusion: np.ndarray, classes: Sequence[str], path: Path) ->
     agreement = np.trace(confusion) / max(int(confusion.sum()), 1)
     title = f"{int(confusion.sum()):,} clips: query and teacher agree on {agreement:.1%}"
     figure.axes[0].set_title(title, loc="left")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def confusion_figure(confusion: np.ndarray, classes: Sequence[str], *, rows: str, columns: str) -> Figure:
@@ -50,7 +50,7 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], *, rows: str
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     legible = num_classes <= _LEGIBLE_CLASSES
     side = float(np.clip(2.4 + 0.62 * num_classes, 4.8, 11))
-    figure = _figure(side * 1.16, side)
+    figure = new_figure(side * 1.16, side)
     axes = figure.add_subplot()
     norm = Normalize(0, 1) if legible else LogNorm(_LEAST_SHARE, 1, clip=True)
     image = axes.imshow(np.ma.masked_equal(shares, 0), cmap="GnBu", norm=norm, interpolation="nearest")
@@ -62,7 +62,7 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], *, rows: str
     axes.set_ylabel(rows)
     if legible:
         _name_ticks(axes, range(num_classes), classes)
-        names, families = _in_fonts(classes)
+        names, families = in_fonts(classes)
         axes.set_yticks(range(num_classes), names, fontfamily=families, parse_math=False)
         _write_cells(axes, confusion, shares)
     for spine in axes.spines.values():
@@ -83,14 +83,14 @@ def _write_cells(axes: Axes, confusion: np.ndarray, shares: np.ndarray) -> None:
 
 def _name_ticks(axes: Axes, positions: Sequence[float] | np.ndarray, names: Sequence[str]) -> None:
     """Slanted class names below the axes, without tick marks."""
-    texts, families = _in_fonts(names)
+    texts, families = in_fonts(names)
     axes.set_xticks(
         positions, texts, fontfamily=families, rotation=40, ha="right", rotation_mode="anchor", parse_math=False
     )
     axes.tick_params(axis="x", length=0)
 
 
-def _in_fonts(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def in_fonts(names: Sequence[str]) -> tuple[list[str], list[str]]:
     """The names as installed fonts can show them, and those fonts' families.
 
     Names have at most 32 characters: longer ones would leave no room for the picture.
@@ -118,7 +118,7 @@ def draw_long_tail(counts: np.ndarray, labeller: FittedLabeller, path: Path) -> 
     """
     is_diagonal = np.isin(np.arange(len(counts)), np.diag(labeller.table))
     title = f"{labeller.name}: {int(counts.sum()):,} clips in {len(counts):,} classes"
-    _save(long_tail_figure(counts, labeller.class_names, is_diagonal, title), path)
+    save_figure(long_tail_figure(counts, labeller.class_names, is_diagonal, title), path)
 
 
 def long_tail_figure(counts: np.ndarray, names: Sequence[str], is_diagonal: np.ndarray, title: str) -> Figure:
@@ -135,7 +135,7 @@ def long_tail_figure(counts: np.ndarray, names: Sequence[str], is_diagonal: np.n
     split = int(is_diagonal.sum())
     heights = counts[order]
 
-    figure = _figure(9, 4.4)
+    figure = new_figure(9, 4.4)
     axes = figure.add_subplot()
     legible = len(counts) <= _LEGIBLE_CLASSES
     handles = []
@@ -170,13 +170,13 @@ def long_tail_figure(counts: np.ndarray, names: Sequence[str], is_diagonal: np.n
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure of its own canvas: pyplot's global state stays untouched."""
     figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.15)

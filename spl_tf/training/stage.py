@@ -58,6 +58,7 @@ def train_stage(
     validation_shards: files.Path | None = None,
     init_weights: files.Path | None = None,
     allow_unmatched: bool = False,
+    freeze_backbone: bool = False,
     epochs: float = gin.REQUIRED,
     batch_size: int = gin.REQUIRED,
     num_frames: int = 16,
@@ -93,6 +94,8 @@ def train_stage(
       validation_shards: evaluated every `evaluate_epochs`; never the test set.
       init_weights: `backbone.weights.h5` of an earlier stage; its head is not taken over.
       allow_unmatched: take over what fits of `init_weights` and report the rest.
+      freeze_backbone: train the head alone, for linear evaluation of `init_weights`: the backbone keeps every weight to
+        the bit, and normalizes with its stored statistics, as at inference.
       epochs: passes over the kept clips.
       batch_size: clips a step, over all replicas and micro-batches.
       num_frames, frame_stride, crop_size: the network's input; the paper's are
@@ -142,6 +145,11 @@ def train_stage(
         raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
     if select == "best" and inputs.validation is None:
         raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
+    if freeze_backbone and precise_bn_batches:
+        raise UserError(
+            "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
+            "leave one of them out"
+        )
     strategy = device_strategy()
     if batch_size % (strategy.num_replicas_in_sync * accumulation):
         raise UserError(
@@ -177,6 +185,11 @@ def train_stage(
         trunk, network = build()
         if inputs.init_weights is not None:
             print(load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched))
+        size = f"{num_parameters(network):,} parameters"
+        if freeze_backbone:
+            trunk.trainable = False
+            origin = inputs.init_weights or "random weights, as train_stage.init_weights names none"
+            size += f" of which {num_parameters(network):,} train (the backbone is frozen: {origin})"
         rate = schedule_of(learning_rate, total_steps, steps_per_epoch)
         learned.build(len(inputs.classes), inputs.train.num_clips)
         state = create_state(network, optimizer(learning_rate=rate), learned, average_decay=average_decay)
@@ -204,7 +217,7 @@ def train_stage(
         return evaluation
 
     headline = (
-        f"{stage}: {num_parameters(network):,} parameters, "
+        f"{stage}: {size}, "
         f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
         f"{len(inputs.classes)} classes, {targets.num_clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
@@ -253,6 +266,7 @@ def train_stage(
         if precise_bn_batches:
             with readable(inputs.train.folder):
                 estimate_statistics(network, strategy, learned.prepare, batches(total_steps), precise_bn_batches)
+        trunk.trainable = True  # What is stored can be trained on, like any other network.
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
 

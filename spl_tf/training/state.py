@@ -11,15 +11,21 @@ from spl_tf.training.objectives.objective import Objective
 
 
 class WeightAverage:
-    """Exponential moving average of all floating-point weights of a model.
+    """Exponential moving average of all floating-point weights of a model, but for those of frozen layers.
 
     Keras' own averages trainable weights only; with them the moving statistics
     of BatchNormalization must be averaged too, or they describe another network.
+    The average of a weight that stays the same would be another one by rounding.
     """
 
     def __init__(self, model: keras.Model, decay: float):
         self._decay = decay
-        self._weights = [weight.value for weight in model.weights if tf.as_dtype(weight.dtype).is_floating]
+        frozen = {id(weight) for layer in model.layers if not layer.trainable for weight in layer.weights}
+        self._weights = [
+            weight.value
+            for weight in model.weights
+            if tf.as_dtype(weight.dtype).is_floating and id(weight) not in frozen
+        ]
         self.averages = [tf.Variable(weight, trainable=False) for weight in self._weights]
 
     def update(self, strategy: tf.distribute.Strategy, step: tf.Tensor) -> None:

@@ -193,6 +193,16 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
             self.assertAllClose(float(line.split()[-2]), 100 * score, atol=0.051)
             self.assertAllClose(line.count("#"), 30 * score, atol=0.51)
 
+    def test_over_time_every_clip_s_best_class_is_printed(self):
+        code, out, err = self._run(self._argv("rest", "--every_s=0.5"))
+        self.assertEqual(code, 0, err)
+        lines = [line.split() for line in out.splitlines()]
+        self.assertEqual([line[0] for line in lines], ["0.00", "0.50", "1.00", "1.50"])
+        for line, scores in zip(lines[::2], self.evaluated, strict=True):  # The shard's clips begin at 0 and 1 seconds.
+            self.assertEqual(line[2], CLASSES[scores.argmax()])
+            self.assertAllClose(float(line[-2]), 100 * scores.max(), atol=0.051)
+        self._assert_one_line(self._argv("rest", "--every_s=0.5", "--start_s=1"), "leave --start_s out")
+
     def test_without_a_class_list_the_best_alone_has_a_name(self):
         argv = [argument for argument in self._argv() if "model_json" not in argument]
         code, out, err = self._run([*argv, "--fps=10", "--short_side=32"])

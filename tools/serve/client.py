@@ -14,6 +14,10 @@ client the signatures, not that; the export has it in assets.extra/model.json, w
 Without this file give --fps and --short_side, and --classes for names: the server names the best
 class alone, the others are then printed by number.
 
+--every_s=1 asks about a clip that begins every second, each as long as --clip_seconds, and prints its best class:
+the whole video over time, read in bounded memory. A long clip tells of its middle only, as the server looks at
+no more: give --clip_seconds what the network sees at once, (num_frames - 1) x frame_stride + 1 frames.
+
 --signature says how the clip travels: as JPEG files (frames), as a clip record of a shard (records)
 or as pixels (serving_default), about ten times the bytes. The scores are the same.
 
@@ -24,13 +28,18 @@ A server that gives no answer or refuses the request: one line, exit code 2.
 from absl import flags
 
 from spl_tf import command
+from spl_tf.errors import UserError
 from tools.serve.request import define_flags
 
 FLAGS = flags.FlagValues()
 define_flags(FLAGS)
+flags.DEFINE_float("every_s", None, "Seconds between the starts of clips all over the video.", flag_values=FLAGS)
 
 
 def main() -> None:
+    if FLAGS.every_s is not None:
+        _print_over_time()
+        return
     from tools.serve.answer import top_lines
     from tools.serve.request import make_request
 
@@ -45,6 +54,26 @@ def main() -> None:
     )
     for line in lines:
         print(line)
+
+
+def _print_over_time() -> None:
+    from spl_tf.data.building.overlapping import OverlappingClips
+    from tools.serve.answer import top_lines
+    from tools.serve.clips import request_inputs
+    from tools.serve.request import make_session
+
+    if FLAGS.start_s or not FLAGS.clip_seconds:
+        raise UserError("--every_s goes over the whole video in clips: leave --start_s out, --clip_seconds above 0")
+    session = make_session(FLAGS)
+    clips = OverlappingClips(FLAGS.video, session.clip_format, FLAGS.every_s)
+    with session.connected() as predict:
+        for clip in clips:
+            (best,) = top_lines(predict(request_inputs(clip, session.signature)), session.classes, count=1)
+            print(f"{clip.start_us / 1e6:9.2f} s  {best}", flush=True)
+    for note in clips.notes:
+        print(f"{FLAGS.video}: {note}")
+    if clips.fault is not None:
+        raise UserError(f"{FLAGS.video} could be read for {clips.seconds:.1f} s, then: {clips.fault}")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
 """What of a video a client sends: one clip, cut and scaled by the functions that spl_tf.shard runs."""
 
-import math
 import os
-import pathlib
 import tempfile
 
 import numpy as np
 
 from spl_tf import files
 from spl_tf.data.building.cutting import ClipFormat, Cut, read_spool, spool_clips
+from spl_tf.data.building.overlapping import video_of
 from spl_tf.data.clip import Clip
-from spl_tf.data.manifest import Video
 from spl_tf.data.workers import Failure, run_in_workers
 from spl_tf.errors import UserError
 
@@ -35,18 +33,8 @@ def cut_clip(path: files.Path, clip_format: ClipFormat, start_seconds: float = 0
     Raises:
       UserError: the file gives no clip.
     """
-    video = Video(
-        path=str(path),
-        listed_path=str(path),
-        video_id=pathlib.Path(path).stem,
-        labels=(),
-        label_texts=(),
-        start_seconds=start_seconds,
-        end_seconds=math.inf,
-        queries=(),
-    )
     with tempfile.TemporaryDirectory() as folder:
-        cut = Cut(video, (0,), clip_format, os.path.join(folder, "clip"))
+        cut = Cut(video_of(path, start_seconds), (0,), clip_format, os.path.join(folder, "clip"))
         (outcome,) = run_in_workers(spool_clips, [cut], num_workers=1, seconds_per_job=_SECONDS_TO_CUT)
         if isinstance(outcome, Failure):
             raise UserError(f"{path} gives no clip: {outcome.kind} {outcome.detail}".rstrip())

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from absl import flags
@@ -12,7 +13,27 @@ from spl_tf.data.clip import Clip
 from spl_tf.errors import UserError
 from tools.serve.served_model import Predict, ServedModel, read_description
 
+if TYPE_CHECKING:  # OpenCV comes with it, for which --help shall not wait.
+    from spl_tf.data.building.cutting import ClipFormat
+
 _PORTS = {"rest": "http://localhost:8501", "grpc": "localhost:8500"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """Which model is asked, and about clips of which form.
+
+    Attributes:
+      connected: opens a connection to the model, as a context manager.
+      clip_format: length, frame rate and size.
+      signature: of spl_tf.export.
+      classes: names of the model's classes, where they are known.
+    """
+
+    connected: Callable[[], contextlib.AbstractContextManager[Predict]]
+    clip_format: "ClipFormat"
+    signature: str
+    classes: tuple[str, ...] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +108,19 @@ def make_request(flag_values: flags.FlagValues) -> Request:
     Raises:
       UserError: a flag is out of its range or a needed one missing, or the video gives no clip.
     """
+    from tools.serve.clips import cut_clip, request_inputs
+
+    session = make_session(flag_values)
+    clip = cut_clip(flag_values.video, session.clip_format, flag_values.start_s)
+    return Request(session.connected, clip, request_inputs(clip, session.signature), session.classes)
+
+
+def make_session(flag_values: flags.FlagValues) -> Session:
+    """What the flags of `define_flags` say, but for the video.
+
+    Raises:
+      UserError: a flag is out of its range or a needed one missing.
+    """
     fps, short_side, classes = _described(flag_values)
     for name, value, allowed, what in (
         ("fps", fps, 0 < fps <= 1000, "above 0 and at most 1000"),
@@ -104,16 +138,13 @@ def make_request(flag_values: flags.FlagValues) -> Request:
         flag_values.signature,
     )
     from spl_tf.data.building.cutting import ClipFormat
-    from tools.serve.clips import cut_clip, request_inputs
 
     if flag_values.protocol == "rest":
         from tools.serve.rest import connected
     else:
         from tools.serve.rpc import connected  # Imports TensorFlow.
     clip_format = ClipFormat(flag_values.clip_seconds, fps, short_side, flag_values.jpeg_quality)
-    clip = cut_clip(flag_values.video, clip_format, flag_values.start_s)
-    inputs = request_inputs(clip, model.signature)
-    return Request(functools.partial(connected, model, flag_values.seconds), clip, inputs, classes)
+    return Session(functools.partial(connected, model, flag_values.seconds), clip_format, model.signature, classes)
 
 
 def _described(flag_values: flags.FlagValues) -> tuple[float, int, tuple[str, ...] | None]:
