@@ -40,11 +40,13 @@ class RecordLengthsTest(parameterized.TestCase, tf.test.TestCase):
         self.dataset = readable_shards.write(self.create_tempdir().full_path, (4, 3))
         self.path = self.dataset.shards[1].path
 
-    def test_whole_shards_and_those_that_are_cut_off_claim_nothing_impossible(self):
+    def test_whole_shards_and_those_that_are_cut_off_behind_a_record_claim_nothing_impossible(self):
         content = pathlib.Path(self.path).read_bytes()
-        for size in (len(content), len(content) - 1, len(content) // 2, 12, 11, 0):
+        for size in (len(content), len(content) - 1, len(content) // 2, 11, 0):
             pathlib.Path(self.path).write_bytes(content[:size])
             self.assertIsNone(impossible_length(self.path))
+        pathlib.Path(self.path).write_bytes(content[:12])  # Less than its first record.
+        self.assertRegex(impossible_length(self.path)[1], "claims [0-9,]+ bytes, its file has 12")
 
     @parameterized.product(row=[0, 2], length=[30 << 30, 2**64 - 1, 2**63, 1 << 20])
     def test_the_record_is_named(self, row, length):
