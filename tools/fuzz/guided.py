@@ -6,6 +6,7 @@ Needs atheris. What follows the reader's name is libFuzzer's; a find ends the ru
 """
 
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -21,12 +22,14 @@ def main() -> None:
     name = sys.argv.pop(1)
     reader, folder = READERS[name], pathlib.Path(tempfile.mkdtemp())
     reader.write(folder)
+    seeds = pathlib.Path(tempfile.mkdtemp())
+    shutil.copy(folder / reader.file, seeds)
 
     def try_one(content: bytes) -> None:
         if fault := fault_of(reader, folder, content):
             raise fault
 
-    atheris.Setup(sys.argv, try_one)
+    atheris.Setup([*sys.argv, str(seeds)], try_one)
     atheris.Fuzz()
 
 
