@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
+from spl_tf.data.building.cutting import Probe
 from spl_tf.data.workers import Failure
 from tools.soccernet import manifest, survey
 
@@ -68,7 +69,8 @@ class FaultsTest(parameterized.TestCase, tf.test.TestCase):
         del function
         for job in jobs:
             self.probed.append(os.path.relpath(job.path, self.root))
-            yield Failure("cannot be opened as a video") if os.path.basename(job.path) in self.bad else 1_800_000_000
+            bad = os.path.basename(job.path) in self.bad
+            yield Failure("cannot be opened as a video") if bad else Probe(0, 1_800_000_000)
 
     def rows(self, *columns, name="test.csv"):
         with open(self.folder / name, encoding="utf-8", newline="") as opened:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
+from spl_tf.data.building.cutting import Probe
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.workers import Failure
 from spl_tf.labels.classes import read_classes
@@ -62,7 +63,7 @@ class SoccerNetTest(parameterized.TestCase, tf.test.TestCase):
         del function
         for job in jobs:
             length = self.lengths.get(os.path.basename(job.path), 1800)
-            yield length if isinstance(length, Failure) else round(length * 1e6)
+            yield length if isinstance(length, Failure) else Probe(0, round(length * 1e6))
 
     def execute(self, *arguments, split="all", background=0, **paths):
         """Runs the command: exit code, stdout, last line of stderr."""

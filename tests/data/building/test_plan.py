@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.building import plan as plan_module
+from spl_tf.data.building.cutting import Probe
 from spl_tf.data.building.plan import make_plan, plan_from_lines, usual_num_shards
 from spl_tf.data.building.settings import Settings, require_same_settings, settings_of
 from spl_tf.data.manifest import Rejection, Video
@@ -40,7 +41,7 @@ def video(number, class_id=0):
 class PlanTest(parameterized.TestCase, tf.test.TestCase):
     def make(self, videos, seconds, wanted):
         """Plans without opening a file: the lengths are given."""
-        lengths = [Failure("cannot be opened") if length is None else round(length * 1e6) for length in seconds]
+        lengths = [Failure("cannot be opened") if end is None else Probe(0, round(end * 1e6)) for end in seconds]
         self.enter_context(mock.patch.object(plan_module, "run_in_workers", return_value=iter(lengths)))
         return make_plan(videos, wanted, num_workers=1, seconds_per_video=1.0)
 

@@ -139,9 +139,9 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(
             {path: row["reason"] for path, row in rejected.items()},
             {
-                "text.mp4": "cannot be opened as a video",
+                "text.mp4": "cannot be opened as a video (text)",
                 "none.mp4": "no such file",
-                "half.mp4": "cannot be opened as a video",
+                "half.mp4": "cannot be opened as a video (of no known container, or damaged at its beginning)",
                 "v0.mp4": "unknown label 'gray' (is it 'grey'?)",
             },
         )
@@ -177,7 +177,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(first.stat().st_mtime_ns, written_at)
         self.assertCountEqual(
             [path.name for path in self.output.iterdir()],
-            [*whole, "dataset.json", "rejected.csv", ".lock", ".notes.tmpl"],
+            [*whole, "dataset.json", "rejected.csv", "notes.csv", ".lock", ".notes.tmpl"],
         )
 
     def test_notes_of_a_run_killed_at_its_very_end_are_cleared(self):
