@@ -86,8 +86,10 @@ def compare(
         if len(places):
             placement = align(first, second, places, placement, COARSE)
             begun.append((_likeness(first, second, placement, places), placement, places))
-    likeness, placement, places = max(begun, key=lambda one: one[0], default=(-1.0, None, np.arange(0)))
-    if placement is None or likeness < _HOPELESS:
+    if not begun:
+        return NONE
+    likeness, placement, places = max(begun, key=lambda one: one[0])
+    if likeness < _HOPELESS:
         return NONE
     best, longest = NONE, 0
     # Placed by what is known to agree, more may agree.

@@ -92,14 +92,15 @@ class _Search:
         return self._copies
 
     def _compare(self, pairs: np.ndarray) -> None:
-        for first, second, view, *places in tqdm(pairs.tolist(), desc="comparing", unit="pair", disable=not len(pairs)):
+        listed = tqdm(pairs.tolist(), desc="comparing", unit="pair", disable=not len(pairs))
+        for first, second, view, first_place, second_place in listed:
             pair = min(first, second), max(first, second)
             if pair in self._matches or self._contents[first] == self._contents[second]:
                 continue
             if self._is_held_out[first] and self._is_held_out[second]:
                 continue
-            found = (self._fingerprints[first], self._fingerprints[second], VIEWS[view], *places)
-            copies = (self._judged(compare(*found, around=around), *pair) for around in AROUND)
+            found = self._fingerprints[first], self._fingerprints[second], VIEWS[view], first_place, second_place
+            copies = (self._judged(compare(*found, around), *pair) for around in AROUND)
             self._matches[pair] = next((copy for copy in copies if copy), None)
 
     def _judged(self, match: Match, first: int, second: int) -> NearCopy | None:

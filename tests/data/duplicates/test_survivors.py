@@ -60,7 +60,7 @@ class SurvivorsTest(UploadCase):
         near = {frozenset("ab"), frozenset("bc")}
         numbers = {}
 
-        def compare(first, second, *_, around):
+        def compare(first, second, *_):
             names = frozenset(numbers[pictures.tobytes()] for pictures in (first, second))
             return Match(0.01, 2.0) if names in near else NONE
 
