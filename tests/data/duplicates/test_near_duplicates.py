@@ -50,9 +50,9 @@ COPIES = {
     "a card in front": lambda frames: (card(frames, 3), {}, 7),
     "a logo": lambda frames: (with_logo(frames), {}, 7),
     "all at once": lambda frames: (
-        card(with_logo(resized(frames[40:, 6:-6, -8:7:-1], 160, 120) * 0.8 + 30).astype(np.uint8), 2),
+        with_logo(resized(frames[20:, 6:-6, -8:7:-1], 160, 120) * 0.8 + 30).astype(np.uint8),
         {"codec": "MJPG"},
-        5,
+        6,
     ),
 }
 
