@@ -34,13 +34,15 @@ found by its content, as below. Names alone are compared only for held-out files
 a path that ends in the other (v7.mp4 and any/v7.avi), or an id that is a file's name. What is
 dropped so is "held out by name".
 
-How duplicates are dropped, by whole upload and before anything is cut: rows with the same video_id
-and files of equal content are one upload; so are near-duplicates, the same video encoded again,
-rescaled, with other borders, or at another speed. The best-ranked copy is kept, then the first row,
-and gets the queries of the others. A near-duplicate shows the same changes at the same relative
-moments, so another moment of the same scene is none. Images are compared by content only.
---keep_duplicates leaves a set as it is given; held-out videos are then known by id, address, file
-and name.
+How duplicates are dropped, before anything is cut: rows with the same video_id and files of equal
+content are one upload; so are near-duplicates, of which one shows three quarters of the other or
+more: encoded again, rescaled, with other borders, mirrored, with a logo, faster or slower, trimmed,
+with a card in front, inside a longer upload. An intact copy is kept before a damaged one, then the
+best-ranked, then the first row, and it gets the queries of the others; what is inside an upload of
+more than twice its length goes, whatever its rank. Of a held-out video a piece is too much; those
+of less than five seconds are often not found. What counts is what changes and when, so another
+moment of the same scene is no copy. Images are compared by content only. --keep_duplicates leaves a
+set as it is given; held-out videos are then known by id, address, file and name.
 
 How clips are cut: a video is divided into windows of --clip_seconds, one after the other. A rest
 shorter than a window is dropped, unless the whole video is shorter than one: then it is one short
@@ -60,7 +62,7 @@ Written into D:
   rejected.csv   the rows that gave no clip, each with its reason: unknown label, no such file,
                  text file, not decodable, decoder crashed, not done within --seconds_per_video, duplicate,
                  near-duplicate, ...; partner is the copy that is kept (or held out), distance how
-                 far the two are apart: 0 equal, above 0.17 no near-duplicates
+                 far the two are apart: 0 equal, above 0.1 no near-duplicates
 
 A killed run goes on with the same command; finished shards are not made again. Another setting or
 manifest needs another folder. The shards' bytes depend on the manifest, the settings and the

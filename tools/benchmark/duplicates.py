@@ -1,7 +1,8 @@
-"""How long near-duplicates take to find among many uploads, and how many are found.
+"""How long copies take to find among many uploads, and how many are found.
 
-Fingerprints are made, not videos: scenes with cuts and motion, smooth as pictures of 32 x 32 are. Some
-are planted copies: a border cut off, a change of contrast, noise, and moments that are a little late.
+Fingerprints are made, not videos: 5 to 25 seconds of scenes with cuts and motion, smooth as pictures of 16 x 16 are.
+Some are planted copies: mirrored or not, a border cut off, a change of contrast, noise, up to two seconds off either
+end, moments that lie between the original's.
 
   python -m tools.benchmark.duplicates --uploads=300000 --planted=3000
 """
@@ -21,15 +22,18 @@ flags.DEFINE_integer("uploads", 300_000, "How many uploads there are.", flag_val
 flags.DEFINE_integer("planted", 3_000, "How many of them are copies of another one.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of the made pictures.", flag_values=FLAGS)
 
-_PER_FILE = 1024
-_WAVES = 10
+_PER_FILE = 256
+_WAVES = 6
 # Strength of what changes within a scene beside the scene itself.
 _MOTION = 0.25
+_SECONDS = (5, 25)
 
 
 def main() -> int:
+    from spl_tf.data.duplicates.fingerprint_files import FingerprintFiles
     from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
-    from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
+    from spl_tf.data.duplicates.near_duplicates import compare
+    from spl_tf.data.duplicates.near_uploads import is_copy
 
     generator = np.random.default_rng(FLAGS.seed)
     uploads, planted = FLAGS.uploads, FLAGS.planted
@@ -38,83 +42,88 @@ def main() -> int:
     originals = {int(copy): int(original) for copy, original in chosen.reshape(-1, 2)}
     with tempfile.TemporaryDirectory() as folder:
         chunks = _make(pathlib.Path(folder), uploads, originals, FLAGS.seed)
+        fingerprints = FingerprintFiles([(chunk, np.zeros(len(chunk.starts) - 1, bool)) for chunk in chunks])
         begun = time.monotonic()
-        found = find_lookalikes(chunks, np.ones(uploads, bool))
+        found = find_lookalikes(chunks, np.ones(uploads, bool), np.zeros(uploads, bool))
         searched = time.monotonic()
         near = set()
-        for first, second, view in found.pairs:
-            pictures = (chunks[place // _PER_FILE][place % _PER_FILE] for place in (first, second))
-            if distance(*pictures, VIEWS[view]) <= DISTANCE_LIMIT:
+        for first, second, view, *places in found.pairs.tolist():
+            match = compare(fingerprints[first], fingerprints[second], VIEWS[view], *places)
+            if is_copy(match, float(min(fingerprints.seconds[[first, second]]))):
                 near.add((min(first, second), max(first, second)))
-        compared = time.monotonic()
+        ended = time.monotonic()
     true = {(min(pair), max(pair)) for pair in originals.items()}
-    listed = {(min(first, second), max(first, second)) for first, second, _ in found.pairs}
-    all_pairs = uploads * (uploads - 1) // 2
-    print(f"uploads {uploads:,}, planted copies {planted:,}")
-    print(f"search {searched - begun:.0f} s, exact comparison of {len(listed):,} pairs {compared - searched:.0f} s")
-    peak, mapped = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, sum(chunk.nbytes for chunk in chunks) / 1e9
+    listed = {(min(first, second), max(first, second)) for first, second in found.pairs[:, :2].tolist()}
+    seconds = fingerprints.seconds.sum()
+    print(f"uploads {uploads:,} of {seconds / 3600:,.0f} hours, planted copies {planted:,}")
+    print(f"search {searched - begun:.0f} s, {found.compared:,} comparisons of moments in {len(VIEWS)} views")
+    print(f"exact comparison of {len(listed):,} pairs {ended - searched:.0f} s")
+    mapped = sum(chunk.pictures.nbytes for chunk in chunks) / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"peak memory {peak:.2f} GB, of which up to {mapped:.2f} GB are pages of the files of fingerprints")
-    print(
-        f"coarse comparisons {found.compared:,} in {len(VIEWS)} views: "
-        f"{found.compared / (2 * len(VIEWS) * all_pairs):.3%} of all"
-    )
     print(f"planted copies found as look-alikes {len(true & listed) / planted:.2%}, in the end", end=" ")
     print(f"{len(true & near) / planted:.2%}")
-    print(f"others taken for copies: {len(near - true):,}")
+    print(f"others taken for copies: {len(near - true):,}; left out {found.left_out:,} pairs of moments")
     return 0
 
 
-def _make(folder: pathlib.Path, uploads: int, originals: dict[int, int], seed: int) -> list[np.ndarray]:
-    """Writes all fingerprints and maps them, arrays of uint8 [n, MOMENTS, SIDE, SIDE]."""
+def _make(folder: pathlib.Path, uploads: int, originals: dict[int, int], seed: int) -> list:
+    """Writes all fingerprints and maps them, file by file."""
     from tqdm import tqdm
 
-    paths = []
+    from spl_tf.data.duplicates.fingerprint_files import Chunk
+
+    chunks = []
     for start in tqdm(range(0, uploads, _PER_FILE), desc="making fingerprints", unit="file"):
-        places = range(start, min(start + _PER_FILE, uploads))
-        seeds = np.array([[seed, originals.get(place, place)] for place in places])
-        pictures = _upload_pictures(seeds, uploads)
-        for row, place in enumerate(places):
+        made = []
+        for place in range(start, min(start + _PER_FILE, uploads)):
+            pictures = _upload(originals.get(place, place), uploads, seed)
             if place in originals:
-                pictures[row] = _degraded(pictures[row], np.random.default_rng((seed, place, 1)))
-        paths.append(folder / f"{start}.npy")
-        np.save(paths[-1], np.clip(np.rint(pictures), 0, 255).astype(np.uint8))
-    return [np.load(path, mmap_mode="r") for path in paths]
+                pictures = _degraded(pictures, np.random.default_rng((seed, place, 1)))
+            made.append(np.clip(np.rint(pictures), 0, 255).astype(np.uint8))
+        path = folder / f"{start}.npy"
+        np.save(path, np.concatenate(made))
+        chunks.append(Chunk(np.load(path, mmap_mode="r"), np.cumsum([0, *map(len, made)])))
+    return chunks
 
 
-def _upload_pictures(seeds: np.ndarray, num_scenes: int) -> np.ndarray:
-    """Pictures of uploads, float32 [N, MOMENTS, SIDE, SIDE]: one to six scenes each, which other uploads show too.
+def _upload(number: int, num_scenes: int, seed: int) -> np.ndarray:
+    """Pictures of an upload, float [T, SIDE, SIDE]: one to six scenes, which other uploads show too.
 
-    Pictures are sums of cosine waves, the finer the weaker, as natural ones are.
+    Pictures are sums of cosine waves, the finer the weaker, as natural ones are; motion takes half a second or longer.
     """
-    from spl_tf.data.duplicates.fingerprints import MOMENTS, SIDE
+    from spl_tf.data.duplicates.fingerprints import RATE, SIDE
 
+    generator = np.random.default_rng((seed, number))
     waves = np.arange(_WAVES)
     strength = 90 / (1 + waves[:, None] ** 2 + waves**2) ** 0.75
     basis = np.cos(np.pi * (np.arange(SIDE)[:, None] + 0.5) * waves / SIDE)
-    weights = np.empty((len(seeds), MOMENTS, _WAVES, _WAVES))
-    for row, seed in enumerate(seeds):
-        generator = np.random.default_rng(seed)
-        cuts = np.sort(generator.random(generator.integers(0, 6)))
-        shots = np.searchsorted(cuts, (np.arange(MOMENTS) + 0.5) / MOMENTS)
-        scenes = generator.integers(num_scenes, size=len(cuts) + 1)
-        still = np.stack([np.random.default_rng((int(scene), 7)).normal(size=(_WAVES, _WAVES)) for scene in scenes])
-        weights[row] = still[shots] + _MOTION * generator.normal(size=(MOMENTS, _WAVES, _WAVES))
-    return (128 + basis @ (weights * strength) @ basis.T).astype(np.float32)
+    count = int(generator.uniform(*_SECONDS) * RATE)
+    cuts = np.sort(generator.random(generator.integers(0, 6)))
+    shots = np.searchsorted(cuts, (np.arange(count) + 0.5) / count)
+    scenes = generator.integers(num_scenes, size=len(cuts) + 1)
+    still = np.stack([np.random.default_rng((int(scene), 7)).normal(size=(_WAVES, _WAVES)) for scene in scenes])
+    moving = generator.normal(size=(count + 4, _WAVES, _WAVES))
+    moving = sum(weight * moving[lag : lag + count] for lag, weight in enumerate((0.32, 0.48, 0.58, 0.48, 0.32)))
+    return 128 + basis @ ((still[shots] + _MOTION * moving) * strength) @ basis.T
 
 
 def _degraded(pictures: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A copy of [MOMENTS, SIDE, SIDE]: up to 15 % off each side, another contrast, up to 0.15 moments late, noise."""
-    from spl_tf.data.duplicates.fingerprints import SIDE
-    from spl_tf.data.duplicates.near_duplicates import sampling
+    """A copy of [T, SIDE, SIDE]: up to 15 % off each side, another contrast, other moments, noise."""
+    from spl_tf.data.duplicates.alignment import sampling
+    from spl_tf.data.duplicates.fingerprints import RATE, SIDE
 
     views = []
     for _ in range(2):
         first, last = generator.uniform(0, 0.15, 2) * generator.integers(0, 2, 2)
         views.append(sampling(SIDE, 1 - first - last, (first - last) / 2)[0])
-    late = generator.uniform(0, 0.15)
-    moved = (1 - late) * pictures + late * np.roll(pictures, -1, axis=0)
+    late = generator.uniform(0, 0.5)
+    moved = (1 - late) * pictures[:-1] + late * pictures[1:]
+    # No more than a quarter is lost.
+    first, last = generator.integers(0, min(2 * RATE, len(moved) // 8) + 1, 2)
+    moved = moved[first : len(moved) - last]
     shown = generator.uniform(0.8, 1.2) * (views[0] @ moved @ views[1].T) + generator.uniform(-15, 15)
-    return shown + generator.normal(0, 2, shown.shape)
+    return shown[:, :, :: -1 if generator.integers(2) else 1] + generator.normal(0, 2, shown.shape)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def write_shards(
         if plan is None:
             entries = read_manifest(manifest, settings.classes, label_column, frames_fps)
             entries, rejected_files = reject_held_out(entries, held_out)
-            entries = merge_repeated(entries)
+            entries = merge_repeated(entries, num_workers, seconds_per_video)
             if not keep_duplicates:
                 if held_out.num_missing_files:
                     print(

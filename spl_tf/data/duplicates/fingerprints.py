@@ -1,45 +1,67 @@
-"""What a video shows, small enough to compare 300,000 of them: a few grey pictures at relative moments.
+"""What a video shows, small enough to compare 300,000 of them: small grey pictures, four for each second.
 
-Relative moments make a video and its copy at another speed or frame rate alike. Each picture is a
-mean over its share of the running time, which a frame more or less, and the noise of an encoder,
-hardly change. Black bars around the picture are cut off first.
+A fixed rate, not relative moments: the pictures of a piece are the same wherever the piece lies, so a copy with
+its beginning cut off, or one inside a longer upload, has them too. Each picture is a mean over half a second with
+weights that fall off to both sides: between two of them others can be interpolated, and a frame more or less, or
+the noise of an encoder, hardly changes them. Black bars are cut off first, anew every few seconds, since a card in
+front of a film has others than the film.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
+from spl_tf.data.file_kinds import is_image
 from spl_tf.data.video.errors import UnreadableError
-from spl_tf.data.video.reader import VideoReader
+from spl_tf.data.video.frame_folder import Reader, open_reader
+from spl_tf.data.video.images import read_image
 
-VERSION = 1
-MOMENTS = 16
-SIDE = 32
-_SAMPLES_PER_MOMENT = 8
+VERSION = 2
+RATE = 4
+SIDE = 16
+_SAMPLES_PER_PICTURE = 4
+# Weights of the samples around a picture's own, before and behind: about a Gaussian of 0.16 s.
+_WEIGHTS = np.hanning(14)[1:-1].astype(np.float32)
+_MARGIN = (len(_WEIGHTS) - _SAMPLES_PER_PICTURE) // 2
+_PICTURES_PER_BLOCK = 32
 _LONG_SIDE = 128
 # Grey levels: codecs leave some noise in black bars; and what must follow a bar within three pixels.
 _BLACK = 16
 _EDGE = 24
 _LEAST_SHARE_OF_SIDE = 0.2
-# Relative moments are wrong by more than the header is: beyond this a second reading is worth its time.
-_TOLERATED_ERROR = 0.005
-_LONG_PAUSE_US = 250_000
+# What gives less than this of the length that its header promises is damaged.
+_LEAST_SHARE_OF_LENGTH = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A job: the part of a video file, in seconds, that is looked at."""
+    """A job: the part of a video file, in seconds, that is looked at; of a folder of frames with their rate."""
 
     path: str
     start_seconds: float
     end_seconds: float
+    frames_fps: float | None = None
 
 
-def fingerprint(interval: Interval) -> np.ndarray | None:
-    """Grey pictures of a video, uint8 [MOMENTS, SIDE, SIDE]; None where it cannot be decoded.
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """What is kept of a video.
 
-    Why it cannot is said when it is cut.
+    Attributes:
+      pictures: grey, uint8 [T, SIDE, SIDE], RATE for each second.
+      is_damaged: the decoder met damage, or it gives less than its header promises.
+    """
+
+    pictures: np.ndarray
+    is_damaged: bool
+
+
+def fingerprint(interval: Interval) -> Fingerprint | None:
+    """Grey pictures of a video, read once from end to end; None where it cannot be decoded.
+
+    Why it cannot is said when it is cut. Memory: a block of seconds as frames, and 1 KB for each second.
     """
     cv2.setNumThreads(1)  # There is a worker per core.
     try:
@@ -48,46 +70,49 @@ def fingerprint(interval: Interval) -> np.ndarray | None:
         return None
 
 
-def _fingerprint(interval: Interval) -> np.ndarray | None:
-    reader = VideoReader(interval.path)
-    promised_us = min(float(reader.duration_us()), interval.end_seconds * 1e6)
-    reader.close()
-    frames, end_us = _sample(interval, promised_us)
-    if abs(end_us - promised_us) > _TOLERATED_ERROR * end_us:
-        frames, _ = _sample(interval, end_us)
-    if not frames:
-        return None
-    return _pictures(np.stack(frames))
+def can_be_opened(interval: Interval) -> bool:
+    """Whether a file gives a picture, as the video or the image that its name says it is."""
+    try:
+        if is_image(interval.path):
+            read_image(interval.path, 1)
+        else:
+            open_reader(interval.path, interval.frames_fps).close()
+    except (UnreadableError, cv2.error):
+        return False
+    return True
 
 
-def _sample(interval: Interval, end_us: float) -> tuple[list[np.ndarray], float]:
-    """Small grey frames at evenly spaced moments up to `end_us`, and where the interval really ends, microseconds.
+def _fingerprint(interval: Interval) -> Fingerprint | None:
+    reader = open_reader(interval.path, interval.frames_fps)
+    try:
+        pictures = list(_pictures(_samples(reader, interval)))
+        ended_us, promised_us = reader.shown_until_us, min(float(reader.promised_us), interval.end_seconds * 1e6)
+        is_damaged = bool(reader.errors_us) or ended_us < _LEAST_SHARE_OF_LENGTH * promised_us
+    finally:
+        reader.close()
+    return Fingerprint(np.concatenate(pictures), is_damaged) if pictures else None
 
-    The frame of a moment is the last one that began. A moment behind the end has the last frame.
-    """
-    start_us, limit_us = interval.start_seconds * 1e6, interval.end_seconds * 1e6
-    count = MOMENTS * _SAMPLES_PER_MOMENT
-    targets = start_us + (np.arange(count) + 0.5) / count * (end_us - start_us)
-    frames: list[np.ndarray] = []
-    if end_us <= start_us:
-        return frames, end_us
-    reader = VideoReader(interval.path)
-    reader.start_before(round(start_us))
+
+def _samples(reader: Reader, interval: Interval) -> Iterator[np.ndarray]:
+    """Small grey frames at evenly spaced moments: at each the last frame that began."""
+    next_us, limit_us = interval.start_seconds * 1e6, interval.end_seconds * 1e6
+    step_us = 1e6 / (RATE * _SAMPLES_PER_PICTURE)
+    reader.start_before(round(next_us))
     frame: np.ndarray | None = None
-    time_us = 0
     for time_us in reader:
-        if frame is not None:
-            while len(frames) < count and targets[len(frames)] < time_us:
-                frames.append(frame)
+        while frame is not None and next_us < min(time_us, limit_us):
+            yield frame
+            next_us += step_us
         if time_us >= limit_us:
-            break
+            return
+        if frame is None:
+            next_us = max(next_us, time_us) + step_us / 2
         # A frame that is surely followed by another one before the next moment is not converted.
-        if len(frames) < count and targets[len(frames)] < time_us + max(2 * reader.period_us, _LONG_PAUSE_US):
+        if frame is None or next_us < time_us + 2 * reader.period_us:
             frame = _small_grey(reader.pixels())
-    reader.close()
-    if frame is not None:
-        frames += [frame] * (count - len(frames))
-    return frames, min(time_us + reader.period_us, limit_us)
+    while frame is not None and next_us < min(reader.shown_until_us, limit_us):
+        yield frame
+        next_us += step_us
 
 
 def _small_grey(frame: np.ndarray) -> np.ndarray:
@@ -97,14 +122,39 @@ def _small_grey(frame: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
 
 
-def _pictures(frames: np.ndarray) -> np.ndarray:
-    """Cuts bars off [MOMENTS * _SAMPLES_PER_MOMENT, h, w] and averages, uint8 [MOMENTS, SIDE, SIDE]."""
-    top, bottom = _without_bars(np.percentile(frames, 98, axis=(0, 2)))
-    left, right = _without_bars(np.percentile(frames, 98, axis=(0, 1)))
-    frames = frames[:, top:bottom, left:right].astype(np.float32)
-    means = frames.reshape(MOMENTS, _SAMPLES_PER_MOMENT, *frames.shape[1:]).mean(axis=1)
-    pictures = [cv2.resize(mean, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for mean in means]
-    return np.rint(pictures).astype(np.uint8)
+def _pictures(samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Blocks of pictures, uint8 [n, SIDE, SIDE]."""
+    kept: list[np.ndarray] = []
+    margin = 0  # Samples of the block before, which the first picture's weights reach.
+    wanted = _PICTURES_PER_BLOCK * _SAMPLES_PER_PICTURE
+    for sample in samples:
+        kept.append(sample if not kept or sample.shape == kept[0].shape else cv2.resize(sample, kept[0].shape[::-1]))
+        if len(kept) == margin + wanted + _MARGIN:
+            yield _block(np.stack(kept), margin, _PICTURES_PER_BLOCK)
+            kept, margin = kept[margin + wanted - _MARGIN :], _MARGIN
+    count = round((len(kept) - margin) / _SAMPLES_PER_PICTURE)
+    if count or (kept and not margin):
+        yield _block(np.stack(kept), margin, max(1, count))
+
+
+def _block(samples: np.ndarray, first: int, count: int) -> np.ndarray:
+    """Weighted means of [n, h, w], those of the first picture around sample `first`, without bars."""
+    weights = np.zeros((count, len(samples) + 2 * len(_WEIGHTS) + _SAMPLES_PER_PICTURE), np.float32)
+    for number in range(count):
+        begin = first - _MARGIN + number * _SAMPLES_PER_PICTURE + len(_WEIGHTS)
+        weights[number, begin : begin + len(_WEIGHTS)] = _WEIGHTS
+    weights = weights[:, len(_WEIGHTS) : len(_WEIGHTS) + len(samples)]
+    weights /= weights.sum(axis=1, keepdims=True)
+    means = np.tensordot(weights, samples.astype(np.float32), axes=1)
+    top, bottom = _without_bars(_brightness(means, axis=2))
+    left, right = _without_bars(_brightness(means, axis=1))
+    means = means[:, top:bottom, left:right]
+    return np.rint([cv2.resize(mean, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for mean in means]).astype(np.uint8)
+
+
+def _brightness(means: np.ndarray, axis: int) -> np.ndarray:
+    """Of each row (or column) of [n, h, w] most of the time: a moment without bars may be a card's."""
+    return np.quantile(np.percentile(means, 98, axis=axis), 0.85, axis=0)
 
 
 def _without_bars(brightness: np.ndarray) -> tuple[int, int]:

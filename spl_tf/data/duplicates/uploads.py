@@ -1,9 +1,9 @@
-"""Of several copies of an upload the best-ranked is kept, then the first; it gets the queries of the others.
+"""Of several copies of an upload one is kept: the intact before the damaged, then the best-ranked, then the first.
 
-Copies are rows of the same upload, files of equal content, and near-duplicates: the same video encoded
-again, rescaled, with borders cut off, or at another speed. Whole uploads are compared, since different
-uploads may share a part. Near-duplicate is not transitive: each rejected row is near one that is kept, or
-near a held-out video. Images are compared by content only.
+It gets the queries of the others. Copies are rows of the same upload, files of equal content, and near-duplicates,
+of which one shows most of the other, see `spl_tf.data.duplicates.near_uploads`. Different uploads may share a part;
+of a held-out video a piece is too much. Near-duplicate is not transitive: each rejected row is near one that is
+kept, or near a held-out video. Images are compared by content only.
 """
 
 import collections
@@ -17,12 +17,12 @@ from tqdm import tqdm
 
 from spl_tf import files
 from spl_tf.data.duplicates.fingerprint_files import make_fingerprints
-from spl_tf.data.duplicates.fingerprints import Interval
+from spl_tf.data.duplicates.fingerprints import Interval, can_be_opened
 from spl_tf.data.duplicates.held_out import HeldOutFile
-from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
-from spl_tf.data.duplicates.near_duplicates import DISTANCE_LIMIT, distance
+from spl_tf.data.duplicates.near_uploads import NearCopy, find_copies
 from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
+from spl_tf.data.workers import run_in_workers
 from spl_tf.errors import UserError
 
 
@@ -38,16 +38,37 @@ class _Copy:
 _SAME_ID, _SAME_CONTENT, _NEAR = "same video_id as", "same content as", "near-duplicate of"
 
 
-def merge_repeated(entries: Sequence[Video | Rejection]) -> list[Video | Rejection]:
-    """Keeps one of the rows with one video_id: they are the same upload, found by several queries."""
+def merge_repeated(
+    entries: Sequence[Video | Rejection], num_workers: int, seconds_per_video: float
+) -> list[Video | Rejection]:
+    """Keeps one of the rows with one video_id: they are the same upload, found by several queries.
+
+    Where they name several files, the first that can be opened is kept.
+
+    Args:
+      entries: the manifest's rows.
+      num_workers: processes.
+      seconds_per_video: a file that takes longer to open cannot be.
+    """
     ranked = _by_rank(entries)
-    firsts: dict[str, int] = {}
-    copies: dict[int, _Copy] = {}
+    groups = collections.defaultdict(list)
     for position, (_, video) in enumerate(ranked):
-        first = firsts.setdefault(video.video_id, position)
-        if first != position:
-            copies[position] = _Copy(first, 0.0, _SAME_ID)
+        groups[video.video_id].append(position)
+    several = {_interval(video): None for group in groups.values() for video in _different_files(ranked, group)}
+    jobs = list(several)
+    results = run_in_workers(can_be_opened, jobs, num_workers=num_workers, seconds_per_job=seconds_per_video)
+    opened = {job.path for job, result in zip(jobs, results, strict=True) if result is True}
+    copies: dict[int, _Copy] = {}
+    for group in groups.values():
+        first = next((position for position in group if ranked[position][1].path in opened), group[0])
+        copies |= {position: _Copy(first, 0.0, _SAME_ID) for position in group if position != first}
     return _without(copies, entries, ranked, [])
+
+
+def _different_files(ranked: Sequence[tuple[int, Video]], group: Sequence[int]) -> list[Video]:
+    """The rows of a group that names more than one file."""
+    videos = [ranked[position][1] for position in group]
+    return videos if len({video.path for video in videos}) > 1 else []
 
 
 def drop_duplicates(
@@ -108,9 +129,13 @@ def _digest(path: str) -> str:
 
 
 def _equal_content(uploads: Sequence[Video | HeldOutFile], contents: Sequence[str]) -> dict[int, _Copy]:
-    """Copies by content: of any held-out file, or of an upload with the same interval."""
+    """Copies by content: of any held-out file, or of an upload with the same interval.
+
+    A video called `a.jpg` cannot be decoded as the image that it seems to be: it is no copy of `a.mp4`, nor is that
+    one a copy of it.
+    """
     held_out: dict[str, int] = {}
-    firsts: dict[tuple[str, tuple[float, float]], int] = {}
+    firsts: dict[tuple[str, bool, tuple[float, float]], int] = {}
     copies: dict[int, _Copy] = {}
     for position, (upload, content) in enumerate(zip(uploads, contents, strict=True)):
         if isinstance(upload, HeldOutFile):
@@ -118,7 +143,7 @@ def _equal_content(uploads: Sequence[Video | HeldOutFile], contents: Sequence[st
             continue
         first = held_out.get(content)
         if first is None:
-            first = firsts.setdefault((content, upload.interval), position)
+            first = firsts.setdefault((content, is_image(upload.path), upload.interval), position)
         if first != position:
             copies[position] = _Copy(first, 0.0, _SAME_CONTENT)
     return copies
@@ -133,38 +158,22 @@ def _near(
     seconds_per_video: float,
 ) -> dict[int, _Copy]:
     """Near-duplicates among the uploads at the positions `compared`; parts of one file are none."""
-    intervals = [Interval(uploads[position].path, *uploads[position].interval) for position in compared]
+    intervals = [_interval(uploads[position]) for position in compared]
     fingerprints = make_fingerprints(intervals, folder, num_workers, seconds_per_video)
     _report_missing(fingerprints.is_made, [uploads[position] for position in compared])
-    takes_part = fingerprints.is_made.copy()
-    copies: dict[int, _Copy] = {}
-    known: dict[tuple[int, int], float] = {}
-    while True:
-        found = find_lookalikes(fingerprints.chunks, takes_part)
-        earlier = collections.defaultdict(list)
-        for first, second, view in found.pairs:
-            earlier[max(first, second)].append((first, second, view))
-        before = takes_part.sum()
-        for late in tqdm(sorted(earlier), desc="comparing", unit="video"):
-            if isinstance(uploads[compared[late]], HeldOutFile):
-                continue
-            nearest: tuple[float, int | None] = (DISTANCE_LIMIT, None)
-            for first, second, view in earlier[late]:
-                early = min(first, second)
-                if not takes_part[early] or contents[compared[early]] == contents[compared[late]]:
-                    continue
-                if (first, second) not in known:
-                    known[first, second] = distance(fingerprints[first], fingerprints[second], VIEWS[view])
-                nearest = min(nearest, (known[first, second], early), key=lambda pair: pair[0])
-            if nearest[1] is not None:
-                takes_part[late] = False
-                copies[compared[late]] = _Copy(compared[nearest[1]], max(0.0, nearest[0]), _NEAR)
-        # In a crowd only the most similar ones were compared: without its copies there is room for others.
-        if not found.left_out or takes_part.sum() == before:
-            break
-    if found.left_out:
-        print(f"{found.left_out:,} pairs of videos that look alike from afar were not compared: too many alike")
-    return copies
+    is_held_out = np.array([isinstance(uploads[position], HeldOutFile) for position in compared])
+    copies = find_copies(fingerprints, is_held_out, [contents[position] for position in compared])
+    return {
+        compared[place]: _Copy(compared[copy.partner], copy.distance, _relation(copy)) for place, copy in copies.items()
+    }
+
+
+def _interval(upload: Video | HeldOutFile) -> Interval:
+    return Interval(upload.path, *upload.interval, upload.frames_fps if isinstance(upload, Video) else None)
+
+
+def _relation(copy: NearCopy) -> str:
+    return _NEAR if copy.is_most else f"shows {copy.seconds:.1f} s of"
 
 
 def _report_missing(is_made: np.ndarray, uploads: Sequence[Video | HeldOutFile]) -> None:

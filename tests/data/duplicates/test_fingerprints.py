@@ -1,5 +1,6 @@
 import pathlib
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +8,7 @@ from absl.testing import parameterized
 
 from spl_tf.data.duplicates import fingerprint_files
 from spl_tf.data.duplicates.fingerprint_files import make_fingerprints
-from spl_tf.data.duplicates.fingerprints import MOMENTS, SIDE, Interval, fingerprint
+from spl_tf.data.duplicates.fingerprints import RATE, SIDE, Interval, fingerprint
 from spl_tf.data.video.reader import VideoReader
 from spl_tf.data.workers import Failure
 
@@ -23,25 +24,57 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
         super().setUp()
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
-    def test_pictures_are_means_over_equal_shares_of_the_time(self):
-        levels = np.arange(20, 20 + 2 * 96, 2)  # Frame i is 20 + 2 i grey, six frames a moment.
+    def test_pictures_are_means_around_four_moments_of_each_second(self):
+        levels = np.arange(20, 20 + 2 * 96, 2)  # Frame i is 20 + 2 i grey, five frames a picture.
         frames = np.broadcast_to(levels[:, None, None, None], (96, 48, 64, 3)).astype(np.uint8)
-        pictures = fingerprint(Interval(self.films.write(self.folder / "v.mp4", frames), 0.0, INFINITY))
-        self.assertEqual((pictures.shape, pictures.dtype), ((MOMENTS, SIDE, SIDE), np.uint8))
-        self.assertAllClose(pictures.mean(axis=(1, 2)), levels.reshape(MOMENTS, 6).mean(axis=1), atol=2)
+        made = fingerprint(Interval(self.films.write(self.folder / "v.mp4", frames), 0.0, INFINITY))
+        self.assertEqual((made.pictures.shape, made.pictures.dtype), ((19, SIDE, SIDE), np.uint8))
+        middles = (np.arange(19) + 0.5) * 20.0 / RATE - 0.5
+        self.assertAllClose(made.pictures.mean(axis=(1, 2))[1:-1], 20 + 2 * middles[1:-1], atol=2)
+        self.assertFalse(made.is_damaged)
+
+    def test_a_piece_has_the_same_pictures_wherever_it_lies(self):
+        before, piece = self.films.film(1, 230), self.films.film(2, 200)
+        alone, inside = (
+            fingerprint(Interval(self.films.write(self.folder / f"{number}.avi", frames, codec="MJPG"), 0.0, INFINITY))
+            for number, frames in enumerate((piece, np.concatenate([before, piece])))
+        )
+        self.assertAllClose(inside.pictures[46 + 1 : -1], alone.pictures[1:-1], atol=4)
+
+    def test_a_folder_of_frames_is_the_video_it_was_cut_from(self):
+        film = self.films.film(1, 60)
+        (self.folder / "frames").mkdir()
+        for number, frame in enumerate(film):
+            cv2.imwrite(str(self.folder / f"frames/img_{number:05d}.jpg"), frame)
+        folder = fingerprint(Interval(str(self.folder / "frames"), 0.0, INFINITY, 20.0))
+        video = fingerprint(Interval(self.films.write(self.folder / "v.avi", film, codec="MJPG"), 0.0, INFINITY))
+        self.assertAllClose(folder.pictures, video.pictures, atol=6)
 
     def test_an_interval_is_that_part_alone(self):
         first, second = self.films.film(1, 40), self.films.film(2, 40)
         whole = self.films.write(self.folder / "whole.avi", np.concatenate([first, second]), codec="MJPG")
         alone = self.films.write(self.folder / "alone.avi", second, codec="MJPG")
         part = fingerprint(Interval(whole, 2.0, 4.0))
-        self.assertAllClose(part, fingerprint(Interval(alone, 0.0, INFINITY)), atol=4)
+        self.assertAllClose(part.pictures, fingerprint(Interval(alone, 0.0, INFINITY)).pictures, atol=4)
 
-    def test_a_header_that_promises_too_much_changes_nothing(self):
-        path = self.films.write(self.folder / "v.mp4", self.films.film(1, 40))
-        right = fingerprint(Interval(path, 0.0, INFINITY))
-        self.monkeypatch.setattr(VideoReader, "duration_us", lambda reader: 3_000_000)
-        self.assertAllEqual(fingerprint(Interval(path, 0.0, INFINITY)), right)
+    def test_what_is_shorter_than_its_header_says_or_has_damaged_packets_is_damaged(self):
+        path = self.films.write(self.folder / "v.mp4", self.films.film(1, 100))
+        whole = fingerprint(Interval(path, 0.0, INFINITY))
+        content = bytearray(pathlib.Path(path).read_bytes())
+        content[len(content) // 2 : len(content) // 2 + 400] = bytes(400)
+        (self.folder / "flipped.mp4").write_bytes(content)
+        flipped = fingerprint(Interval(str(self.folder / "flipped.mp4"), 0.0, INFINITY))
+        constructor = VideoReader.__init__
+
+        def promising(reader, path):
+            constructor(reader, path)
+            reader.promised_us = 9_000_000
+
+        self.monkeypatch.setattr(VideoReader, "__init__", promising)
+        short, inside = (fingerprint(Interval(path, 0.0, end)) for end in (INFINITY, 4.0))
+        self.assertAllEqual(short.pictures, whole.pictures)
+        made = (whole, flipped, short, inside)
+        self.assertEqual([one.is_damaged for one in made], [False, True, True, False])
 
     def test_black_bars_are_cut_off_but_not_a_scene_that_fades_to_black(self):
         film = self.films.film(1, 32)
@@ -51,9 +84,19 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
             self.films.write(self.folder / f"{number}.avi", frames, codec="MJPG")
             for number, frames in enumerate((film, barred, faded))
         ]
-        plain, unbarred, dark = (fingerprint(Interval(path, 0.0, INFINITY)).astype(float) for path in paths)
+        plain, unbarred, dark = (fingerprint(Interval(path, 0.0, INFINITY)).pictures.astype(float) for path in paths)
         self.assertLess(np.abs(plain - unbarred).mean(), 4)
         self.assertLess(dark[:, :, :2].mean(), 20)
+
+    def test_a_card_in_front_does_not_hide_the_bars_behind_it(self):
+        film = self.films.film(1, 200)
+        card = np.full((160, 160, 160, 3), 200, np.uint8)  # As long as a block of pictures.
+        barred = np.concatenate([card, np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))])
+        plain, behind = (
+            fingerprint(Interval(self.films.write(self.folder / f"{len(frames)}.mp4", frames), 0.0, INFINITY))
+            for frames in (film, barred)
+        )
+        self.assertLess(np.abs(plain.pictures.astype(float) - behind.pictures[32:])[2:].mean(), 4)
 
     def test_what_cannot_be_decoded_has_none(self):
         (self.folder / "text.mp4").write_text("no video")
@@ -82,8 +125,8 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
         self.monkeypatch.setattr(fingerprint_files, "run_in_workers", run)
         made = make_fingerprints(intervals, self.folder / "F", 1, 10.0)
         for position, interval in enumerate(intervals):
-            self.assertAllEqual(made[position], fingerprint(interval))
-        self.assertEqual([len(chunk) for chunk in made.chunks], [3, 1])
+            self.assertAllEqual(made[position], fingerprint(interval).pictures)
+        self.assertEqual([len(chunk.starts) - 1 for chunk in made.chunks], [3, 1])
         self.films.write(self.folder / "3.mp4", self.films.film(7, 9))
         make_fingerprints(intervals, self.folder / "F", 1, 10.0)
         make_fingerprints(intervals, self.folder / "F", 1, 10.0)
@@ -106,5 +149,19 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(make_fingerprints(intervals, self.folder / "F", 1, 30.0).is_made, [True, False, False])
         made = make_fingerprints(intervals, self.folder / "F", 1, 60.0)
         self.assertAllEqual(made.is_made, [True, False, True])
-        self.assertEqual([round(made[place].mean() / 10) for place in range(3)], [0, 0, 9])
+        self.assertEqual([len(made[place]) for place in range(3)], [2, 0, 2])
+        self.assertEqual([round(made[place].mean() / 10) for place in (0, 2)], [0, 9])
         self.assertEqual(asked, [["black", "text", "grey"], ["text", "grey"]])
+
+    @parameterized.parameters(".npy", ".npz")
+    def test_changed_and_cut_files_are_made_anew(self, suffix):
+        interval = Interval(self.films.write(self.folder / "v.mp4", self.films.film(1, 40)), 0.0, INFINITY)
+        self.monkeypatch.setattr(fingerprint_files, "run_in_workers", lambda function, jobs, **_: map(function, jobs))
+        right = np.array(make_fingerprints([interval], self.folder / "F", 1, 10.0)[0])
+        (path,) = (self.folder / "F").glob(f"*{suffix}")
+        whole = path.read_bytes()
+        for changed in (whole[: len(whole) // 2], whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], b""):
+            path.write_bytes(changed)
+            made = make_fingerprints([interval], self.folder / "F", 1, 10.0)
+            self.assertAllEqual(made[0], right)
+            self.assertEqual((made.is_made.tolist(), path.read_bytes()), ([True], whole))

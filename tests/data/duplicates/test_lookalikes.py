@@ -1,4 +1,4 @@
-"""The search in cells finds what comparing every view of all pairs finds."""
+"""The search in cells finds what comparing every view of all moments finds; moments are where most changes."""
 
 import cv2
 import numpy as np
@@ -7,10 +7,12 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.duplicates import lookalikes
-from spl_tf.data.duplicates.fingerprints import MOMENTS, SIDE
+from spl_tf.data.duplicates.fingerprint_files import Chunk
+from spl_tf.data.duplicates.fingerprints import SIDE
 from spl_tf.data.duplicates.lookalikes import LEAST_SIMILARITY, VIEWS, find_lookalikes
+from spl_tf.data.duplicates.moments import find_moments
 
-UPLOADS, PLANTED = 500, 40
+UPLOADS, PLANTED, LENGTH = 240, 30, 25
 
 
 def shown(pictures, left, right, top, bottom):
@@ -25,30 +27,35 @@ def shown(pictures, left, right, top, bottom):
 
 
 def vectors(pictures):
-    """Pictures of 4 x 4 less their mean, what changes twice as strong as what stays, as unit vectors."""
-    coarse = pictures.reshape(len(pictures), MOMENTS, 4, SIDE // 4, 4, SIDE // 4).mean(axis=(3, 5))
+    """[N, 5, SIDE, SIDE] as 4 x 4 less their mean, what changes twice as strong as what stays, as unit vectors."""
+    coarse = pictures.reshape(len(pictures), 5, 4, SIDE // 4, 4, SIDE // 4).mean(axis=(3, 5))
     coarse -= coarse.mean(axis=(2, 3), keepdims=True)
     still = coarse.mean(axis=1, keepdims=True)
     flat = (still / 2 + (coarse - still)).reshape(len(pictures), -1)
     return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
 
-def made_fingerprints():
-    """Uploads of 120 scenes, some alike, and copies with borders cut off; copy -> original."""
+def made_pictures():
+    """Uploads of 60 scenes, some alike, and copies with borders cut off, mirrored; (copy, original) rows."""
     generator = np.random.default_rng(0)
 
-    def smooth(count):
-        coarse = generator.normal(size=(count * MOMENTS, 6, 6))
+    def smooth(side, *count):
+        coarse = generator.normal(size=(np.prod(count), side, side))
         large = [cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC) for picture in coarse]
-        return np.reshape(large, (count, MOMENTS, SIDE, SIDE))
+        return np.reshape(large, (*count, SIDE, SIDE))
 
-    scenes = smooth(120)[generator.integers(120, size=UPLOADS)]
-    pictures = 128 + 30 * scenes + generator.uniform(5, 25, (UPLOADS, 1, 1, 1)) * smooth(UPLOADS)
+    scenes = smooth(6, 60, 1)[generator.integers(60, size=UPLOADS)]
+    pictures = 128 + 30 * scenes + generator.uniform(5, 25, (UPLOADS, 1, 1, 1)) * smooth(4, UPLOADS, LENGTH)
     places = generator.permutation(UPLOADS)[: 2 * PLANTED].reshape(-1, 2)
     for copy, original in places:
-        borders = generator.uniform(0, 0.12, 4) * generator.integers(0, 2, 4)
-        pictures[copy] = 0.9 * shown(pictures[original], *borders) + generator.normal(0, 3, (MOMENTS, SIDE, SIDE))
+        x, y = generator.uniform(0, 0.12, 2)
+        turned = pictures[original][..., :: -1 if generator.integers(2) else 1]
+        pictures[copy] = 0.9 * shown(turned, x, x, y, y) + generator.normal(0, 3, (LENGTH, SIDE, SIDE))
     return np.clip(np.rint(pictures), 0, 255).astype(np.uint8), places
+
+
+def chunk_of(uploads):
+    return Chunk(np.concatenate(uploads), np.cumsum([0, *map(len, uploads)]))
 
 
 class LookalikesTest(parameterized.TestCase, tf.test.TestCase):
@@ -59,26 +66,64 @@ class LookalikesTest(parameterized.TestCase, tf.test.TestCase):
     def test_cells_find_what_comparing_all_pairs_finds(self):
         self.monkeypatch.setattr(lookalikes, "_ONE_CELL_UP_TO", 50)
         self.monkeypatch.setattr(lookalikes, "_CELL_SIZE", 20)
-        pictures, planted = made_fingerprints()
+        pictures, planted = made_pictures()
         wanted = np.ones(UPLOADS, bool)
         wanted[planted[0, 0]] = False
-        found = find_lookalikes([pictures[:200], pictures[200:]], wanted)
+        found = find_lookalikes([chunk_of(pictures[:100]), chunk_of(pictures[100:])], wanted, np.zeros(UPLOADS, bool))
         pairs = {tuple(sorted(pair)) for pair in found.pairs[:, :2].tolist()}
         self.assertLen(pairs, len(found.pairs))
-        # Eight of 25 cells are looked at.
-        self.assertLess(found.compared, 0.5 * len(VIEWS) * UPLOADS**2)
+        moments = find_moments([chunk_of(pictures)], np.ones(UPLOADS, bool))
+        owners, places = moments.owner, moments.place
+        self.assertLess(found.compared, 0.6 * len(VIEWS) * len(places) ** 2)
 
-        pictures = pictures.astype(np.float32)
-        plain, similarity = vectors(pictures), []
+        whole = pictures.astype(np.float32)
+        steps = np.arange(-4, 5, 2)
+        plain, similarity = None, []
         for view in VIEWS:
-            x, y = (1 - view.x_scale) / 2, (1 - view.y_scale) / 2
-            cut = shown(pictures, x + view.x_shift, x - view.x_shift, y + view.y_shift, y - view.y_shift)
+            inside = np.clip(places[:, None] % LENGTH + np.rint(steps * view.speed).astype(int), 0, LENGTH - 1)
+            around = whole[owners[:, None], inside]
+            x, y = (1 - view.window.x_scale) / 2, (1 - view.window.y_scale) / 2
+            cut = shown(around, x, x, y, y)[..., :: -1 if view.is_mirrored else 1]
+            plain = vectors(around) if plain is None else plain
             similarity.append(vectors(cut) @ plain.T)
-        similarity = np.array(similarity)
-        similarity[:, ~wanted] = similarity[:, :, ~wanted] = 0
-        best = similarity.max(axis=0)
+        best = np.zeros((UPLOADS, UPLOADS))
+        np.maximum.at(best, (owners[:, None], owners[None]), np.max(similarity, axis=0))
+        best[~wanted] = best[:, ~wanted] = 0
         best = np.triu(np.maximum(best, best.T), 1)
-        self.assertEqual(pairs, set(map(tuple, np.argwhere(best >= LEAST_SIMILARITY).tolist())))
-        self.assertContainsSubset({tuple(sorted(pair)) for pair in planted[1:].tolist()}, pairs)
-        for first, second, view in found.pairs:
-            self.assertNear(similarity[view, first, second], best[min(first, second), max(first, second)], 1e-3)
+        # Not all of those: most show other things before and behind.
+        self.assertContainsSubset(pairs, set(map(tuple, np.argwhere(best >= LEAST_SIMILARITY).tolist())))
+        copies = {tuple(sorted(pair)) for pair in planted[1:].tolist()}
+        # A copy of few moments may have others than its original.
+        self.assertLessEqual(len(copies - pairs), 0.1 * len(copies))
+        self.assertLess(len(pairs), 1.5 * len(copies))
+        number = {(owner, place % LENGTH): row for row, (owner, place) in enumerate(zip(owners, places, strict=True))}
+        for first, second, view, first_place, second_place in found.pairs.tolist():
+            row, column = number[first, first_place], number[second, second_place]
+            self.assertGreaterEqual(similarity[view][row, column], LEAST_SIMILARITY - 1e-4)
+
+    def test_moments_are_where_more_changes_than_within_a_second(self):
+        generator = np.random.default_rng(1)
+        uploads = [generator.integers(0, 256, (count, SIDE, SIDE)).astype(np.uint8) for count in (40, 3, 0, 1, 90, 9)]
+        uploads.append(np.full((30, SIDE, SIDE), 90, np.uint8))
+        expected = []
+        for number, pictures in enumerate(uploads):
+            reach = max(0, min(4, (len(pictures) - 1) // 3))
+            change = np.full(len(pictures), -1.0)
+            for place in range(reach, len(pictures) - reach):
+                if 0 < place < len(pictures) - 1:
+                    change[place] = np.mean((pictures[place + 1].astype(float) - pictures[place - 1]) ** 2)
+                else:
+                    change[place] = 0
+            for place in range(reach, len(pictures) - reach):
+                before, behind = change[max(0, place - 4) : place], change[place + 1 : place + 5]
+                is_highest = change[place] > max(before, default=-1) and change[place] >= max(behind, default=-1)
+                if is_highest or len(pictures) < 24:  # All of a short one.
+                    expected.append((number, place))
+        wanted = np.ones(len(uploads), bool)
+        moments = find_moments([chunk_of(uploads[:4]), chunk_of(uploads[4:])], wanted)
+        own = (moments.place - moments.first).tolist()
+        self.assertEqual(list(zip(moments.owner.tolist(), own, strict=True)), expected)
+        self.assertEqual(set(moments.owner.tolist()), {0, 1, 3, 4, 5, 6})
+        self.assertAllEqual(moments.last - moments.first, [len(uploads[owner]) - 1 for owner in moments.owner])
+        wanted[4] = False
+        self.assertNotIn(4, find_moments([chunk_of(uploads)], wanted).owner)

@@ -1,7 +1,6 @@
-"""One upload of several copies is kept, with the queries of all; nothing near a held-out video stays."""
+"""Copies of uploads are found by content, and nothing that shows a held-out video stays."""
 
 import contextlib
-import csv
 import io
 import pathlib
 import shutil
@@ -9,85 +8,16 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-import tensorflow as tf
-from absl.testing import parameterized
 
-from spl_tf.data.duplicates import fingerprint_files, lookalikes, uploads
-from spl_tf.data.duplicates.held_out import read_held_out, reject_held_out
-from spl_tf.data.duplicates.lookalikes import find_lookalikes
-from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
-from spl_tf.data.manifest import Video, read_manifest
+from spl_tf.data.duplicates import fingerprint_files
+from spl_tf.data.duplicates.held_out import read_held_out
+from spl_tf.data.manifest import Video
+from tests.data.duplicates.upload_case import UploadCase
 
 DATA = pathlib.Path(__file__).parents[3].parent / "shared/data/ucf6"
 
 
-class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _fixtures(self, films, monkeypatch):
-        self.films, self.monkeypatch = films, monkeypatch
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-        self.monkeypatch.setattr(fingerprint_files, "run_in_workers", lambda function, jobs, **_: map(function, jobs))
-
-    def write(self, name, seed, **options):
-        return self.films.write(self.folder / name, self.films.film(seed, 40), **options)
-
-    def manifest(self, rows, name="web.csv"):
-        with open(self.folder / name, "w", newline="") as opened:
-            writer = csv.DictWriter(opened, ["path", "query", "rank", "video_id", "start", "end", "address"])
-            writer.writeheader()
-            writer.writerows(rows)
-        return self.folder / name
-
-    def checked(self, manifest, classes, *held_out):
-        rows, known = read_manifest(manifest, classes, "query"), read_held_out(held_out)
-        entries, files = reject_held_out(rows, known)
-        entries = merge_repeated(entries)
-        entries = drop_duplicates(entries, [*known.files, *files], self.folder / "F", 1, 10.0)
-        self.assertLen(entries, len(rows))
-        return entries
-
-    def outcome(self, rows, *held_out):
-        """video_id -> its queries when it is kept, else (kind, partner, distance or near)."""
-        found = []
-        for entry in self.checked(self.manifest(rows), ("a", "b", "c"), *held_out):
-            if isinstance(entry, Video):
-                found.append((entry.video_id, entry.queries))
-            else:
-                away = entry.distance and (entry.distance < 0.1)
-                found.append((entry.video_id, (entry.kind, entry.partner, away)))
-        return dict(found) if len(dict(found)) == len(found) else found
-
-    def test_the_best_ranked_copy_survives_with_all_queries(self):
-        self.write("one.mp4", 1)
-        self.write("again.avi", 1, codec="MJPG")
-        shutil.copy(self.folder / "one.mp4", self.folder / "same.mp4")
-        self.write("other.mp4", 2)
-        rows = [
-            {"path": "one.mp4", "query": "a", "rank": 5},
-            {"path": "again.avi", "query": "b", "rank": 2},
-            {"path": "same.mp4", "query": "c"},
-            {"path": "other.mp4", "query": "a", "rank": 1},
-        ]
-        near = ("near-duplicate", "again", True)
-        self.assertEqual(self.outcome(rows), {"one": near, "again": ("b", "a", "c"), "same": near, "other": ("a",)})
-
-    def test_of_equal_ranks_the_first_row_survives(self):
-        for name in ("one.mp4", "two.mp4"):
-            self.write(name, 1)
-        rows = [{"path": "two.mp4", "query": "a"}, {"path": "one.mp4", "query": "b"}]
-        self.assertEqual(self.outcome(rows), {"two": ("a", "b"), "one": ("duplicate", "two", 0.0)})
-
-    def test_rows_of_one_video_id_are_one_upload(self):
-        self.write("one.mp4", 1)
-        row = {"path": "one.mp4", "query": "a", "video_id": "v", "rank": 3}
-        self.assertEqual(
-            self.outcome([row, {**row, "query": "b", "rank": 1}]),
-            [("v", ("duplicate", "v", 0.0)), ("v", ("b", "a"))],
-        )
-
+class UploadsTest(UploadCase):
     def test_parts_of_one_file_are_different_videos(self):
         self.write("one.mp4", 1)
         rows = [{"path": "one.mp4", "query": "a", "start": 0, "end": end} for end in (1.0, 1.02)]
@@ -165,30 +95,16 @@ class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual([name for name, found in outcome.items() if found == ("a",)], ["other"])
         self.assertEqual(decoded, ["test.mp4", "found.mp4", "other.mp4"])
 
-    def test_each_rejected_one_is_near_one_that_is_kept(self):
-        for name in "abc":
-            self.write(f"{name}.mp4", ord(name))
-        # a - b - c is a chain: b is near both, a and c are strangers.
-        near = {frozenset("ab"), frozenset("bc")}
-        numbers = {}
-
-        def distance(first, second, _):
-            names = frozenset(numbers[picture.tobytes()] for picture in (first, second))
-            return 0.1 if names in near else 1.0
-
-        class All:
-            pairs, left_out = [(0, 1, 0), (1, 2, 0), (0, 2, 0)], 0
-
-        def everything(chunks, wanted):
-            numbers.update({picture.tobytes(): "abc"[place] for place, picture in enumerate(chunks[0])})
-            return All
-
-        self.monkeypatch.setattr(uploads, "find_lookalikes", everything)
-        self.monkeypatch.setattr(uploads, "distance", distance)
-        rows = [{"path": f"{name}.mp4", "query": "a"} for name in "abc"]
-        self.assertEqual(
-            [kept for kept in self.outcome(rows).items() if kept[1] == ("a",)], [("a", ("a",)), ("c", ("a",))]
-        )
+    def test_a_piece_of_a_held_out_video_is_too_much_but_of_another_upload_it_is_not(self):
+        films = [self.films.film(seed, 80) for seed in range(4)]
+        self.films.write(self.folder / "test.mp4", np.concatenate(films[:2]))
+        self.films.write(self.folder / "a.mp4", np.concatenate([films[1][:, :, ::-1], films[2]]))
+        self.films.write(self.folder / "b.mp4", np.concatenate([films[2], films[3]]))
+        rows = [{"path": f"{name}.mp4", "query": "a"} for name in "ab"]
+        self.assertEqual(self.outcome(rows), {"a": ("a",), "b": ("a",)})
+        entries = self.checked(self.manifest(rows), ("a",), self.manifest([{"path": "test.mp4"}], "test.csv"))
+        self.assertIsInstance(entries[1], Video)
+        self.assertRegex(entries[0].reason, r"held out \(shows [34]\.\d s of test.mp4 of test.csv\)")
 
     def test_images_and_undecodable_files_are_compared_by_content_only(self):
         picture = self.films.film(1, 1)[0]
@@ -219,27 +135,6 @@ class DuplicatesTest(parameterized.TestCase, tf.test.TestCase):
             "2 uploads and 1 held-out videos could not be decoded for the comparison: "
             "compared by id, name, address and equal bytes only\n",
         )
-
-    def test_all_but_one_of_a_crowd_are_dropped_although_each_is_compared_with_one_other_at_a_time(self):
-        film, searches = self.films.film(1, 40), []
-        for number in range(9):
-            frames = (film * (1 - 0.02 * number)).astype(np.uint8)
-            self.films.write(self.folder / f"{number}.mp4", frames)
-        for number in (10, 11):
-            self.write(f"{number}.mp4", number)
-
-        def counted(*arguments):
-            searches.append(find_lookalikes(*arguments))
-            return searches[-1]
-
-        self.monkeypatch.setattr(uploads, "find_lookalikes", counted)
-        self.monkeypatch.setattr(lookalikes, "_MOST_PARTNERS", 1)
-        rows = [{"path": f"{number}.mp4", "query": "abc"[number % 3]} for number in (10, *range(9), 11)]
-        near = {str(number): ("near-duplicate", "0", True) for number in range(1, 9)}
-        self.assertEqual(self.outcome(rows), {**near, "10": ("b",), "0": ("a", "b", "c"), "11": ("c",)})
-        self.assertGreater(len(searches), 1)
-        self.assertGreater(searches[0].left_out, 0)
-        self.assertEqual(searches[-1].left_out, 0)
 
     def test_the_six_copies_and_the_four_held_out_ones_among_the_uploads_of_ucf6_are_found_and_no_other(self):
         if not DATA.is_dir():
