@@ -127,7 +127,7 @@ def save_trained(
     """Writes `folded.keras`, checksums, then `model.json` that describes it."""
     with files.atomic_path(folder / stage_folder.NETWORK) as path:
         folded.save(path)
-        stage_folder.drop_dates(path)
+        stage_folder.drop_chance(path)
     digest = files.sha256(folder / stage_folder.NETWORK)
     description = {
         "format_version": FORMAT_VERSION,

@@ -1,5 +1,6 @@
 """Checkpoints of a run: the newest few, each whole or absent."""
 
+import os
 import pathlib
 import re
 import shutil
@@ -91,7 +92,11 @@ def _list_what_is_there(folder: pathlib.Path) -> None:
         state = tf.train.get_checkpoint_state(str(folder))
     except (ValueError, tf.errors.OpError):
         state = None
-    listed, newest = (list(state.all_model_checkpoint_paths), state.model_checkpoint_path) if state else ([], "")
+    # TensorFlow passes over those that are no newer than the last it was told to keep for good.
+    preserved = state.last_preserved_timestamp if state else 0.0
+    times = zip(state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False) if state else ()
+    listed = [name for name, timestamp in times if timestamp > preserved]
+    newest = state.model_checkpoint_path if state else ""
     if not there:
         if path.exists() and not listed:
             path.unlink()
@@ -99,8 +104,10 @@ def _list_what_is_there(folder: pathlib.Path) -> None:
     elif (listed, newest) != (there, there[-1]):
         if newest != there[-1] or there[-1] not in listed:
             print(f"{path} does not name the newest checkpoint, {there[-1]}: made anew from what is there", flush=True)
-        names = [pathlib.Path(name).name for name in there]
-        lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in names)]
+        lines = [f'model_checkpoint_path: "{pathlib.Path(there[-1]).name}"']
+        for name in there:
+            lines.append(f'all_model_checkpoint_paths: "{pathlib.Path(name).name}"')
+            lines.append(f"all_model_checkpoint_timestamps: {os.path.getmtime(f'{name}.index')}")
         files.write_text(path, "\n".join(lines) + "\n")
 
 

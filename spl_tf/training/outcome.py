@@ -159,7 +159,7 @@ def write_outcome(
     """
     with files.atomic_path(model_dir / "model.keras") as path:
         network.save(path)
-        stage_folder.drop_dates(path)
+        stage_folder.drop_chance(path)
     save_backbone_weights(trunk, model_dir / stage_folder.BACKBONE)
     save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input, target)
     configuration.write_operative_config(model_dir / "operative_config.gin")

@@ -77,7 +77,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self._calls(binding), [])
 
     @parameterized.parameters(
-        ("SGD.momentum = 0.8", "seed0/none/finetune", "SGD.momentum was not set and is 0.8"),
+        ("SGD.momentum = 0.8", "seed0/none/finetune", "SGD.momentum was 0.9 and is 0.8"),
         ("pretrain/train_stage.epochs = 9", "seed0/weak/pretrain", "train_stage.epochs was 0.5 and is 9"),
         ("recipe.web_clips_per_class = 12", "shards/web", "clips_per_class was None and is 12"),
         ("video_folder.web = 'other.csv'", "shards/web", "manifest: another content than before"),

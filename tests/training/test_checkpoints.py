@@ -57,6 +57,10 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
         ("missing", None),
         ("of_before_the_newest_was_written", lambda content: content.replace(b"ckpt-10", b"ckpt-9")),
         ("of_another_folder", lambda content: content.replace(b'"ckpt-', b'"/nowhere/ckpt-3')),
+        (
+            "of_the_future",
+            lambda content: content.replace(b"last_preserved_timestamp: 1", b"last_preserved_timestamp: 9"),
+        ),
         ("one_digit", lambda content: content.replace(b'"ckpt-10"', b'"ckpt-11"')),
     )
     def test_a_damaged_list_is_made_anew(self, damage):

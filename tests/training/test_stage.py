@@ -42,6 +42,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def _train(self, name="m", stage="teacher", bindings=(), **arguments):
+        keras.utils.clear_session(free_memory=False)  # Layers are numbered by process.
         configuration.parse([], [*self.bindings, *bindings])
         with gin.config_scope(stage):
             return train_stage(stage, self.folder / name, train_shards=self.shards / "target", **arguments)
@@ -121,8 +122,9 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertFalse((self.folder / "second").exists())
         (folder / "finished.json").unlink()
         self._train()
-        again = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        self.assertEqual({name for name in again if again[name] != content[name]}, set())
+        different = {name for name, before in content.items() if (folder / name).read_bytes() != before}
+        # What gin was asked for differs, for most of it was not asked in the second call.
+        self.assertLessEqual(different, {"operative_config.gin", "SHA256SUMS"})
 
     def test_a_damaged_description_of_the_run_is_no_other_run(self):
         """And without it the folder is gone on with, which is told: nothing else is lost."""
