@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -109,13 +110,25 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         yield
 
 
+def unused_name(path: Path) -> pathlib.Path:
+    """The path with `.replaced-1` behind it, or the first such number that is free: where a result is set aside."""
+    path = pathlib.Path(path)
+    names = (path.with_name(f"{path.name}.replaced-{number}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
+
+
 def write_text(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def open_regular(path: Path, remedy: str) -> io.BufferedReader:

@@ -28,7 +28,7 @@ Further options of a strategy, as `name=value`:
 
   python -m spl_tf.label --predictions=P --strategy=mopro --option=threshold=0.9 --output_dir=L
 
-Written into L (earlier labels there are replaced):
+Written into L (other labels there are set aside as L.replaced-1):
 
   <shard>.parquet  one row a record of the shard: clip_id, label (-1 = discarded), weight; a distribution has
                    classes and probabilities, empty for a discarded clip, in place of label

@@ -30,8 +30,10 @@ of the rows, with the result they have in the whole table:
 
 Stages that several arms need are run once. A stage is skipped when its
 outputs stand and its inputs and configuration are unchanged, so a stopped run goes
-on where it was, and a longer list of arms or seeds only adds runs. A stage
-whose configuration changed is done anew, and so is all that builds on it.
+on where it was, and a longer list of arms or seeds only adds runs. Where a stage's configuration or inputs changed,
+an edited gin file or list of videos for instance, the recipe stops and says what did. With --replace_changed, or
+"y" at a terminal, the stage's folder is set aside as FOLDER.replaced-1 and the stage done anew, and so is all that
+builds on it. Nothing is deleted; a damaged file is named, with the way to mend it that loses least.
 
 Written into --output_dir:
 
@@ -50,6 +52,12 @@ FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder of the experiment.", flag_values=FLAGS)
 flags.DEFINE_list("arms", [], "Arms to run, by name; all by default.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "replace_changed",
+    False,
+    "Set aside steps whose settings or inputs changed, as STEP.replaced-1, and do them anew.",
+    flag_values=FLAGS,
+)
 flags.mark_flags_as_required(["gin_file", "output_dir"], flag_values=FLAGS)
 
 
@@ -57,9 +65,10 @@ def main() -> None:
     command.parse_gin(FLAGS)
     from spl_tf import files
     from spl_tf.experiment.recipe import recipe
+    from spl_tf.experiment.resumable import replacing_changed
     from spl_tf.report.page import write_report
 
-    with files.locked(FLAGS.output_dir, "the experiment"):
+    with files.locked(FLAGS.output_dir, "the experiment"), replacing_changed(FLAGS.replace_changed):
         results = recipe(FLAGS.output_dir, FLAGS.arms)
         print(f"report: {write_report(FLAGS.output_dir, results)}")
 

@@ -52,6 +52,7 @@ class CleanTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(summary["cleaning"]["seed"], 4)
         written = {f"{shard.name}.parquet" for shard in load_dataset(self.shards / "web").shards}
         written |= {"cells.npz", "confusion.npy", "confusion.png", "long_tail.png", "summary.json", "features", ".lock"}
+        written.add("SHA256SUMS")
         self.assertEqual({path.name for path in self.labels.iterdir()}, written)
         inputs = open_inputs(self.shards / "web", self.labels, validation_shards=None, init_weights=None)
         self.assertEqual(inputs.classes, ("red", "green", "blue"))

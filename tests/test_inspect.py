@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command, files, inspect
+from spl_tf import checksums, command, files, inspect
 from spl_tf.data.clip import Clip
 from spl_tf.data.record import clip_to_bytes
 from spl_tf.labels import figures, sidecar_files
@@ -58,7 +58,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         }
         description |= {"multi_label": any(len(own) > 1 for own in labels), "shards": shards}
         description |= {"rejected": {"no such file": 2, "held out": 1}}
-        (self.shards / "dataset.json").write_text(json.dumps(description))
+        checksums.complete(self.shards, {}, "dataset.json", json.dumps(description))
 
     def write_predictions(self, fingerprint=None):
         shards = {}
@@ -74,7 +74,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
             )
             shards[shard["name"]] = shard | {"fingerprint": fingerprint or shard["fingerprint"]}
         index = {"format_version": 1, "classes": CLASSES, "shards": shards}
-        files.write_json(self.predictions / "predictions.json", index)
+        checksums.complete(self.predictions, {}, "predictions.json", json.dumps(index))
         return f"--predictions={self.predictions}"
 
     def run_command(self, *arguments):
@@ -159,7 +159,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         with mock.patch("matplotlib.font_manager.findSystemFonts", return_value=[]):
             description = json.loads((self.shards / "dataset.json").read_text())
             text = json.dumps(description, ensure_ascii=False).replace("surfing", "弓道")
-            (self.shards / "dataset.json").write_text(text)
+            checksums.complete(self.shards, {}, "dataset.json", text)
             lines, _, _ = self.draw("--clips=1", "--frames=1")
         self.assertIn("no installed font has 弓道: install one, e.g. fonts-noto-cjk", lines)
 

@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command, label
-from spl_tf.files import write_json
+from spl_tf import checksums, command, label
 from spl_tf.labels import sidecar_files
 
 
@@ -25,7 +24,8 @@ def write_predictions(folder, classes, weak, teacher):
     )
     shard = {"fingerprint": "f", "ids_digest": sidecar_files.ids_digest(ids), "records": len(weak)}
     shards = {"web-00000-of-00001": shard}
-    write_json(folder / "predictions.json", {"format_version": 1, "classes": classes, "shards": shards})
+    index = json.dumps({"format_version": 1, "classes": classes, "shards": shards})
+    checksums.complete(folder, {"web-00000-of-00001.parquet": None}, "predictions.json", index)
 
 
 class LabelTest(parameterized.TestCase, tf.test.TestCase):
@@ -62,7 +62,7 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
             self.assertIn(line, lines)
         self.assertEqual(json.loads((self.labels / "summary.json").read_text())["kept"], 15)
         expected = {"web-00000-of-00001.parquet", "cells.npz", "confusion.npy", "confusion.png", "long_tail.png"}
-        expected |= {"summary.json"}
+        expected |= {"summary.json", "SHA256SUMS"}
         self.assertEqual({path.name for path in self.labels.iterdir()}, expected | {".lock"})
 
     def test_an_option_is_given_by_name_or_by_its_own_flag(self):

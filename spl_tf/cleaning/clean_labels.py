@@ -1,5 +1,6 @@
 """Label side-cars for a web set whose wrong labels were looked for: weighted by CleanNet, or left out."""
 
+import hashlib
 import pathlib
 from typing import Any
 
@@ -18,7 +19,7 @@ from spl_tf.inference.trained_model import require_distributions
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import Written, stale_labels, write_folder
+from spl_tf.labels.label_folder import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.labellers import weak as weak_labels
 from spl_tf.labels.predictions import Predictions
 from spl_tf.labels.targets import DISCARDED
@@ -101,6 +102,11 @@ def clean_labels(
     if not kept.any():
         raise UserError(f"{method} finds no right label in {web}: there is nothing to train on, use another method")
     labels = np.where(kept, weak, np.int32(DISCARDED))
+    notes |= {"seed": seed, "mean_weight": float(weights.mean())}
+    summary = {"strategy": method, "min_confidence": 0.0, "cleaning": notes}
+    label_map = weak_labels(confusion, web_set.classes)
+    found = hashlib.sha256(labels.tobytes() + weights.tobytes()).hexdigest()
+    identity = labels_identity(target, label_map, **summary, found=found)
 
     def write_sidecars() -> Written:
         kept_of_shard = dict.fromkeys(target.shards, 0)
@@ -114,15 +120,13 @@ def clean_labels(
                 labels=labels[rows],
                 weights=weights[rows],
                 shard_fingerprint=shard.fingerprint,
+                identity=identity,
             )
             kept_of_shard[shard.name] = int(np.count_nonzero(kept[rows]))
         return Written(kept_of_shard, np.bincount(weak[kept], minlength=web_set.num_classes).astype(np.float64))
 
     usable = count_pairs(weak[kept], teacher[kept], web_set.num_classes)
-    notes |= {"seed": seed, "mean_weight": float(weights.mean())}
-    label_map = weak_labels(confusion, web_set.classes)
-    summary = {"strategy": method, "min_confidence": 0.0, "cleaning": notes}
-    return write_folder(folder, target, label_map, confusion, usable, write_sidecars, **summary)
+    return write_folder(folder, target, label_map, identity, confusion, usable, write_sidecars, **summary)
 
 
 def require_method_options(name: str) -> None:

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 import gin
 import numpy as np
 
-from spl_tf import configuration, files
+from spl_tf import configuration
 from spl_tf.cleaning.methods import METHODS
+from spl_tf.inference.stage_folder import network_digest
 from spl_tf.labels import pair_labeller
 from spl_tf.labels.labellers import PAIR_LABELLERS, labeller
 from spl_tf.labels.pair_labeller import PairLabeller
+from spl_tf.labels.predictions import index_digest
 from spl_tf.labels.statistics import STATISTICS
 from spl_tf.labels.targets import SINGLE
 
@@ -96,7 +98,7 @@ class _FromPairs:
         return identity | {
             "strategy": self.name,
             "min_confidence": str(self._min_confidence(source)),
-            "predictions": files.sha256(source.predictions / "predictions.json"),
+            "predictions": index_digest(source.predictions),
         }
 
     def check(self, classes: Sequence[str]) -> str:
@@ -135,7 +137,7 @@ class _ByCleaning:
         return identity | {
             "method": self.name,
             "seed": str(seed),
-            "model": files.sha256(source.teacher / "folded.keras"),
+            "model": network_digest(source.teacher),
             **source.digests,
         }
 

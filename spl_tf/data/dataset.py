@@ -8,13 +8,14 @@ from typing import Annotated
 
 import msgspec
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.errors import UserError
 from spl_tf.stored import Count, Name, Positive, Seconds, read_json
 
 FORMAT_VERSION = 1
 FILE_NAME = "dataset.json"
 _REMEDY = "run spl_tf.shard"
+_RESTORE = "copy it again, or move the folder away and run spl_tf.shard; spl_tf.shard --verify looks at its shards"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,15 +120,21 @@ def load_dataset(folder: files.Path) -> ClipDataset:
     """Reads a shard folder's description and checks that its shards are there in full length.
 
     Raises:
-      UserError: `dataset.json` is missing, damaged or of a newer format, or a shard
+      UserError: `dataset.json` is missing, damaged, edited or of a newer format, or a shard
         is missing or has another size than written; names the file.
     """
     dataset = read_description(folder)
+    require_whole_description(folder)
     for shard in dataset.shards:
         fault = file_fault(shard)
         if fault:
             raise UserError(f"{shard.path} {fault}: {_REMEDY} into an empty folder, or copy the shard again")
     return dataset
+
+
+def require_whole_description(folder: files.Path) -> None:
+    """Raises UserError where `dataset.json` is not as it was written."""
+    checksums.require_whole(pathlib.Path(folder) / FILE_NAME, _RESTORE)
 
 
 def read_description(folder: files.Path) -> ClipDataset:

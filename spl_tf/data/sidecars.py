@@ -137,6 +137,7 @@ def labels_of_shard(shard: Shard, summary: Summary) -> LabelColumn:
         num_records=shard.records,
         num_classes=len(summary.class_names),
         form=summary.target,
+        identity=summary.identity,
     )
 
 

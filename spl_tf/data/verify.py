@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from spl_tf import files
 from spl_tf.data.clip import Clip
-from spl_tf.data.dataset import FILE_NAME, ClipDataset, Shard, file_fault, read_description
+from spl_tf.data.dataset import FILE_NAME, ClipDataset, Shard, file_fault, read_description, require_whole_description
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.record_lengths import impossible_length
+from spl_tf.errors import UserError
 from spl_tf.labels.sidecar_files import ids_digest
 
 _SHOWN_FAULTS = 100
@@ -76,6 +77,10 @@ def verify(folder: files.Path) -> Report:
     counts = {name: findings.counts[index] for index, name in enumerate(dataset.classes)}
     if not findings.faults:
         _check_totals(dataset, findings, counts)
+    try:
+        require_whole_description(folder)
+    except UserError as error:
+        findings.faults.append(str(error))
     return Report(dataset, findings.num_clips, counts, findings.faults)
 
 

@@ -168,14 +168,15 @@ def _check(settings: dict) -> None:
 def _already_rendered(marker: pathlib.Path, settings: dict) -> bool:
     if not marker.exists():
         return False
-    found = read_json(marker, dict[str, int | float], f"remove {marker.parent} and run again")
+    remedy = f"delete {marker} alone and run again: the same videos are rendered"
+    found = read_json(marker, dict[str, int | float], remedy)
     if found == settings:
         return True
     differing = [f"{name} {found.get(name)}" for name in settings if found.get(name) != settings[name]]
     wanted = [f"{name} {settings[name]}" for name in settings if found.get(name) != settings[name]]
     raise UserError(
         f"{marker.parent} holds videos rendered with {', '.join(differing)}, not {', '.join(wanted)}: "
-        "choose another folder or remove this one"
+        "choose another folder, or move this one away"
     )
 
 

@@ -9,11 +9,13 @@ import gin
 import numpy as np
 
 from spl_tf import configuration, files
-from spl_tf.experiment.resumable import Json, run_step
+from spl_tf.errors import UserError
+from spl_tf.experiment.resumable import MARKER, Json, run_step
 from spl_tf.experiment.tasks import networks_forgotten, train
 from spl_tf.inference.shard_scores import score_shards
+from spl_tf.inference.stage_folder import network_digest
 from spl_tf.labels.both_labels import read_both_labels
-from spl_tf.labels.label_folder import read_confusion
+from spl_tf.labels.label_folder import CONFUSION, read_confusion, require_whole
 from spl_tf.labels.transition import count_transition, estimate_transition
 from spl_tf.stored import Name, Seconds, Share
 
@@ -61,7 +63,7 @@ def estimated_transition(
         with networks_forgotten():
             return estimate_transition(score_shards(network, web)[1], percentile)
 
-    identity = {"model": files.sha256(network / "folded.keras"), "percentile": str(percentile)}
+    identity = {"model": network_digest(network), "percentile": str(percentile)}
     return _save(folder / "matrix", identity, estimate)
 
 
@@ -92,7 +94,7 @@ def counted_transition(
     classes, confusion = read_confusion(labels)
     if both_labels is None:
         print("noise matrix: counted with the teacher's classes, for there is no list of both labels", flush=True)
-        identity = {"confusion": files.sha256(labels / "confusion.npy")}
+        identity = {"confusion": require_whole(labels / CONFUSION)}
         return _save(folder / "matrix", identity, lambda: count_transition(confusion.T, classes))
     counts = read_both_labels(both_labels, classes)
     print(f"noise matrix: counted on the {counts.sum():,} rows of {both_labels}", flush=True)
@@ -105,9 +107,20 @@ def _save(folder: pathlib.Path, identity: dict[str, str], make: Callable[[], np.
 
     def action() -> Json:
         matrix = make()
-        name = f"{hashlib.sha256(matrix.tobytes()).hexdigest()[:12]}.npy"
+        name = _name(matrix)
         with files.atomic_path(folder / name) as temporary, open(temporary, "wb") as opened:
             np.save(opened, matrix)
         return {"file": name, "right": float(np.diagonal(matrix).mean())}
 
-    return folder / run_step(folder, identity, action, outputs=[], kind=_Saved)["file"]
+    path = folder / run_step(folder, identity, action, outputs=[], kind=_Saved)["file"]
+    try:
+        whole = _name(np.load(path, allow_pickle=False)) == path.name
+    except (OSError, EOFError, ValueError):
+        whole = False
+    if not whole:
+        raise UserError(f"{path} is missing or damaged: delete {folder / MARKER} alone and run the same command")
+    return path
+
+
+def _name(matrix: np.ndarray) -> str:
+    return f"{hashlib.sha256(matrix.tobytes()).hexdigest()[:12]}.npy"

@@ -115,6 +115,9 @@ def recipe(
     )
     notes = dict.fromkeys(_check_lists(runner, arm) for arm in chosen)
     print(*notes, sep="\n", flush=True)
+    for seed in seeds:
+        for arm in chosen:
+            runner.require_unchanged(arm, seed)
     for arm in chosen:
         runner.clean(arm)
     pretrained = [arm for arm in chosen if arm.pretrains]

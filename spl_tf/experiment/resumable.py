@@ -1,15 +1,18 @@
-"""One step of a recipe: done once, skipped while its inputs and configuration stay the same."""
+"""One step of a recipe: done once, skipped while its inputs and configuration stay the same, never deleted."""
 
+import contextlib
+import contextvars
 import pathlib
-import shutil
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
 
-from spl_tf import files
-from spl_tf.stored import Count, Seconds, read_json
+from spl_tf import checksums, files
+from spl_tf.errors import UserError
+from spl_tf.stored import Count, Seconds
 from spl_tf.training.identity import first_difference
 
 Json = dict[str, Any]
@@ -19,6 +22,13 @@ R = TypeVar("R", bound=Mapping[str, Any])
 MARKER = "step.json"
 # The action finds the folder as it is: training and predictions that are finished are taken as they are.
 REMEDY = "delete this file alone and run the recipe again, which keeps what is trained and predicted"
+# What a step leaves that was stopped before it did anything.
+_OF_NO_WORTH = {MARKER, ".lock"}
+
+# What the recipe binds itself: a matrix that a step makes.
+_NOT_CONFIGURED = ".transition"
+
+_REPLACES_CHANGED = contextvars.ContextVar("replaces_changed", default=False)
 
 
 class Clips(TypedDict):
@@ -36,6 +46,16 @@ class _Marker(msgspec.Struct, Generic[R]):
     seconds: Seconds
 
 
+@contextlib.contextmanager
+def replacing_changed(agreed: bool) -> Iterator[None]:
+    """Whether steps are done anew whose configuration or inputs changed; else `run_step` asks, or refuses."""
+    token = _REPLACES_CHANGED.set(agreed)
+    try:
+        yield
+    finally:
+        _REPLACES_CHANGED.reset(token)
+
+
 def run_step(
     folder: pathlib.Path,
     identity: Mapping[str, str],
@@ -45,8 +65,8 @@ def run_step(
 ) -> R:
     """Runs `action`, unless its outputs stand and were made from the same things.
 
-    A folder made from other things is removed first; one that was interrupted is
-    left to `action`, which goes on where it was.
+    A folder made from other things is set aside under another name, where that is wanted; one that was interrupted, or
+    that lost an output, is left to `action`, which goes on where it was.
 
     Args:
       folder: where `action` writes.
@@ -59,41 +79,88 @@ def run_step(
       What `action` returned, with "seconds" over all sessions.
 
     Raises:
-      UserError: what a finished step has noted of itself is damaged.
+      UserError: the folder was made from other things, see `replacing_changed`, or its marker is damaged.
     """
     marker = folder / MARKER
     identity = dict(identity)
     spent = 0.0
     if marker.exists():
-        known = read_json(marker, _Marker[kind], REMEDY)  # type: ignore[valid-type]
+        known = checksums.read_sealed(marker, _Marker[kind], REMEDY)  # type: ignore[valid-type]
         missing = [name for name in outputs if not (folder / name).exists()]
         if difference := first_difference(known.identity, identity):
-            _remove(folder, difference)
-        elif known.result is None:
-            spent = known.seconds
-        elif missing:
-            _remove(folder, f"{missing[0]} is missing")
-        else:
+            if known.result is not None or {path.name for path in folder.iterdir()} - _OF_NO_WORTH:
+                _set_aside(folder, difference)
+        elif known.result is not None and not missing:
             return known.result
-    files.write_json(marker, {"identity": identity, "result": None, "seconds": spent})
+        else:
+            spent = known.seconds
+            if known.result is not None:
+                print(f"{folder}: {missing[0]} is missing; made again from what is there", flush=True)
+    _write_marker(marker, identity, None, spent)
     started = time.monotonic()
     try:
         result = action()
     finally:
         spent += time.monotonic() - started
-        files.write_json(marker, {"identity": identity, "result": None, "seconds": spent})
+        _write_marker(marker, identity, None, spent)
     # What killed sessions were writing. Not before the action: only its end shows that no other run writes here.
     for half_written in folder.rglob(files.TEMPORARY):
         half_written.unlink(missing_ok=True)
     result = {**result, "seconds": round(spent, 1)}
-    files.write_json(marker, {"identity": identity, "result": result, "seconds": spent})
+    _write_marker(marker, identity, result, spent)
     return msgspec.convert(result, kind)
 
 
-def _remove(folder: pathlib.Path, reason: str) -> None:
-    """Removes a folder in one move: a half-removed one could pass for an interrupted step."""
-    print(f"{folder}: {reason}; done anew", flush=True)
-    removed = folder.with_name(f".{folder.name}.removed")
-    shutil.rmtree(removed, ignore_errors=True)
-    folder.rename(removed)
-    shutil.rmtree(removed)
+def require_unchanged(folder: pathlib.Path, settings: Mapping[str, str]) -> None:
+    """Finds before hours of work, not after them, that a step will not be skipped, for its configuration changed.
+
+    Args:
+      folder: of the step, which may be undone as yet.
+      settings: all of its configuration; inputs are not compared, for they may be made first.
+
+    Raises:
+      UserError: as `run_step`.
+    """
+    marker = folder / MARKER
+    if not marker.exists():
+        return
+    known, now = (
+        {name: value for name, value in each.items() if "." in name and not name.endswith(_NOT_CONFIGURED)}
+        for each in (checksums.read_sealed(marker, _Marker[dict[str, Any]], REMEDY).identity, settings)
+    )
+    if difference := first_difference(known, now):
+        _require_agreed(folder, difference)
+
+
+def _write_marker(
+    marker: pathlib.Path, identity: dict[str, str], result: Mapping[str, Any] | None, seconds: float
+) -> None:
+    files.write_json(marker, checksums.sealed({"identity": identity, "result": result, "seconds": seconds}))
+
+
+def _set_aside(folder: pathlib.Path, difference: str) -> None:
+    """Gives a folder another name, in one move, where that is wanted."""
+    aside = _require_agreed(folder, difference)
+    folder.rename(aside)
+    print(f"{folder}: {difference}; done anew, what was there is set aside as {aside.name}", flush=True)
+
+
+def _require_agreed(folder: pathlib.Path, difference: str) -> pathlib.Path:
+    """Where a folder may be set aside; a UserError where nobody wants it."""
+    aside = files.unused_name(folder)
+    if not (_REPLACES_CHANGED.get() or _agreed(f"{folder}: {difference}. Set it aside as {aside.name}, do it anew?")):
+        raise UserError(
+            f"{folder} was made from something else: {difference}; --replace_changed sets it aside as {aside.name} and "
+            "does it anew, with all that builds on it; or undo the change, or choose another --output_dir"
+        )
+    return aside
+
+
+def _agreed(question: str) -> bool:
+    """Whether someone at the terminal says so; nobody there does not."""
+    if not sys.stdin.isatty():
+        return False
+    print(question, "With all that builds on it [y/N]", end=" ", flush=True)
+    if agreed := sys.stdin.readline().strip().lower() in ("y", "yes"):
+        _REPLACES_CHANGED.set(True)  # What builds on it changes with it: one question for all.
+    return agreed

@@ -14,7 +14,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment import tasks
 from spl_tf.experiment.arms import Arm
-from spl_tf.experiment.resumable import Clips
+from spl_tf.experiment.resumable import Clips, require_unchanged
 from spl_tf.experiment.sets import CleanShards, WebSet, make_clean, make_web
 from spl_tf.experiment.shared import (
     CLEAN,
@@ -29,6 +29,7 @@ from spl_tf.experiment.shared import (
 )
 from spl_tf.experiment.table import Result
 from spl_tf.experiment.video_lists import VideoLists, list_settings
+from spl_tf.training.identity import stage_settings
 
 
 class Runner:
@@ -80,6 +81,23 @@ class Runner:
     def lock(self, arm: Arm, seed: int) -> pathlib.Path:
         """What to `hold` while an arm is run; not its folder, which may be a teacher's too."""
         return self.output_dir / "locks" / f"seed{seed}" / arm.folder_name
+
+    def require_unchanged(self, arm: Arm, seed: int) -> None:
+        """Finds what of an arm's configuration changed since its steps were done; raises as `run_step`."""
+        folder, places = self.folder(arm, seed), self._places[arm]
+        with configuration.overridden(arm.bindings):
+            steps = {
+                folder / "finetune": stage_settings("finetune"),
+                folder / "test": tasks.settings_of("finetune", "evaluate_model"),
+            }
+            if arm.pretrains:
+                of_seed = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
+                predictions = folder if arm.round > 1 else of_seed[PREDICTIONS]
+                steps[of_seed[TEACHER] / "teacher"] = stage_settings("teacher")
+                steps[predictions / "predictions"] = tasks.settings_of("teacher", "predict_clips")
+                steps[folder / "pretrain"] = stage_settings("pretrain")
+            for step, settings in steps.items():
+                require_unchanged(step, settings)
 
     def lists(self, arm: Arm) -> VideoLists:
         """Made once for all arms that have the same."""

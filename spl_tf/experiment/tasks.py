@@ -17,6 +17,7 @@ from spl_tf.experiment.resumable import MARKER, REMEDY, Clips, Json, run_step
 from spl_tf.experiment.sets import WebSet
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
+from spl_tf.inference.stage_folder import BACKBONE, FINISHED, NETWORK, network_digest
 from spl_tf.labels.targets import require_form
 from spl_tf.stored import Count, Positive, Seconds, Share
 from spl_tf.training.identity import digest, open_inputs, run_identity
@@ -53,7 +54,7 @@ def train(
             with networks_forgotten():
                 return {"clips": train_stage(stage, folder, train_shards=train_shards, seed=seed, **inputs)["clips"]}
 
-        return run_step(folder, identity, action, outputs=["folded.keras", "backbone.weights.h5"], kind=Clips)
+        return run_step(folder, identity, action, outputs=[NETWORK, BACKBONE, FINISHED], kind=Clips)
 
 
 def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -163,10 +164,15 @@ def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path
     return tested
 
 
-def _inference_identity(stage: str, configurable: str, model_dir: pathlib.Path, shards: pathlib.Path) -> dict[str, str]:
+def settings_of(stage: str, configurable: str) -> dict[str, str]:
+    """What the configuration says to a stage of one configurable."""
     bindings = configuration.stage_bindings(stage)
-    identity = {name: value for name, value in bindings.items() if name.startswith(f"{configurable}.")}
-    return identity | {"model": files.sha256(model_dir / "folded.keras"), "shards": digest(load_dataset(shards))}
+    return {name: value for name, value in bindings.items() if name.startswith(f"{configurable}.")}
+
+
+def _inference_identity(stage: str, configurable: str, model_dir: pathlib.Path, shards: pathlib.Path) -> dict[str, str]:
+    inputs = {"model": network_digest(model_dir), "shards": digest(load_dataset(shards))}
+    return settings_of(stage, configurable) | inputs
 
 
 @contextlib.contextmanager

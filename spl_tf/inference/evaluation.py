@@ -9,11 +9,12 @@ from typing import Any
 import gin
 import numpy as np
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
+from spl_tf.inference import stage_folder
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.sliding import slide_over
 from spl_tf.inference.trained_model import (
@@ -79,9 +80,11 @@ def evaluate_model(
       The content of `metrics.json`.
 
     Raises:
-      UserError: model and data don't fit together, or a record can't be read.
+      UserError: model and data don't fit together, a record can't be read, or the output would lie among a stage's.
     """
     output_dir = pathlib.Path(output_dir)
+    if (output_dir / stage_folder.FINISHED).exists():
+        raise UserError(f"{output_dir} is a stage's own folder, with metrics.json of its own: choose another one")
     strategy = device_strategy()
     dataset = load_dataset(shards)
     if background is not None and background not in dataset.classes:
@@ -125,7 +128,8 @@ def evaluate_model(
         with files.atomic_path(output_dir / f"{name}.npy") as path:
             np.save(path, values)
     _write_videos(output_dir / "videos.csv", videos, dataset.classes)
-    files.write_json(output_dir / "metrics.json", metrics)
+    written = ["videos.csv", *(f"{name}.npy" for name in arrays)]
+    checksums.complete(output_dir, dict.fromkeys(written), "metrics.json", files.json_text(metrics))
     return metrics
 
 

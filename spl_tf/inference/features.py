@@ -15,7 +15,7 @@ from typing import Any
 import gin
 import numpy as np
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.arrays import map_array
 from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
@@ -25,6 +25,7 @@ from spl_tf.labels.sidecar_files import ids_digest
 from spl_tf.stored import read_json
 
 _IDENTITY = "features.json"
+_MAKE_AGAIN = "delete this file alone and run the same command again"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,7 +113,7 @@ def clip_features(
         _require_identity(folder, made_by | {"shards": {shard.name: shard.fingerprint for shard in dataset.shards}})
         # A shard without clips has no files: nobody knows how wide they would be.
         filled = [place for place, shard in enumerate(dataset.shards) if shard.records]
-        missing = [place for place in filled if not _table_path(folder, dataset.shards[place]).exists()]
+        missing = [place for place in filled if not _is_written(folder, dataset.shards[place])]
         if missing:
             options = {"batch_size": batch_size, "num_views": num_views, "batch_over_shards": False}
             clips = score_trained(trained, dataset, strategy, description="features", shards=missing, **options)
@@ -131,18 +132,22 @@ def _features_path(folder: pathlib.Path, shard: Shard) -> pathlib.Path:
     return folder / f"{shard.name}.features.npy"
 
 
+def _is_written(folder: pathlib.Path, shard: Shard) -> bool:
+    return _table_path(folder, shard).exists() and _features_path(folder, shard).exists()
+
+
 def _decoded(table: np.ndarray) -> list[str]:
     return [clip_id.decode(errors="replace") for clip_id in table["clip_id"].tolist()]
 
 
 def _require_identity(folder: pathlib.Path, identity: dict) -> None:
     path = folder / _IDENTITY
-    remedy = f"delete {folder}, or choose another folder for the features"
+    remedy = f"move {folder} away, or choose another folder for the features"
     if not path.exists():
         if any(folder.glob("*.npy")):
             raise UserError(f"{folder} holds .npy files, but no {_IDENTITY} that says of what: {remedy}")
-        files.write_json(path, identity)
-    elif read_json(path, dict[str, Any], remedy) != identity:
+        files.write_json(path, checksums.sealed(identity))
+    elif checksums.unsealed(read_json(path, dict[str, Any], remedy), path, remedy) != identity:
         raise UserError(f"{path} is of another network, other settings or other shards: {remedy}")
 
 
@@ -169,13 +174,23 @@ def _write(folder: pathlib.Path, shard: Shard, clips: Iterator[ClipScores]) -> N
     for path, values in ((_features_path(folder, shard), features), (_table_path(folder, shard), table)):
         with files.atomic_path(path) as temporary, open(temporary, "wb") as opened:
             np.save(opened, values)
+            opened.flush()
+            checksums.append_checksum(temporary)
 
 
 def _map_shard(folder: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarray]:
-    remedy = f"delete {folder} and run the same command again"
-    table, features = (map_array(path(folder, shard), remedy) for path in (_table_path, _features_path))
+    table, features = (_map(path(folder, shard)) for path in (_table_path, _features_path))
     if table.dtype.names != ("clip_id", "label", "scores") or table.ndim != 1 or features.ndim != 2:
-        raise UserError(f"{_table_path(folder, shard)} and what is beside it are no features of clips: {remedy}")
+        raise UserError(f"{_table_path(folder, shard)} and what is beside it are no features of clips: {_MAKE_AGAIN}")
     if len(features) != len(table) or ids_digest(_decoded(table)) != shard.ids_digest:
-        raise UserError(f"{_table_path(folder, shard)} is of other clips than {shard.path}: {remedy}")
+        raise UserError(f"{_table_path(folder, shard)} is of other clips than {shard.path}: {_MAKE_AGAIN}")
     return table, features
+
+
+def _map(path: pathlib.Path) -> np.ndarray:
+    values = map_array(path, _MAKE_AGAIN)
+    assert isinstance(values, np.memmap)
+    # Older files have no last line with a checksum.
+    if checksums.ends_with_checksum(path) or path.stat().st_size == values.offset + values.nbytes:
+        return values
+    raise UserError(f"{path} is damaged (it has another checksum than its last line says): {_MAKE_AGAIN}")

@@ -10,13 +10,14 @@ import msgspec
 import numpy as np
 import tensorflow as tf
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.input.views import ViewShape
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
+from spl_tf.inference import stage_folder
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.targets import SEVERAL, SINGLE, Form
 from spl_tf.models.folding import fold_into
@@ -123,19 +124,19 @@ def save_trained(
     clip_input: ClipInput,
     target: str = SINGLE,
 ) -> None:
-    """Writes `folded.keras`, then `model.json` that describes it."""
-    with files.atomic_path(folder / "folded.keras") as path:
+    """Writes `folded.keras`, checksums, then `model.json` that describes it."""
+    with files.atomic_path(folder / stage_folder.NETWORK) as path:
         folded.save(path)
-    files.write_json(
-        folder / "model.json",
-        {
-            "format_version": FORMAT_VERSION,
-            "classes": list(classes),
-            "clip_input": dataclasses.asdict(clip_input),
-            "target": target,
-            "folded_sha256": files.sha256(folder / "folded.keras"),
-        },
-    )
+        stage_folder.drop_chance(path)
+    digest = files.sha256(folder / stage_folder.NETWORK)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "classes": list(classes),
+        "clip_input": dataclasses.asdict(clip_input),
+        "target": target,
+        "folded_sha256": digest,
+    }
+    checksums.complete(folder, {stage_folder.NETWORK: digest}, "model.json", files.json_text(description))
 
 
 def read_description(folder: files.Path) -> Description:
@@ -164,11 +165,12 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
         another version of this package.
     """
     folder = pathlib.Path(folder)
-    path = folder / "folded.keras"
+    path = folder / stage_folder.NETWORK
     description = read_description(folder)
     if not path.is_file():
         raise UserError(f"{path} does not exist: {_REMEDY}")
-    digest = files.sha256(path)
+    stage_folder.require_whole(folder / "model.json")
+    digest = stage_folder.network_digest(folder)
     if digest != description.folded_sha256:
         raise UserError(f"{path} is not the file {folder / 'model.json'} describes: train the stage again")
     return TrainedModel(

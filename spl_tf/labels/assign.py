@@ -18,11 +18,11 @@ from spl_tf.errors import UserError
 from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import Written, stale_labels, write_folder
+from spl_tf.labels.label_folder import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.label_map import FittedLabeller, Pairs
 from spl_tf.labels.labellers import labeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
-from spl_tf.labels.predictions import Predictions, open_predictions
+from spl_tf.labels.predictions import Predictions, made_by, open_predictions
 from spl_tf.labels.statistics import STATISTICS
 
 
@@ -39,8 +39,8 @@ def assign_labels(
 
     Written into `output_dir`: `<shard>.parquet` for every shard, `confusion.npy` (int64 [N, N]),
     `cells.npz` (what became of every cell), `confusion.png`, `long_tail.png`, and last `summary.json`,
-    without which the folder does not count as complete. Labels of an earlier run are replaced; its
-    side-cars of shards that are no longer there are removed.
+    without which the folder does not count as complete. Other labels that were finished there are set aside in
+    a folder beside it; what an unfinished run left is replaced.
 
     Args:
       predictions_dir: what spl_tf.predict wrote.
@@ -69,9 +69,14 @@ def assign_labels(
     counts = _count(predictions, chosen.name, chosen.statistics, min_confidence)
     fitted = chosen.fit(counts.usable, predictions.classes, counts.statistics)
     require_columns(predictions, fitted.columns, strategy)
-    write_sidecars = functools.partial(_write_labels, predictions, fitted, min_confidence, output_dir)
-    notes = {"strategy": strategy, "min_confidence": min_confidence}
-    return write_folder(output_dir, predictions, fitted, counts.confusion, counts.usable, write_sidecars, **notes)
+    notes: dict[str, Any] = {"strategy": strategy, "min_confidence": min_confidence}
+    # Weak labels are the same whatever the teacher says.
+    teacher = {"teacher": made_by(predictions)} if chosen.uses_teacher else {}
+    identity = labels_identity(predictions, fitted, **notes, **teacher)
+    write_sidecars = functools.partial(_write_labels, predictions, fitted, min_confidence, identity, output_dir)
+    return write_folder(
+        output_dir, predictions, fitted, identity, counts.confusion, counts.usable, write_sidecars, **notes
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,7 +123,7 @@ def _count(predictions: Predictions, asked_by: str, statistics: Sequence[str], m
 
 
 def _write_labels(
-    predictions: Predictions, fitted: FittedLabeller, min_confidence: float, output_dir: pathlib.Path
+    predictions: Predictions, fitted: FittedLabeller, min_confidence: float, identity: str, output_dir: pathlib.Path
 ) -> Written:
     """Second pass: one label side-car a shard."""
     columns = {"clip_id", *fitted.columns} | ({"confidence"} if min_confidence else set())
@@ -131,6 +136,7 @@ def _write_labels(
                 shard_fingerprint=header.shard_fingerprint,
                 ids_digest=header.ids_digest,
                 form=fitted.form,
+                identity=identity,
             ) as writer:
                 for batch, pairs in read_batches(predictions, shard, columns):
                     targets = fitted.targets(pairs)

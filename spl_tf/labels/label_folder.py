@@ -1,16 +1,20 @@
 """A folder of labels, written and read: side-cars, confusion matrix, figures, and the summary that completes it."""
 
 import dataclasses
+import hashlib
+import json
 import pathlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
 
+from spl_tf import checksums
 from spl_tf.arrays import map_array, read_arrays
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, Path, atomic_path, locked, write_json
+from spl_tf.files import TEMPORARY, Path, atomic_path, json_text, locked, unused_name
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.label_map import FittedLabeller
@@ -26,6 +30,7 @@ SUMMARY = "summary.json"
 CONFUSION = "confusion.npy"
 CELLS = "cells.npz"
 
+_LABEL_AGAIN = f"delete {SUMMARY} beside it and run spl_tf.label, or the recipe, again"
 _OTHER_FOLDERS = {"dataset.json": "shards", "model.json": "a model"}
 
 
@@ -39,6 +44,7 @@ class Summary:
       class_names: names of the labels' classes, in order.
       fingerprints: shard name -> fingerprint of the shard that was labelled.
       target: form of the labels, one of `targets.Form`.
+      identity: see `labels_identity`; empty for labels of older versions.
     """
 
     path: pathlib.Path
@@ -46,6 +52,7 @@ class Summary:
     class_names: tuple[str, ...]
     fingerprints: dict[str, str]
     target: str = SINGLE
+    identity: str = ""
 
 
 class _LabelledShard(msgspec.Struct):
@@ -59,6 +66,13 @@ class _Stored(msgspec.Struct):
     class_names: tuple[str, ...]
     shards: dict[Name, _LabelledShard]
     target: Form = "single"
+    identity: str = ""
+
+
+class _Identity(msgspec.Struct):
+    """And which labels they are."""
+
+    identity: str = ""
 
 
 class _Source(msgspec.Struct):
@@ -86,16 +100,29 @@ def read_summary(folder: Path) -> Summary:
     """Reads the summary of finished labels.
 
     Raises:
-      UserError: the folder holds no finished labels, or the summary is not ours or damaged.
+      UserError: the folder holds no finished labels, or the summary is not ours, damaged or edited.
     """
     path = pathlib.Path(folder) / SUMMARY
     stored = _read_stored(folder)
     fingerprints = {name: shard.fingerprint for name, shard in stored.shards.items()}
-    return Summary(path, stored.strategy, stored.class_names, fingerprints, stored.target)
+    return Summary(path, stored.strategy, stored.class_names, fingerprints, stored.target, stored.identity)
 
 
 def _read_stored(folder: Path) -> _Stored:
-    return read_json(pathlib.Path(folder) / SUMMARY, _Stored, _REMEDY, version=FORMAT_VERSION)
+    path = pathlib.Path(folder) / SUMMARY
+    stored = read_json(path, _Stored, _REMEDY, version=FORMAT_VERSION)
+    require_whole(path)
+    return stored
+
+
+def require_whole(path: Path) -> str:
+    """Hex SHA-256 of a file of finished labels; a UserError where it is missing, or not as labelling left it."""
+    return checksums.require_whole(path, _LABEL_AGAIN)
+
+
+def sidecar_digests(folder: Path) -> list[str]:
+    """Hex SHA-256 of every side-car by name; raises as `require_whole`."""
+    return [require_whole(path) for path in sorted(pathlib.Path(folder).glob("*.parquet")) if path.name[0] != "."]
 
 
 def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
@@ -113,6 +140,7 @@ def read_confusion(folder: Path) -> tuple[tuple[str, ...], np.ndarray]:
         raise UserError(f"{path} does not hold counts: run spl_tf.label again")
     if confusion.shape != (len(classes), len(classes)):
         raise UserError(f"{path} is {confusion.shape}, there are {len(classes)} classes: run spl_tf.label again")
+    require_whole(path)
     return classes, confusion
 
 
@@ -129,6 +157,7 @@ def read_cells(folder: Path, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
     path = pathlib.Path(folder) / CELLS
     kinds = {"table": np.int32, "merged": np.bool_}
     stored = read_arrays(path, kinds, (num_classes, num_classes), "run spl_tf.label again")
+    require_whole(path)
     return stored["table"], stored["merged"]
 
 
@@ -166,21 +195,41 @@ def _require_own(summary: pathlib.Path) -> None:
     read_json(summary, _OfLabels, remedy)
 
 
+def labels_identity(predictions: Predictions, labeller: FittedLabeller, **made_from: Any) -> str:
+    """What tells labels from all others, hex; their side-cars carry it, so that one of another folder is refused.
+
+    Args:
+      predictions: the shards.
+      labeller: classes of the labels, and the class of every cell.
+      made_from: what else decides the labels, JSON.
+    """
+    described = {
+        "shards": {name: shard.shard_fingerprint for name, shard in predictions.shards.items()},
+        "class_names": list(labeller.class_names),
+        "target": labeller.form,
+        "cells": hashlib.sha256(labeller.table.tobytes() + labeller.merges.tobytes()).hexdigest(),
+        **made_from,
+    }
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
 def write_folder(
     output_dir: pathlib.Path,
     predictions: Predictions,
     labeller: FittedLabeller,
+    identity: str,
     confusion: np.ndarray,
     usable: np.ndarray,
     write_sidecars: Callable[[], Written],
     **notes: Any,
 ) -> dict[str, Any]:
-    """Writes a folder of labels: side-cars, matrix, figures, and the summary last.
+    """Writes a folder of labels: side-cars, matrix, figures, checksums, and the summary last.
 
     Args:
       output_dir: for the labels.
       predictions: classes and shards; nothing else of it is read.
       labeller: classes of the labels, and the class of every cell.
+      identity: of the labels. Finished ones of another identity are set aside, beside the folder.
       confusion: int64 [N, N], all clips.
       usable: int64 [N, N], the clips that the labeller was applied to.
       write_sidecars: writes the side-car of every shard.
@@ -197,6 +246,8 @@ def write_folder(
 
     stale = stale_labels(output_dir, predictions)
     with locked(output_dir, "the labels"):
+        if (output_dir / SUMMARY).exists() and read_json(output_dir / SUMMARY, _Identity, _REMEDY).identity != identity:
+            _set_aside(output_dir)
         # From here on the folder is incomplete until its summary is back.
         (output_dir / SUMMARY).unlink(missing_ok=True)
         for path in stale:
@@ -207,10 +258,21 @@ def write_folder(
         with atomic_path(output_dir / CELLS) as temporary:
             np.savez_compressed(temporary, table=labeller.table, merged=labeller.merges)
         figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
-        summary = _describe(predictions, labeller, confusion, usable, written) | notes
+        summary = _describe(predictions, labeller, confusion, usable, written) | notes | {"identity": identity}
         figures.draw_long_tail(np.array(summary["counts"]), labeller, output_dir / "long_tail.png")
-        write_json(output_dir / SUMMARY, summary)
+        names = [*(f"{name}.parquet" for name in predictions.shards), CONFUSION, CELLS]
+        checksums.complete(output_dir, dict.fromkeys(names), SUMMARY, json_text(summary))
     return summary
+
+
+def _set_aside(folder: pathlib.Path) -> None:
+    """Moves finished labels out of their folder, the summary last; what they were made from, like features, stays."""
+    aside = unused_name(folder)
+    aside.mkdir()
+    print(f"{folder} holds other labels: set aside as {aside.name}", file=sys.stderr, flush=True)
+    found = [path for path in folder.iterdir() if path.is_file() and path.name[0] != "."]
+    for path in sorted(found, key=lambda path: path.name == SUMMARY):
+        path.rename(aside / path.name)
 
 
 def _describe(

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
+from spl_tf import checksums
 from spl_tf.errors import UserError
-from spl_tf.files import TEMPORARY, Path, write_json
+from spl_tf.files import TEMPORARY, Path, json_text
 from spl_tf.labels import sidecar_files
 from spl_tf.stored import Count, Name, read_json
 
 FORMAT_VERSION = 1
 PREDICT_AGAIN = "run spl_tf.predict again"
+_WRITE_INDEX_AGAIN = f"delete this file alone and {PREDICT_AGAIN}, which predicts no clip twice"
 
 _FILE_NAME = "predictions.json"
 
@@ -54,6 +56,11 @@ class _Stored(msgspec.Struct):
     made_by: dict[str, str | int] = {}
 
 
+def made_by(predictions: Predictions) -> dict[str, str | int]:
+    """Model and settings, the same for all side-cars."""
+    return dict(next(iter(predictions.shards.values())).made_by)
+
+
 def lists_predictions(folder: Path) -> bool:
     """Whether a folder holds finished predictions."""
     return (pathlib.Path(folder) / _FILE_NAME).exists()
@@ -81,15 +88,25 @@ def write_index(predictions: Predictions, made_by: Mapping[str, str | int], **no
             for name, header in predictions.shards.items()
         },
     }
-    write_json(predictions.folder / _FILE_NAME, content)
+    sidecars = dict.fromkeys(predictions.path(name).name for name in predictions.shards)
+    checksums.complete(predictions.folder, sidecars, _FILE_NAME, json_text(content))
     return content
 
 
 def read_index(folder: Path) -> dict[str, Any]:
     """The content of `predictions.json`, once it is what `open_predictions` reads."""
     records = (shard.records for shard in _read_stored(folder).shards.values())
-    content = read_json(pathlib.Path(folder) / _FILE_NAME, dict[str, Any], PREDICT_AGAIN)
+    content = read_json(pathlib.Path(folder) / _FILE_NAME, dict[str, Any], _WRITE_INDEX_AGAIN)
     return content | {"num_clips": sum(records)}
+
+
+def index_digest(folder: Path) -> str:
+    """Hex SHA-256 of `predictions.json`: equal for equal predictions of equal shards.
+
+    Raises:
+      UserError: it is missing, damaged or edited.
+    """
+    return checksums.require_whole(pathlib.Path(folder) / _FILE_NAME, _WRITE_INDEX_AGAIN)
 
 
 def remove_index(folder: Path) -> None:
@@ -127,7 +144,7 @@ def finished_shards(predictions: Predictions) -> set[str]:
         different = [name for name, value in wanted.made_by.items() if found.made_by.get(name) != value]
         if different:
             raise UserError(
-                f"{path} was predicted with another {different[0]}: use another --output_dir, or delete {folder}"
+                f"{path} was predicted with another {different[0]}: use another --output_dir, or move {folder} away"
             )
         finished.add(path.stem)
     return finished
@@ -166,5 +183,7 @@ def open_predictions(folder: Path) -> Predictions:
 
 
 def _read_stored(folder: Path) -> _Stored:
-    remedy = PREDICT_AGAIN if lists_predictions(folder) else "run spl_tf.predict first"
-    return read_json(pathlib.Path(folder) / _FILE_NAME, _Stored, remedy, version=FORMAT_VERSION)
+    remedy = _WRITE_INDEX_AGAIN if lists_predictions(folder) else "run spl_tf.predict first"
+    stored = read_json(pathlib.Path(folder) / _FILE_NAME, _Stored, remedy, version=FORMAT_VERSION)
+    index_digest(folder)
+    return stored

@@ -48,12 +48,14 @@ class Header:
       shard_fingerprint: of its shard.
       ids_digest: of its clip ids.
       made_by: model and settings that made it, by name; empty for labels.
+      labels: identity of the labels it is a part of; empty for predictions, and for labels of older versions.
     """
 
     records: int
     shard_fingerprint: str
     ids_digest: str
     made_by: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
+    labels: str = ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,20 +123,30 @@ def write_predictions(
 
 
 def write_labels(
-    path: Path, *, clip_ids: Sequence[str], labels: np.ndarray, weights: np.ndarray, shard_fingerprint: str
+    path: Path,
+    *,
+    clip_ids: Sequence[str],
+    labels: np.ndarray,
+    weights: np.ndarray,
+    shard_fingerprint: str,
+    identity: str = "",
 ) -> None:
-    """Writes the label side-car of one shard: labels int [n], -1 = discarded; weights float [n]."""
+    """Writes the label side-car of one shard: labels int [n], -1 = discarded; weights float [n]; see `label_writer`."""
     targets = SingleLabels(np.asarray(labels, np.int32))
-    with label_writer(path, shard_fingerprint=shard_fingerprint, ids_digest=ids_digest(clip_ids)) as writer:
+    described = {"shard_fingerprint": shard_fingerprint, "ids_digest": ids_digest(clip_ids), "identity": identity}
+    with label_writer(path, **described) as writer:
         writer.write_batch(label_batch(pa.array(clip_ids, pa.string()), targets, weights), row_group_size=BATCH_ROWS)
 
 
 @contextlib.contextmanager
 def label_writer(
-    path: Path, *, shard_fingerprint: str, ids_digest: str, form: str = SINGLE
+    path: Path, *, shard_fingerprint: str, ids_digest: str, form: str = SINGLE, identity: str = ""
 ) -> Iterator[pq.ParquetWriter]:
-    """Yields a writer that takes the batches of a label side-car of one form; the file appears when all are in."""
-    with _writer(path, SCHEMAS[form], shard_fingerprint, ids_digest) as writer:
+    """Yields a writer that takes the batches of a label side-car of one form; the file appears when all are in.
+
+    `identity` is that of all the labels, as of `labels_identity`.
+    """
+    with _writer(path, SCHEMAS[form], shard_fingerprint, ids_digest, labels=identity) as writer:
         yield writer
 
 
@@ -170,6 +182,7 @@ def read_header(path: Path, schema: pa.Schema, remedy: str) -> Header:
             metadata[b"shard_fingerprint"].decode(),
             metadata[b"ids_digest"].decode(),
             decode(metadata.get(b"made_by", b"{}"), dict[str, str | int], f"{path}: made_by", remedy),
+            metadata.get(b"labels", b"").decode(),
         )
 
 
@@ -217,6 +230,7 @@ def read_labels(
     num_records: int,
     num_classes: int,
     form: str = SINGLE,
+    identity: str = "",
 ) -> LabelColumn:
     """Reads the labels of one shard.
 
@@ -228,9 +242,10 @@ def read_labels(
       num_records: records in that shard.
       num_classes: labels are below it.
       form: of the targets, as `summary.json` says.
+      identity: of all the labels, as it says; empty where older versions say none.
 
     Raises:
-      UserError: the side-car is missing, damaged, belongs to another shard, or holds a
+      UserError: the side-car is missing, damaged, belongs to another shard or to other labels, or holds a
         cell that is no target, see `read_targets`, or a weight that is not finite.
     """
     name, remedy = pathlib.Path(path).name, "run spl_tf.label again"
@@ -246,6 +261,8 @@ def read_labels(
         )
     if header.ids_digest != ids_digest:
         raise UserError(f"{path} names other clips than its shard {shard_name}: {remedy}")
+    if identity and header.labels != identity:
+        raise UserError(f"{path} belongs to other labels than the summary beside it: {remedy}")
     with opened(path, remedy) as file:
         table = file.read(columns=SCHEMAS[form].names[1:])
     _require_all_rows(path, table.num_rows, num_records, remedy)
@@ -271,10 +288,13 @@ def _writer(
     shard_fingerprint: str,
     ids_digest: str,
     made_by: Mapping[str, str | int] | None = None,
+    labels: str = "",
 ) -> Iterator[pq.ParquetWriter]:
     metadata = {"shard_fingerprint": shard_fingerprint, "ids_digest": ids_digest}
     if made_by is not None:
         metadata["made_by"] = json.dumps(made_by)
+    if labels:
+        metadata["labels"] = labels
     schema = schema.with_metadata(metadata)
     with (
         atomic_path(path) as temporary,

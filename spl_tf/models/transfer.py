@@ -1,18 +1,21 @@
 """Backbone weights between stages: an HDF5 file with one data set per variable, matched by path."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 
 import h5py
 import keras
 import numpy as np
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.errors import UserError
 from spl_tf.models.weight_files import ERRORS, require_own_content
 
 FORMAT_VERSION = 1
 _VERSION_KEY = "spl_tf_backbone_format"
+# Of the variables: the file is copied from folder to folder, away from the list of checksums it was written with.
+_SHA256_KEY = "spl_tf_backbone_sha256"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +44,11 @@ class TransferReport:
 def save_backbone_weights(backbone: keras.Model, path: files.Path) -> None:
     """Writes all weights of a backbone, moving statistics included; the file is whole or absent."""
     with files.atomic_path(path) as temporary, h5py.File(temporary, "w") as opened:
+        weights = {variable.path: keras.ops.convert_to_numpy(variable) for variable in backbone.weights}
         opened.attrs[_VERSION_KEY] = FORMAT_VERSION
-        for variable in backbone.weights:
-            opened.create_dataset(variable.path, data=keras.ops.convert_to_numpy(variable))
+        opened.attrs[_SHA256_KEY] = _sha256(weights)
+        for name, values in weights.items():
+            opened.create_dataset(name, data=values)
 
 
 def load_backbone_weights(backbone: keras.Model, path: files.Path, *, allow_unmatched: bool = False) -> TransferReport:
@@ -109,7 +114,7 @@ def read_backbone_weights(path: files.Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path, "r") as opened:
             require_own_content(opened, num_bytes)
-            version = opened.attrs.get(_VERSION_KEY)
+            version, sha256 = opened.attrs.get(_VERSION_KEY), opened.attrs.get(_SHA256_KEY)
             opened.visititems(keep)
     except ERRORS as error:
         raise UserError(f"{path} is damaged or not an HDF5 file ({error}): train its stage again") from error
@@ -117,7 +122,19 @@ def read_backbone_weights(path: files.Path) -> dict[str, np.ndarray]:
         raise UserError(
             f"{path} has backbone format {version}, not {FORMAT_VERSION}: name a file that spl_tf.train wrote"
         )
+    if sha256 is None:
+        checksums.tell_unchecked(path, "no checksum: it is")
+    elif sha256 != _sha256(stored):
+        raise UserError(f"{path} is damaged (its weights have another checksum than it says): copy it again")
     return stored
+
+
+def _sha256(weights: Mapping[str, np.ndarray]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        found.update(f"{name} {weights[name].dtype} {weights[name].shape}\n".encode())
+        found.update(weights[name].tobytes())
+    return found.hexdigest()
 
 
 def _examples(report: TransferReport) -> str:

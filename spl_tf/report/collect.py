@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from spl_tf import checksums
 from spl_tf.errors import UserError
 from spl_tf.experiment.resumable import MARKER, REMEDY
 from spl_tf.experiment.sets import WebSet
@@ -127,6 +128,7 @@ def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
 
 def _read_labels(name: str, folder: pathlib.Path) -> Labels:
     content = read_json(folder / SUMMARY, _Counted, AGAIN)
+    checksums.require_whole(folder / SUMMARY, AGAIN)
     fields = {name: getattr(content, name) for name in content.__struct_fields__}
     return Labels(name=name, folder=folder, **fields)
 
@@ -140,11 +142,13 @@ def read_right(run_folder: pathlib.Path) -> dict[str, bool]:
     path = run_folder / "test" / "videos.csv"
     try:
         with open(path, newline="", encoding="utf-8") as opened:
-            return {row["video_id"]: row["label"] == row["prediction"] for row in csv.DictReader(opened)}
+            right = {row["video_id"]: row["label"] == row["prediction"] for row in csv.DictReader(opened)}
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: {AGAIN}") from error
     except (KeyError, csv.Error, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged ({error}): {AGAIN}") from error
+    checksums.require_whole(path, AGAIN)
+    return right
 
 
 def read_seconds(step_folder: pathlib.Path) -> float | None:

@@ -1,11 +1,13 @@
 """Checkpoints of a run: the newest few, each whole or absent."""
 
+import os
 import pathlib
 import re
 import shutil
 
 import tensorflow as tf
 
+from spl_tf import files
 from spl_tf.errors import UserError
 from spl_tf.training.state import TrainingState
 
@@ -27,20 +29,13 @@ class Checkpoints:
     """Saves and restores a TrainingState in a folder."""
 
     def __init__(self, folder: pathlib.Path, state: TrainingState):
-        """Opens a folder.
-
-        Raises:
-          UserError: its list of checkpoints is damaged.
-        """
         self._folder = folder
         self._state = state
         self._checkpoint = state.as_checkpoint()
         for half_written in folder.glob("*_temp"):  # left by a killed run or a full disk
             shutil.rmtree(half_written)
-        try:
-            self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=_KEPT)
-        except ValueError as error:
-            raise UserError(f"{folder / 'checkpoint'} is damaged: delete {folder} to train from the start") from error
+        _list_what_is_there(folder)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=_KEPT)
 
     @property
     def latest(self) -> str | None:
@@ -64,7 +59,8 @@ class Checkpoints:
                 return True
         if faults:
             raise UserError(
-                f"no checkpoint can be restored ({faults[0]}): delete {self._folder} to train from the start"
+                f"no checkpoint can be restored ({faults[0]}): move away or delete {self._folder} to train from the "
+                "start"
             )
         return False
 
@@ -82,6 +78,37 @@ class Checkpoints:
                 f"can't write a checkpoint into {self._folder} ({_first_line(error)}); "
                 f"last good checkpoint: {last_good}. Make room or mend the permissions, then run the same command"
             ) from error
+
+
+def _list_what_is_there(folder: pathlib.Path) -> None:
+    """Writes TensorFlow's list of checkpoints anew where it is not of those that are there: it is easily lost.
+
+    A checkpoint's index is written last, so one that has it was written to its end.
+    """
+    path = folder / "checkpoint"
+    found = [index.with_suffix("") for index in folder.glob("ckpt-*.index") if index.stem[5:].isdigit()]
+    there = [str(name) for name in sorted(found, key=lambda name: int(name.name[5:]))]
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except (ValueError, tf.errors.OpError):
+        state = None
+    # TensorFlow passes over those that are no newer than the last it was told to keep for good.
+    preserved = state.last_preserved_timestamp if state else 0.0
+    times = zip(state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps, strict=False) if state else ()
+    listed = [name for name, timestamp in times if timestamp > preserved]
+    newest = state.model_checkpoint_path if state else ""
+    if not there:
+        if path.exists() and not listed:
+            path.unlink()
+            print(f"{path} is damaged, and there is no checkpoint: training begins at the start", flush=True)
+    elif (listed, newest) != (there, there[-1]):
+        if newest != there[-1] or there[-1] not in listed:
+            print(f"{path} does not name the newest checkpoint, {there[-1]}: made anew from what is there", flush=True)
+        lines = [f'model_checkpoint_path: "{pathlib.Path(there[-1]).name}"']
+        for name in there:
+            lines.append(f'all_model_checkpoint_paths: "{pathlib.Path(name).name}"')
+            lines.append(f"all_model_checkpoint_timestamps: {os.path.getmtime(f'{name}.index')}")
+        files.write_text(path, "\n".join(lines) + "\n")
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,17 +2,21 @@
 
 import dataclasses
 import pathlib
+import re
 
-from spl_tf import configuration, files
+from spl_tf import checksums, configuration, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
 from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
+from spl_tf.inference.stage_folder import FINISHED, backbone_digest
 from spl_tf.labels.classes import require_same_classes
-from spl_tf.labels.label_folder import Summary
+from spl_tf.labels.label_folder import Summary, sidecar_digests
 from spl_tf.stored import read_json
 
-# The marker of a finished stage, written last.
-FINISHED = "finished.json"
+_TAKE_OVER = "delete this file alone and run the same command: what else lies there is then taken for this run's"
+
+# Of one file or of several.
+_DIGESTS = re.compile(r"[0-9a-f]{16,64}( [0-9a-f]{16,64})*")
 
 # Where the configurables live that decide what a run trains.
 _ROOMS = (
@@ -84,7 +88,11 @@ def stage_settings(stage: str) -> dict[str, str]:
 
 
 def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
-    """Configuration and inputs of a run as flat text; equal identities train to equal weights."""
+    """Configuration and inputs of a run as flat text; equal identities train to equal weights.
+
+    Raises:
+      UserError: an input is damaged: nothing is built on it, and damage does not pass for another input.
+    """
     identity = stage_settings(stage)
     identity |= {"stage": stage, "seed": str(seed), "training shards": digest(inputs.train)}
     if inputs.validation is not None:
@@ -92,13 +100,9 @@ def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
     if inputs.labels is not None:
         # Not the summary: it also tells of the teacher, which labels such as the weak ones don't depend on.
         identity["label classes"] = ", ".join(inputs.classes)
-        identity["labels"] = " ".join(
-            files.sha256(path)[:16]
-            for path in sorted(inputs.labels.path.parent.glob("*.parquet"))
-            if path.name[0] != "."
-        )
+        identity["labels"] = " ".join(digest[:16] for digest in sidecar_digests(inputs.labels.path.parent))
     if inputs.init_weights is not None:
-        identity["initial weights"] = files.sha256(inputs.init_weights)
+        identity["initial weights"] = backbone_digest(inputs.init_weights)
     return identity
 
 
@@ -123,15 +127,17 @@ def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
       UserError: it holds another run; the first difference is named.
     """
     path = model_dir / "run.json"
-    if (model_dir / "checkpoints" / "checkpoint").exists() or (model_dir / FINISHED).exists():
-        remedy = "the same command with another --model_dir writes one at its start: copy that here to go on"
-        known = read_json(path, dict[str, str], remedy)
+    holds_work = any((model_dir / "checkpoints").glob("ckpt-*.index")) or (model_dir / FINISHED).exists()
+    if holds_work and path.exists():
+        known = checksums.unsealed(read_json(path, dict[str, str], _TAKE_OVER), path, _TAKE_OVER)
         if difference := first_difference(known, identity):
             raise UserError(
-                f"{model_dir} holds another run: {difference}; use another --model_dir, or delete it to train anew"
+                f"{model_dir} holds another run: {difference}; use another --model_dir, or move it away to train anew"
             )
     else:
-        files.write_json(path, identity)
+        if holds_work:
+            print(f"{path} is missing: what else lies there is taken for this run's", flush=True)
+        files.write_json(path, checksums.sealed(identity))
 
 
 def first_difference(known: dict[str, str], identity: dict[str, str]) -> str | None:
@@ -139,7 +145,8 @@ def first_difference(known: dict[str, str], identity: dict[str, str]) -> str | N
     for name in sorted(known.keys() | identity.keys()):
         was, now = known.get(name, "not set"), identity.get(name, "not set")
         if was != now:
-            return f"{name} was {was} and is {now}"
+            is_content = _DIGESTS.fullmatch(was) and _DIGESTS.fullmatch(now)
+            return f"{name}: another content than before" if is_content else f"{name} was {was} and is {now}"
     return None
 
 

@@ -3,17 +3,18 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import keras
+import msgspec
 
-from spl_tf import configuration, files
+from spl_tf import checksums, configuration, files
 from spl_tf.errors import UserError
+from spl_tf.inference import stage_folder
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.models.transfer import save_backbone_weights
 from spl_tf.models.weight_files import require_sound_weights
 from spl_tf.stored import Count, Seconds, read_json
-from spl_tf.training.identity import FINISHED
 
 METRICS = "metrics.json"
 
@@ -40,8 +41,17 @@ def read_metrics(model_dir: pathlib.Path) -> Metrics:
       UserError: the file is missing or damaged.
     """
     # The stage is then found unfinished, and writes its outcome from the last checkpoint without a step of training.
-    remedy = f"delete {FINISHED} beside it, and step.json where there is one, and run the same command again"
-    return read_json(model_dir / METRICS, Metrics, f"{remedy}, which only writes what was trained")
+    remedy = f"delete {stage_folder.FINISHED} beside it and run the same command again"
+    metrics = read_json(model_dir / METRICS, Metrics, f"{remedy}, which only writes what was trained")
+    stage_folder.require_whole(model_dir / METRICS)
+    return metrics
+
+
+class _Stored(msgspec.Struct):
+    """`evaluations.json`: every evaluation so far, and the checksum of the best one's weights where they are kept."""
+
+    evaluations: list[Evaluated] = []
+    best_sha256: str | None = None
 
 
 @dataclasses.dataclass
@@ -58,11 +68,16 @@ class Selection:
 
     def offer(self, step: int, metrics: dict[str, float], model: keras.Model) -> None:
         """Notes an evaluation; keeps the weights when their metric beats every earlier step's."""
-        history = [entry for entry in self.history() if entry["step"] < step]
+        stored = self._stored()
+        history = [entry for entry in stored.evaluations if entry["step"] < step]
+        best_sha256 = stored.best_sha256
         if self.by and all(metrics[self.by] > entry[self.by] for entry in history):
             with files.atomic_path(self._weights_path(step)) as path:
                 model.save_weights(path)
-        files.write_json(self._history_path, [*history, {"step": step, **metrics}])
+            best_sha256 = files.sha256(self._weights_path(step))
+        evaluations = [*history, {"step": step, **metrics}]
+        content = {"evaluations": evaluations, "best_sha256": best_sha256}
+        files.write_json(self._history_path, checksums.sealed(content))
         if self.by:
             for path in self.folder.glob("best-*.weights.h5"):
                 if path != self._weights_path(self.step(step)):
@@ -70,14 +85,7 @@ class Selection:
 
     def history(self) -> list[Evaluated]:
         """Every evaluation so far, oldest first."""
-        if not self._history_path.exists():
-            return []
-        remedy = "delete this file to go on without these evaluations"
-        history = read_json(self._history_path, list[Evaluated], remedy)
-        for name in filter(None, ("step", self.by)):
-            if any(name not in entry for entry in history):
-                raise UserError(f"{self._history_path} is damaged (an entry without {name}): {remedy}")
-        return history
+        return self._stored().evaluations
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
@@ -87,14 +95,38 @@ class Selection:
         return int(max(self.history(), key=lambda entry: entry[by])["step"])
 
     def load_into(self, model: keras.Model) -> None:
-        """Puts the selected weights into the model."""
-        if self.by:
-            path = self._weights_path(self.step(0))
-            require_sound_weights(path, "delete the model folder and train again")
-            model.load_weights(path)
+        """Puts the selected weights into the model; a UserError where they are not those that were selected."""
+        if not self.by:
+            return
+        path, wanted = self._weights_path(self.step(0)), self._stored().best_sha256
+        if wanted and (not path.is_file() or files.sha256(path) != wanted):
+            raise UserError(f"{path} is missing or damaged: {self._remedy}")
+        require_sound_weights(path, self._remedy)
+        model.load_weights(path)
+
+    def _stored(self) -> _Stored:
+        path = self._history_path
+        if not path.exists():
+            return _Stored()
+        kind: Any = _Stored | list[Evaluated]
+        stored = read_json(path, kind, self._remedy)
+        if isinstance(stored, list):  # Of older versions.
+            stored = _Stored(stored)
+        else:
+            checksums.unsealed(read_json(path, dict[str, Any], self._remedy), path, self._remedy)
+        for name in filter(None, ("step", self.by)):
+            if any(name not in entry for entry in stored.evaluations):
+                raise UserError(f"{path} is damaged (an entry without {name}): {self._remedy}")
+        return stored
 
     def _weights_path(self, step: int) -> pathlib.Path:
         return self.folder / f"best-{step}.weights.h5"
+
+    @property
+    def _remedy(self) -> str:
+        if not self.by:
+            return "delete this file alone and run the same command: metrics.json lacks the evaluations before, then"
+        return f"copy it again, or move {self.folder.parent} away and train again"
 
     @property
     def _history_path(self) -> pathlib.Path:
@@ -111,7 +143,9 @@ def write_outcome(
     target: str,
     metrics: Metrics,
 ) -> None:
-    """Writes the finished network in every form a later command needs; the marker comes last.
+    """Writes the finished network in every form a later command needs; checksums and the marker come last.
+
+    Equal weights give equal bytes, so that what was built on a network stands when its files are written once more.
 
     Args:
       model_dir: the stage's folder.
@@ -125,8 +159,18 @@ def write_outcome(
     """
     with files.atomic_path(model_dir / "model.keras") as path:
         network.save(path)
-    save_backbone_weights(trunk, model_dir / "backbone.weights.h5")
+        stage_folder.drop_chance(path)
+    save_backbone_weights(trunk, model_dir / stage_folder.BACKBONE)
     save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input, target)
     configuration.write_operative_config(model_dir / "operative_config.gin")
     files.write_json(model_dir / METRICS, metrics)
-    files.write_json(model_dir / FINISHED, {"steps": metrics["steps"]})
+    written = (
+        "model.keras",
+        stage_folder.BACKBONE,
+        stage_folder.NETWORK,
+        "model.json",
+        "operative_config.gin",
+        METRICS,
+    )
+    marker = files.json_text({"steps": metrics["steps"]})
+    checksums.complete(model_dir, dict.fromkeys(written), stage_folder.FINISHED, marker)

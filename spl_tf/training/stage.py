@@ -10,14 +10,16 @@ import gin
 import keras
 import tensorflow as tf
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
+from spl_tf.inference import stage_folder
 from spl_tf.inference.evaluation import average_videos
 from spl_tf.inference.scores import score_clips
+from spl_tf.inference.stage_folder import FINISHED
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.metrics.evaluation import Evaluation
@@ -25,11 +27,10 @@ from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.ranges import Positive
-from spl_tf.stored import read_json
 from spl_tf.training.batches import batches_from
 from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
-from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, open_inputs, run_identity
+from spl_tf.training.identity import claim_folder, hyper_parameters, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
@@ -159,6 +160,8 @@ def train_stage(
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
+        for name in checksums.listed(model_dir):
+            stage_folder.require_whole(model_dir / name)
         finished = read_metrics(model_dir)
         tell_if_none_left(profile_steps, finished["steps"], finished["steps"])
         return finished
@@ -282,7 +285,7 @@ def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
     """The dtype policy; a run resumed on other hardware keeps the one it started with."""
     path = model_dir / "precision.json"
     if not path.exists():
-        files.write_json(path, {"dtype_policy": choose_policy(precision)})
+        files.write_json(path, checksums.sealed({"dtype_policy": choose_policy(precision)}))
     # Weights are float32 under either: another machine's choice changes digits, not what was learned.
     remedy = "delete this file alone to go on with the precision of this machine"
-    return read_json(path, _Precision, remedy)["dtype_policy"]
+    return checksums.read_sealed(path, _Precision, remedy)["dtype_policy"]

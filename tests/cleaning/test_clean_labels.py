@@ -212,7 +212,7 @@ class CleanLabelsTest(parameterized.TestCase, tf.test.TestCase):
         ({"clips_per_class": {"red": 24, "green": 24, "blue": 22}}, "has 2 clips without a label"),
     )
     def test_clips_without_exactly_one_label_are_refused_before_the_teacher_runs(self, entries, message):
-        web = shutil.copytree(self.web, self.folder / "web")
+        web = shutil.copytree(self.web, self.folder / "web", ignore=shutil.ignore_patterns("SHA256SUMS"))
         (web / "dataset.json").write_text(json.dumps(json.loads((web / "dataset.json").read_text()) | entries))
         with mock.patch.object(module, "clip_features") as features, self.assertRaisesRegex(UserError, message):
             self._clean("cleannet_soft", web=web)

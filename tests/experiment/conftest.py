@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from spl_tf import configuration, files
+from spl_tf import checksums, configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.experiment import tasks
 from spl_tf.experiment.recipe import recipe
+from spl_tf.experiment.resumable import replacing_changed
 from spl_tf.labels import figures, sidecar_files
 from spl_tf.report.page import write_report
 
@@ -54,6 +55,7 @@ class FakeStages:
         self.init_weights[self.calls[-1]] = inputs["init_weights"]
         for name in ("backbone.weights.h5", "folded.keras"):
             files.write_text(folder / name, str(next(_numbers)))
+        checksums.complete(folder, {"backbone.weights.h5": None, "folded.keras": None}, "finished.json", "{}")
         return {"clips": 1}
 
     def predict(self, model_dir, shards, output_dir):
@@ -72,7 +74,8 @@ class FakeStages:
             )
             entry = {"fingerprint": shard.fingerprint, "ids_digest": shard.ids_digest, "records": shard.records}
             index["shards"][shard.name] = entry
-        files.write_json(output_dir / "predictions.json", index | {"model": files.sha256(model_dir / "folded.keras")})
+        text = files.json_text(index | {"model": files.sha256(model_dir / "folded.keras")})
+        checksums.complete(output_dir, {f"{name}.parquet": None for name in index["shards"]}, "predictions.json", text)
         return {"num_clips": dataset.num_clips}
 
     def evaluate(self, model_dir, shards, output_dir):
@@ -111,12 +114,12 @@ def recipe_bindings(color_videos, tiny_bindings):
     )
 
 
-def _run_recipe(output_dir: pathlib.Path, bindings, *arms):
+def _run_recipe(output_dir: pathlib.Path, bindings, *arms, replace_changed=False):
     """(results, printed text) of a run with its report, of all arms or these, that leaves no state in this process."""
     printed = io.StringIO()
     try:
         configuration.parse([], bindings)
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed), replacing_changed(replace_changed):
             results = recipe(output_dir, arms)
             write_report(output_dir, results)
             return results, printed.getvalue()

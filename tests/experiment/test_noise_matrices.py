@@ -11,6 +11,7 @@ from spl_tf import configuration
 from spl_tf.errors import UserError
 from spl_tf.experiment.noise_matrices import counted_transition
 from spl_tf.experiment.recipe import recipe
+from spl_tf.experiment.resumable import replacing_changed
 
 LOSS = "pretrain/train_stage.loss = @forward_correction"
 WEAK = "recipe.strategies = ['weak']"
@@ -64,9 +65,23 @@ class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
         made = first.stat().st_mtime_ns
         self.assertEqual(self._count(labels, self._pairs(PAIRS)), first)
         self.assertEqual(first.stat().st_mtime_ns, made)
-        second = self._count(labels, self._pairs([*PAIRS, ("green", "red")]))
+        with self.assertRaisesRegex(UserError, "both labels: another content than before; --replace_changed"):
+            self._count(labels, self._pairs([*PAIRS, ("green", "red")]))
+        with replacing_changed(True):
+            second = self._count(labels, self._pairs([*PAIRS, ("green", "red")]))
         self.assertNotEqual(second.name, first.name)
         self.assertAllClose(np.load(second), [COUNTED[0], [0.5, 0.5, 0], COUNTED[2]])
+
+    @parameterized.parameters(True, False)
+    def test_a_damaged_or_missing_matrix_is_named_and_counted_again(self, damaged):
+        labels = self._labels(np.eye(3, dtype=int))
+        path = self._count(labels, self._pairs(PAIRS))
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1])) if damaged else path.unlink()
+        with self.assertRaisesRegex(UserError, f"{path.name} is missing or damaged: delete .*step.json alone"):
+            self._count(labels, self._pairs(PAIRS))
+        (path.parent / "step.json").unlink()
+        self.assertEqual(self._count(labels, self._pairs(PAIRS)).read_bytes(), content)
 
     @parameterized.parameters(
         ([("red", "pink")], "line 2 of .*pairs.csv: 'pink' is no class"),

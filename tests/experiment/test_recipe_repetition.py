@@ -1,4 +1,4 @@
-"""What a recipe does again after a change, with stages that only leave the files later ones look at."""
+"""What a recipe does again after a change or damage, with stages that only leave the files later ones look at."""
 
 import contextlib
 import csv
@@ -17,6 +17,8 @@ from spl_tf import recipe as recipe_command
 
 # All stages of strategies none and weak, in order.
 ALL = ["teacher", "predictions", "none/finetune", "none/test", "weak/pretrain", "weak/finetune", "weak/test"]
+# Written whatever there is to do.
+_BY_EVERY_RUN = {".lock", "results.csv", "report.html"}
 TEACHER = np.arange(72) % 3
 
 
@@ -45,7 +47,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         """The stages that a run calls."""
         self.fake.calls.clear()
         with self.fake.in_place():
-            self.run_recipe(self.folder / "o", [*self.bindings, *bindings])
+            self.run_recipe(self.folder / "o", [*self.bindings, *bindings], replace_changed=True)
         return list(self.fake.calls)
 
     def test_stages_follow_each_other_and_shared_ones_are_run_once(self):
@@ -73,6 +75,82 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         binding = binding.format(moved=shutil.copytree(self.videos, self.folder / "moved"))
         self.assertEqual(self._calls(binding), redone)
         self.assertEqual(self._calls(binding), [])
+
+    @parameterized.parameters(
+        ("SGD.momentum = 0.8", "seed0/none/finetune", "SGD.momentum was 0.9 and is 0.8"),
+        ("pretrain/train_stage.epochs = 9", "seed0/weak/pretrain", "train_stage.epochs was 0.5 and is 9"),
+        ("recipe.web_clips_per_class = 12", "shards/web", "clips_per_class was None and is 12"),
+        ("video_folder.web = 'other.csv'", "shards/web", "manifest: another content than before"),
+    )
+    def test_a_change_that_nobody_agreed_to_is_named_and_nothing_is_touched(self, binding, step, difference):
+        videos = shutil.copytree(self.videos, self.folder / "videos")
+        lines = (videos / "web.csv").read_text().splitlines(keepends=True)
+        (videos / "other.csv").write_text("".join(lines[:-1]))
+        before = self._contents()
+        arguments = [f"--gin_param={binding}", f"--gin_param=video_folder.folder = '{videos}'"]
+        code, _, complaint = self._call(self.folder / "o", *arguments)
+        self.assertEqual((code, self.fake.calls), (2, []), complaint)
+        self.assertIn(f"{step} was made from something else: {difference}; --replace_", complaint)
+        self.assertEqual(self._contents(), before)
+        code, printed, _ = self._call(self.folder / "o", "--replace_changed", *arguments)
+        self.assertEqual(code, 0)
+        self.assertIn(f"{difference}; done anew, what was there is set aside as ", printed)
+        for name, content in before.items():
+            if name.startswith(f"{step}/"):
+                self.assertEqual((self.folder / "o" / name.replace(step, f"{step}.replaced-1")).read_bytes(), content)
+
+    def test_a_change_of_a_late_step_is_named_before_an_early_one_is_begun(self):
+        binding = ["--gin_param=evaluate_model.num_views = 2", "--gin_param=recipe.strategies = ['spl_b', 'weak']"]
+        code, _, complaint = self._call(self.folder / "o", *binding)
+        self.assertEqual((code, self.fake.calls), (2, []))
+        self.assertIn("weak/test was made from something else: evaluate_model.num_views was", complaint)
+
+    def _contents(self):
+        """Path below the recipe's folder -> content, of what no run writes anew."""
+        paths = [path for path in (self.folder / "o").rglob("*") if path.is_file()]
+        written = {str(path.relative_to(self.folder / "o")): path.read_bytes() for path in paths}
+        return {name: content for name, content in written.items() if name not in _BY_EVERY_RUN}
+
+    @parameterized.parameters(
+        ("shards/target/dataset.json", b'"fingerprint": "', "dataset.json is damaged"),
+        ("shards/web/dataset.json", b'"fps": ', "dataset.json is damaged"),
+        ("seed0/weak/labels/summary.json", b'"strategy": "', "summary.json is damaged"),
+        ("seed0/teacher/step.json", b'"training shards": "', "step.json is damaged"),
+        ("seed0/weak/pretrain/step.json", b'"labels": "', "step.json is damaged"),
+    )
+    def test_a_flipped_bit_of_what_describes_finished_work_is_named_and_nothing_is_touched(self, name, before, message):
+        path = self.folder / "o" / name
+        content = bytearray(path.read_bytes())
+        content[content.index(before) + len(before)] ^= 1  # A digit or letter becomes another one.
+        path.write_bytes(content)
+        state = self._contents()
+        code, _, complaint = self._call(self.folder / "o", "--replace_changed")
+        self.assertEqual((code, self.fake.calls), (2, []))
+        self.assertIn(message, complaint)
+        self.assertLen(complaint.splitlines(), 1)
+        self.assertEqual(self._contents(), state)
+
+    def test_damaged_predictions_and_weights_are_named_before_what_was_made_of_them_is_touched(self):
+        for name, damaged in (("predictions/predictions.json", b"{"), ("weak/pretrain/backbone.weights.h5", b"x")):
+            path = self.folder / "o" / "seed0" / name
+            content = path.read_bytes()
+            path.write_bytes(damaged)
+            state = self._contents()
+            code, _, complaint = self._call(self.folder / "o", "--replace_changed")
+            self.assertEqual((code, self.fake.calls), (2, []))
+            self.assertIn(f"{path.name} is damaged", complaint)
+            self.assertEqual(self._contents(), state)
+            path.write_bytes(content)
+            self.assertEqual(self._call(self.folder / "o")[0], 0)
+
+    def test_a_killed_run_goes_on_without_a_question(self):
+        """As the second of two kills leaves it: one step is done but for its marker, another has lost an output."""
+        (self.folder / "o/seed0/weak/test/step.json").unlink()
+        (self.folder / "o/seed0/none/test/metrics.json").unlink()
+        code, printed, _ = self._call(self.folder / "o")
+        self.assertEqual((code, self.fake.calls), (0, ["none/test", "weak/test"]))
+        self.assertIn("none/test: metrics.json is missing; made again from what is there", printed)
+        self.assertEmpty(list((self.folder / "o").rglob("*.replaced-*")))
 
     def test_without_pretraining_no_web_set_is_needed(self):
         output = self.folder / "new"

@@ -85,6 +85,7 @@ def _rewrite_shards(shards, folder, change=None, **entries):
         digest = ids_digest([clip.clip_id for clip in clips])
         shard |= {"bytes": path.stat().st_size, "fingerprint": files.sha256(path), "ids_digest": digest}
     (folder / "dataset.json").write_text(json.dumps(description))
+    (folder / "SHA256SUMS").unlink(missing_ok=True)
     return folder
 
 

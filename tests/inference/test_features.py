@@ -72,9 +72,9 @@ class ClipFeaturesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(features.gather(rows).dtype, np.float32)
 
     def test_other_settings_or_shards_are_refused(self):
-        with self.assertRaisesRegex(UserError, "other settings or other shards: delete"):
+        with self.assertRaisesRegex(UserError, "other settings or other shards: move"):
             self._features(num_views=2)
-        with self.assertRaisesRegex(UserError, "other settings or other shards: delete"):
+        with self.assertRaisesRegex(UserError, "other settings or other shards: move"):
             self._features(self.target)
 
     def test_features_beyond_half_precision_are_refused(self):
@@ -94,6 +94,30 @@ class ClipFeaturesTest(parameterized.TestCase, tf.test.TestCase):
         path.write_bytes(path.read_bytes()[:-7])
         with self.assertRaisesRegex(UserError, f"{path.name} (is damaged|does not exist)"):
             self._features()
+
+    @parameterized.parameters(".npy", ".features.npy")
+    def test_any_flipped_bit_of_a_file_is_named_and_the_file_alone_made_again(self, suffix):
+        before = self._features()
+        expected = before.gather(np.arange(72)), before.scores()
+        path = self.folder / f"{load_dataset(self.web).shards[1].name}{suffix}"
+        content = path.read_bytes()
+        for place in np.random.default_rng(0).integers(len(content), size=30):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << (place % 8)
+            path.write_bytes(flipped)
+            with self.assertRaisesRegex(UserError, f"{path.name} is missing or damaged.*: delete this file alone"):
+                self._features()
+        path.unlink()
+        with mock.patch.object(module, "score_trained", wraps=score_trained) as score:
+            after = self._features()
+        self.assertEqual(score.call_args.kwargs["shards"], [1])
+        self.assertAllEqual(after.gather(np.arange(72)), expected[0])
+        self.assertAllEqual(after.scores(), expected[1])
+
+    def test_files_of_before_there_were_checksums_are_read(self):
+        for path in self.folder.glob("*.npy"):
+            path.write_bytes(path.read_bytes().rpartition(b"sha256 ")[0])
+        self.assertLen(self._features(), 72)
 
     def test_a_file_of_other_clips_is_refused(self):
         first, second = (load_dataset(self.web).shards[place].name for place in (0, 1))

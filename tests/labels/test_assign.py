@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import os
 import pathlib
@@ -15,7 +17,7 @@ from spl_tf.files import write_json
 from spl_tf.labels import figures, sidecar_files
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import read_summary
+from spl_tf.labels.label_folder import read_summary, sidecar_digests
 from spl_tf.labels.labellers import labeller
 
 CLASSES = ["archery", "bowling", "climbing", "diving"]
@@ -136,11 +138,67 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
             "cells.npz",
             "confusion.npy",
             "summary.json",
+            "SHA256SUMS",
         }
         self.assertEqual(set(os.listdir(self.labels)), expected | {".lock"})
 
+    def test_other_labels_are_set_aside_whole_and_the_same_ones_replaced(self):
+        before = assign_labels(self.predictions, "spl", self.labels)
+        content = {path.name: path.read_bytes() for path in self.labels.glob("[!.]*")}
+        (self.labels / "features").mkdir()  # Which all methods of cleaning share.
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            assign_labels(self.predictions, "weak", self.labels)
+        self.assertEqual(said.getvalue(), f"{self.labels} holds other labels: set aside as L.replaced-1\n")
+        aside = self.labels.with_name("L.replaced-1")
+        self.assertEqual({path.name: path.read_bytes() for path in aside.iterdir()}, content)
+        self.assertEqual(read_summary(aside).class_names, tuple(before["class_names"]))
+        assign_labels(self.predictions, "weak", self.labels)
+        self.assertTrue((self.labels / "features").exists())
+        self.assertEqual(sorted(os.listdir(self.labels.parent)), ["L", "L.replaced-1", "P"])
+
+    def test_a_side_car_of_other_labels_is_refused(self):
+        """Both are of the same shard, its clips, its form and its classes."""
+        other, name = self.labels.with_name("L2"), "web-00003-of-00004.parquet"
+        assign_labels(self.predictions, "weak", self.labels)
+        assign_labels(self.predictions, "teacher", other)
+        (self.labels / name).write_bytes((other / name).read_bytes())
+        with self.assertRaisesRegex(UserError, f"L/{name} is damaged or was edited .*: delete summary.json beside it"):
+            sidecar_digests(self.labels)
+        (self.labels / "SHA256SUMS").unlink()
+        with self.assertRaisesRegex(UserError, f"L/{name} belongs to other labels than the summary beside it"):
+            self._read(name)
+        assign_labels(self.predictions, "weak", self.labels)
+        self._read(name)
+
+    def test_weak_labels_are_the_same_to_the_byte_whatever_the_teacher_says(self):
+        digests = []
+        for strategy, teacher in (("weak", "one"), ("weak", "two"), ("spl", "one"), ("spl", "two")):
+            for position in range(4):
+                name, rows = f"web-{position:05d}-of-00004", (slice(0, 100), slice(0), slice(100, 107), slice(107, 300))
+                self._write_shard(name, rows[position], made_by={"model": teacher})
+            content = json.loads((self.predictions / "predictions.json").read_text())
+            write_json(self.predictions / "predictions.json", content | {"made_by": {"model": teacher}})
+            with contextlib.redirect_stderr(io.StringIO()):
+                assign_labels(self.predictions, strategy, self.labels)
+            digests.append(sidecar_digests(self.labels))
+        self.assertEqual(digests[0], digests[1])
+        self.assertNotEqual(digests[2], digests[3])
+
+    def _read(self, name):
+        shard, summary = name.removesuffix(".parquet"), read_summary(self.labels)
+        return sidecar_files.read_labels(
+            self.labels / name,
+            shard_name=shard,
+            shard_fingerprint=f"print of {shard}",
+            ids_digest=sidecar_files.ids_digest(self.ids[107:]),
+            num_records=193,
+            num_classes=4,
+            identity=summary.identity,
+        )
+
     def test_a_broken_off_run_does_not_look_complete(self):
-        assign_labels(self.predictions, "spl", self.labels)
+        assign_labels(self.predictions, "weak", self.labels)
         (self.labels / "confusion.npy").unlink()
         (self.labels / "confusion.npy").mkdir()
         with self.assertRaises(OSError):

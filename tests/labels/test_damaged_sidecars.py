@@ -10,7 +10,7 @@ import tensorflow as tf
 from spl_tf.errors import UserError
 from spl_tf.labels import predictions, sidecar_files
 from spl_tf.labels.assign import assign_labels
-from spl_tf.labels.label_folder import read_summary
+from spl_tf.labels.label_folder import read_cells, read_confusion, read_summary
 
 NAME = "web-00000-of-00001"
 IDS = [f"clip {row}" for row in range(40)]
@@ -101,6 +101,23 @@ class DamagedSidecarsTest(tf.test.TestCase):
         ):
             assign_labels(self.predictions, "spl_b", labels)
         self.assertEqual([path.name for path in labels.iterdir()], [".lock"])
+
+    def test_indexes(self):
+        for path, read in (
+            (self.predictions / "predictions.json", lambda: predictions.open_predictions(self.predictions)),
+            (self.labels / "summary.json", lambda: read_summary(self.labels)),
+            (self.labels / "cells.npz", lambda: [values.tolist() for values in read_cells(self.labels, 4)]),
+            (self.labels / "confusion.npy", lambda: read_confusion(self.labels)[1].tolist()),
+        ):
+            content, expected = path.read_bytes(), read()
+            for place in range(0, len(content), 11):
+                flipped = bytearray(content)
+                flipped[place] ^= 1 << (place % 8)
+                path.write_bytes(flipped)
+                with self.assertRaisesRegex(UserError, path.name):
+                    read()
+            path.write_bytes(content)
+            self.assertEqual(read(), expected)
 
     def test_indexes_cut_anywhere(self):
         for path, read in (

@@ -1,3 +1,5 @@
+import contextlib
+import io
 import pathlib
 
 import h5py
@@ -9,7 +11,7 @@ from absl.testing import parameterized
 from spl_tf.errors import UserError
 from spl_tf.models.classifier import backbone_of, classifier
 from spl_tf.models.resnet3d import resnet3d
-from spl_tf.models.transfer import load_backbone_weights, save_backbone_weights
+from spl_tf.models.transfer import load_backbone_weights, read_backbone_weights, save_backbone_weights
 
 
 def _tiny(**kwargs) -> keras.Model:
@@ -91,10 +93,43 @@ class TransferTest(parameterized.TestCase, tf.test.TestCase):
         self.path.write_bytes(self.path.read_bytes()[:-5000])
         with self.assertRaisesRegex(UserError, "damaged or not an HDF5 file"):
             load_backbone_weights(backbone, self.path)
+        save_backbone_weights(backbone, self.path)
+        with h5py.File(self.path, "a") as opened:
+            opened["stem_conv/kernel"][0, 0, 0, 0, 0] += 1e-7
+        with self.assertRaisesRegex(UserError, "is damaged .*another checksum than it says.*copy it again"):
+            load_backbone_weights(backbone, self.path)
         with h5py.File(self.path, "w") as opened:
             opened["stem_conv/kernel"] = np.zeros(3)
         with self.assertRaisesRegex(UserError, "backbone format None, not 1"):
             load_backbone_weights(backbone, self.path)
+
+    def test_weights_with_a_bit_flipped_anywhere_are_refused_or_the_same(self):
+        save_backbone_weights(_tiny(), self.path)
+        content, expected = self.path.read_bytes(), read_backbone_weights(self.path)
+        refused = 0
+        for place in np.random.default_rng(0).integers(len(content), size=100):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << (place % 8)
+            self.path.write_bytes(flipped)
+            try:
+                found = read_backbone_weights(self.path)
+                self.assertEqual(found.keys(), expected.keys())
+                for name, values in expected.items():
+                    self.assertAllEqual(found[name], values, name)
+            except UserError as error:
+                self.assertIn(str(self.path), str(error))
+                refused += 1
+        self.assertGreater(refused, 50)
+
+    def test_weights_of_before_there_were_checksums_are_read_which_is_told_once(self):
+        save_backbone_weights(_tiny(), self.path)
+        with h5py.File(self.path, "a") as opened:
+            del opened.attrs["spl_tf_backbone_sha256"]
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said):
+            for _ in range(2):
+                load_backbone_weights(_tiny(), self.path)
+        self.assertEqual(said.getvalue(), f"{self.path} has no checksum: it is used unchecked\n")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def _train(self, name="m", stage="teacher", bindings=(), **arguments):
+        keras.utils.clear_session(free_memory=False)  # Layers are numbered by process.
         configuration.parse([], [*self.bindings, *bindings])
         with gin.config_scope(stage):
             return train_stage(stage, self.folder / name, train_shards=self.shards / "target", **arguments)
@@ -103,6 +104,47 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "no checkpoint can be restored .*delete .*checkpoints"):
             self._train("damaged", bindings=often)
 
+    def test_a_damaged_file_of_a_finished_stage_is_named_and_written_again_from_the_last_checkpoint(self):
+        self._train()
+        folder = self.folder / "m"
+        content = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        for name in ("model.keras", "folded.keras", "backbone.weights.h5", "model.json", "metrics.json"):
+            damaged = bytearray(content[name])
+            damaged[len(damaged) // 2] ^= 1
+            (folder / name).write_bytes(damaged)
+            remedy = "delete finished.json beside it: then the same training writes it from its last checkpoint"
+            with self.assertRaisesRegex(UserError, f"m/{name} is damaged .*{remedy}"):
+                self._train()
+            (folder / name).write_bytes(content[name])
+        (folder / "backbone.weights.h5").write_bytes(content["backbone.weights.h5"][:-1])
+        with self.assertRaisesRegex(UserError, "m/backbone.weights.h5 is damaged"):
+            self._train("second", init_weights=folder / "backbone.weights.h5")
+        self.assertFalse((self.folder / "second").exists())
+        (folder / "finished.json").unlink()
+        self._train()
+        different = {name for name, before in content.items() if (folder / name).read_bytes() != before}
+        # What gin was asked for differs, for most of it was not asked in the second call.
+        self.assertLessEqual(different, {"operative_config.gin", "SHA256SUMS"})
+
+    def test_a_damaged_description_of_the_run_is_no_other_run(self):
+        """And without it the folder is gone on with, which is told: nothing else is lost."""
+        first = self._train(bindings=["train_stage.checkpoint_seconds = 0"])
+        for name in ("run.json", "precision.json"):
+            path = self.folder / "m" / name
+            content = path.read_text()
+            (self.folder / "m" / "finished.json").unlink()
+            path.write_text(content.replace('"0"', '"1"').replace("float32", "float16").replace("bfloat", "bfloaa"))
+            with self.assertRaisesRegex(UserError, f"m/{name} is damaged .*: delete this file alone"):
+                self._train(bindings=["train_stage.checkpoint_seconds = 0"])
+            path.unlink()
+            told = io.StringIO()
+            with contextlib.redirect_stdout(told):
+                again = self._train(bindings=["train_stage.checkpoint_seconds = 0"])
+            self.assertEqual(again["train"], first["train"])
+            self.assertEqual(path.read_text(), content)
+            if name == "run.json":
+                self.assertIn("run.json is missing: what else lies there is taken for this run's", told.getvalue())
+
     def test_equal_seeds_give_equal_weights_and_others_do_not(self):
         for name, seed in (("a", 0), ("b", 0), ("c", 1)):
             self._train(name, seed=seed)
@@ -111,13 +153,24 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertFalse(all(np.array_equal(a[key], c[key]) for key in a))
 
     def test_the_best_weights_on_validation_are_selected(self):
-        metrics = self._train(
-            bindings=["train_stage.select = 'best'", "train_stage.evaluate_epochs = 1", "train_stage.epochs = 6"],
-            validation_shards=self.shards / "test",
-        )
+        select = ["train_stage.select = 'best'", "train_stage.evaluate_epochs = 1", "train_stage.epochs = 6"]
+        metrics = self._train(bindings=select, validation_shards=self.shards / "test")
         self.assertEqual([entry["step"] for entry in metrics["evaluations"]], [3, 6, 9, 12, 15, 18])
         best = max(metrics["evaluations"], key=lambda entry: entry["top_1"])
         self.assertEqual(metrics["selected_step"], best["step"])
+        (weights,) = self.folder.glob("m/checkpoints/best-*.weights.h5")
+        content = weights.read_bytes()
+        damaged = bytearray(content)
+        damaged[len(damaged) // 2] ^= 1
+        (self.folder / "m" / "finished.json").unlink()
+        for changed, name in ((damaged, weights.name), (None, weights.name), (content, "evaluations.json")):
+            weights.unlink() if changed is None else weights.write_bytes(changed)
+            if name == "evaluations.json":
+                path = weights.with_name(name)
+                path.write_text(path.read_text().replace('"step": 3', '"step": 2'))
+            message = f"{name} is (missing or )?damaged.*: copy it again, or move .*m away"
+            with self.assertRaisesRegex(UserError, message):
+                self._train(bindings=select, validation_shards=self.shards / "test")
 
     def test_a_later_stage_starts_from_the_backbone_of_an_earlier_one(self):
         self._train("first")

@@ -21,7 +21,7 @@ from tools.soak.watching import BETWEEN, POLL_SECONDS, Span, Watch
 
 # One is enough unless a step is too short for the clock, or chance missed one.
 _MOST_RUNS = 5
-_DONE_ANEW = "; done anew"  # what a recipe says when it removes a step's outputs
+_DONE_ANEW = "; done anew"  # what a recipe says when it sets a step aside
 
 
 @dataclasses.dataclass

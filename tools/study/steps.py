@@ -7,12 +7,13 @@ import gin
 import numpy as np
 import pyarrow.parquet as pq
 
-from spl_tf import configuration, files
+from spl_tf import configuration
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.resumable import Clips, Json, run_step
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.sets import make_target
 from spl_tf.experiment.tasks import networks_forgotten, train
+from spl_tf.inference.stage_folder import require_whole
 from spl_tf.labels import predictions as prediction_files
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import read_classes
@@ -47,7 +48,7 @@ class Relabelled:
     def __call__(
         self, runner: Runner, arm: Arm, seed: int, predictions: pathlib.Path, folder: pathlib.Path
     ) -> pathlib.Path:
-        identity = {"predictions": files.sha256(predictions / "predictions.json"), "right": str(self.right)}
+        identity = {"predictions": prediction_files.index_digest(predictions), "right": str(self.right)}
 
         def action() -> Json:
             source = prediction_files.open_predictions(predictions)
@@ -88,9 +89,8 @@ def inflated_frames(runner: Runner, arm: Arm, seed: int) -> pathlib.Path:
                 save_backbone_weights(backbone, folder / "clips" / images.name)
             return {}
 
-        run_step(
-            folder / "clips", {"images": files.sha256(images)}, action, outputs=[images.name], kind=dict[str, float]
-        )
+        identity = {"images": require_whole(images)}
+        run_step(folder / "clips", identity, action, outputs=[images.name], kind=dict[str, float])
     return folder / "clips" / images.name
 
 

@@ -23,6 +23,7 @@ from spl_tf.errors import UserError
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
+flags.DEFINE_bool("replace_changed", False, "As of spl_tf.recipe.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for everything but the results.", flag_values=FLAGS)
 flags.DEFINE_string("results", None, "JSON lines file, appended to.", flag_values=FLAGS)
 flags.DEFINE_list("studies", [], "Questions to run, all by default.", flag_values=FLAGS)
@@ -36,11 +37,13 @@ def main() -> int:
     if unknown := [name for name in FLAGS.studies if name not in known]:
         raise UserError(f"--studies={unknown[0]}: give some of {', '.join(known)}")
     command.parse_gin(FLAGS)
+    from spl_tf.experiment.resumable import replacing_changed
     from tools.study.run import run_arms
     from tools.study.study import ucf6_study
 
     arms = [arm for arm in all_arms() if not FLAGS.studies or arm.study in FLAGS.studies]
-    run_arms(ucf6_study(FLAGS.output_dir), arms, FLAGS.results)
+    with replacing_changed(FLAGS.replace_changed):
+        run_arms(ucf6_study(FLAGS.output_dir), arms, FLAGS.results)
     return 0
 
 

@@ -56,6 +56,10 @@ class ShardPlan:
     name: str
     cuts: tuple[PlannedCut, ...]
 
+    def as_line(self) -> str:
+        """JSON."""
+        return json.dumps([self.name, [[*_VIDEO(cut.video), cut.windows] for cut in self.cuts]])
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -71,7 +75,7 @@ class Plan:
             [len(self.shards), *([_REJECTION(row) for row in rows] for rows in (self.rejected, self.noted))]
         )
         for shard in self.shards:
-            yield json.dumps([shard.name, [[*_VIDEO(cut.video), cut.windows] for cut in shard.cuts]])
+            yield shard.as_line()
 
 
 def plan_from_lines(lines: Iterable[str]) -> Plan:

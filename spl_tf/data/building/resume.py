@@ -2,22 +2,24 @@
 
 import contextlib
 import dataclasses
+import hashlib
+import itertools
 import json
 import os
 import pathlib
 import shutil
 from collections.abc import Iterator
 
-from spl_tf import files
-from spl_tf.data.building.plan import Plan, plan_from_lines
+from spl_tf import checksums, files
+from spl_tf.data.building.plan import Plan, ShardPlan, plan_from_lines
 from spl_tf.data.building.settings import Settings, require_same_settings
 from spl_tf.data.manifest import Rejection
 from spl_tf.errors import UserError
-from spl_tf.stored import Count, read_json
+from spl_tf.stored import Count
 
 _FOLDER = ".progress"
 _PLAN = "plan.jsonl"
-_REMEDY = f"delete the folder {_FOLDER} to begin anew"
+_WRITTEN_AGAIN = "its shard is written again"
 
 
 @dataclasses.dataclass
@@ -33,6 +35,14 @@ class ShardState:
     clips_per_class: list[Count]
     rejected: list[Rejection]
     noted: list[Rejection]
+
+
+@dataclasses.dataclass
+class _Noted:
+    """A note: what is known of a shard, and the digest of the plan it was cut by."""
+
+    plan: str
+    state: ShardState
 
 
 def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -52,29 +62,48 @@ class Progress:
         return self._folder / "fingerprints"
 
     def plan(self, settings: Settings) -> Plan | None:
-        """The plan of an earlier run, None when there was none; a UserError when its settings were others."""
+        """The plan of an earlier run; None when there was none, or, which is told, it is damaged.
+
+        Raises:
+          UserError: its settings were others.
+        """
         path = self._folder / _PLAN
         if not path.exists():
             return None
-        with _sound(path), open(path, encoding="utf-8") as lines:
-            require_same_settings(settings, json.loads(next(lines, "")), self._output)
-            return plan_from_lines(lines)
+        if not checksums.ends_with_checksum(path):
+            print(f"{path} is damaged: planned anew; shards that are planned the same as before stay", flush=True)
+            return None
+        with open(path, encoding="utf-8") as lines:
+            require_same_settings(settings, json.loads(next(lines)), self._output)
+            return plan_from_lines(itertools.takewhile(lambda line: line[0] == "[", lines))
 
     def save_plan(self, settings: Settings, plan: Plan) -> None:
         with files.atomic_path(self._folder / _PLAN) as temporary, open(temporary, "w", encoding="utf-8") as opened:
             opened.write(f"{json.dumps(settings.as_json())}\n")
             opened.writelines(f"{line}\n" for line in plan.as_lines())
+            opened.flush()
+            checksums.append_checksum(temporary)
 
-    def state(self, name: str) -> ShardState | None:
-        """The note of a shard, None unless the shard is there in full length."""
-        note, shard = self._folder / f"{name}.json", shard_path(self._output, name)
+    def state(self, shard: ShardPlan, settings: Settings) -> ShardState | None:
+        """The note of a shard, None unless the shard is there in full length and was cut by the same plan.
+
+        A damaged note is told of; its shard is written once more, which costs least.
+        """
+        note, path = self._folder / f"{shard.name}.json", shard_path(self._output, shard.name)
         if not note.exists():
             return None
-        state = read_json(note, ShardState, _REMEDY)
-        return state if shard.exists() and shard.stat().st_size == state.num_bytes else None
+        try:
+            noted = checksums.read_sealed(note, _Noted, _WRITTEN_AGAIN)
+        except UserError as error:
+            print(error, flush=True)
+            return None
+        if noted.plan != _digest(shard, settings):
+            return None
+        return noted.state if path.exists() and path.stat().st_size == noted.state.num_bytes else None
 
-    def save_state(self, name: str, state: ShardState) -> None:
-        files.write_json(self._folder / f"{name}.json", dataclasses.asdict(state))
+    def save_state(self, shard: ShardPlan, settings: Settings, state: ShardState) -> None:
+        content = dataclasses.asdict(_Noted(_digest(shard, settings), state))
+        files.write_json(self._folder / f"{shard.name}.json", checksums.sealed(content))
 
     @contextlib.contextmanager
     def spool_folder(self) -> Iterator[pathlib.Path]:
@@ -98,10 +127,6 @@ class Progress:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-@contextlib.contextmanager
-def _sound(path: pathlib.Path) -> Iterator[None]:
-    """Names a note that is JSON but not what was written."""
-    try:
-        yield
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error!r}): {_REMEDY}") from error
+def _digest(shard: ShardPlan, settings: Settings) -> str:
+    """Of what decides a shard's content."""
+    return hashlib.sha256(f"{json.dumps(settings.as_json())}\n{shard.as_line()}".encode()).hexdigest()

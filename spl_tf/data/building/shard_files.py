@@ -24,7 +24,7 @@ def write_missing_shards(
 ) -> dict[str, ShardState]:
     """Writes the shards that are not there yet; returns the states of all by name, in the plan's order."""
     progress = Progress(folder)
-    written = {shard.name: progress.state(shard.name) for shard in plan.shards}
+    written = {shard.name: progress.state(shard, settings) for shard in plan.shards}
     states = {name: state for name, state in written.items() if state is not None}
     missing = [shard for shard in plan.shards if shard.name not in states]
     cuts = [cut for shard in missing for cut in shard.cuts]
@@ -43,7 +43,7 @@ def write_missing_shards(
             cut_videos = zip(jobs, results, strict=True)
             for shard in missing:
                 state = _write_shard(shard, cut_videos, settings, folder, bar)
-                progress.save_state(shard.name, state)
+                progress.save_state(shard, settings, state)
                 states[shard.name] = state
     return {shard.name: states[shard.name] for shard in plan.shards}
 

@@ -9,11 +9,17 @@ from typing import Any
 
 import msgspec
 
-from spl_tf import files
+from spl_tf import checksums, files
 from spl_tf.data.building.plan import Plan, make_plan
 from spl_tf.data.building.resume import Progress, ShardState, shard_path
 from spl_tf.data.building.settings import Settings, require_same_settings, settings_of
-from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset
+from spl_tf.data.dataset import (
+    FILE_NAME,
+    FORMAT_VERSION,
+    ClipDataset,
+    load_dataset,
+    require_whole_description,
+)
 from spl_tf.data.duplicates.held_out import read_held_out, reject_held_out
 from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
 from spl_tf.data.lists.class_folders import manifest_digest
@@ -159,12 +165,14 @@ def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
     if not (folder / FILE_NAME).exists():
         return None
     remedy = "name another --output_dir, or empty the folder to cut its shards again"
-    require_same_settings(settings, read_json(folder / FILE_NAME, _MadeWith, remedy).settings, folder)
+    made_with = read_json(folder / FILE_NAME, _MadeWith, remedy)
+    require_whole_description(folder)  # Damage is no change.
+    require_same_settings(settings, made_with.settings, folder)
     return load_dataset(folder)
 
 
 def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folder: pathlib.Path) -> None:
-    """Writes `rejected.csv` and `notes.csv`, then `dataset.json`, which marks the folder as finished."""
+    """Writes `rejected.csv`, `notes.csv` and checksums, then `dataset.json`, which marks the folder as finished."""
     rejected = [*plan.rejected, *(row for state in states.values() for row in state.rejected)]
     noted = [*plan.noted, *(row for state in states.values() for row in state.noted)]
     _write_rows(folder / REJECTED_FILE, ["path", "video_id", "label", "reason", "partner", "distance"], rejected)
@@ -196,26 +204,26 @@ def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folde
             f"each with its reason in {folder / REJECTED_FILE}"
         )
     counts = [sum(column) for column in zip(*(state.clips_per_class for state in states.values()), strict=True)]
-    files.write_json(
-        folder / FILE_NAME,
-        {
-            "format_version": FORMAT_VERSION,
-            "classes": list(settings.classes),
-            "clips_per_class": dict(zip(settings.classes, counts, strict=True)),
-            "clip_seconds": settings.clip_seconds,
-            "fps": settings.fps,
-            "short_side": settings.short_side,
-            "jpeg_quality": settings.jpeg_quality,
-            "decoder": settings.decoder,
-            "num_clips": start,
-            "num_videos": sum(state.videos for state in states.values()),
-            "multi_label": any(state.multi_label for state in states.values()),
-            "rejected": by_reason,
-            "notes": by_note,
-            "shards": shards,
-            "settings": settings.as_json(),
-        },
-    )
+    description = {
+        "format_version": FORMAT_VERSION,
+        "classes": list(settings.classes),
+        "clips_per_class": dict(zip(settings.classes, counts, strict=True)),
+        "clip_seconds": settings.clip_seconds,
+        "fps": settings.fps,
+        "short_side": settings.short_side,
+        "jpeg_quality": settings.jpeg_quality,
+        "decoder": settings.decoder,
+        "num_clips": start,
+        "num_videos": sum(state.videos for state in states.values()),
+        "multi_label": any(state.multi_label for state in states.values()),
+        "rejected": by_reason,
+        "notes": by_note,
+        "shards": shards,
+        "settings": settings.as_json(),
+    }
+    sums: dict[str, str | None] = {REJECTED_FILE: None, NOTES_FILE: None}
+    sums |= {shard_path(folder, name).name: state.fingerprint for name, state in states.items() if state.records}
+    checksums.complete(folder, sums, FILE_NAME, files.json_text(description))
     Progress(folder).clear()
 
 

@@ -1,4 +1,6 @@
+import contextlib
 import csv
+import io
 import json
 import pathlib
 import signal
@@ -177,7 +179,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(first.stat().st_mtime_ns, written_at)
         self.assertCountEqual(
             [path.name for path in self.output.iterdir()],
-            [*whole, "dataset.json", "rejected.csv", "notes.csv", ".lock", ".notes.tmpl"],
+            [*whole, "dataset.json", "rejected.csv", "notes.csv", "SHA256SUMS", ".lock", ".notes.tmpl"],
         )
 
     def test_notes_of_a_run_killed_at_its_very_end_are_cleared(self):
@@ -194,16 +196,30 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         ("a_shard_is_missing", "plan.jsonl", lambda text: "".join(text.splitlines(True)[:-1])),
         ("cut_off", "plan.jsonl", lambda text: text[:-9]),
         ("empty", "plan.jsonl", lambda text: ""),
+        ("another_video", "plan.jsonl", lambda text: text.replace("v3.mp4", "v4.mp4")),
+        ("other_settings", "plan.jsonl", lambda text: text.replace('"fps": 10.0', '"fps": 11.0')),
         ("other_names", "web-00000-of-00004.json", lambda text: text.replace('"records"', '"recordsx"')),
+        ("other_counts", "web-00000-of-00004.json", lambda text: text.replace('"videos": ', '"videos": 1')),
+        ("no_object", "web-00000-of-00004.json", lambda text: "[]"),
     )
-    def test_a_damaged_note_is_named(self, name, damage):
+    def test_a_damaged_note_is_told_of_and_what_it_is_about_is_made_again(self, name, damage):
         with mock.patch.object(Progress, "clear"):
-            self.write(num_shards=4)
+            made = self.write(num_shards=4)
+        whole = shard_bytes(self.output)
+        times = {path.name: path.stat().st_mtime_ns for path in self.output.glob("*.tfrecord")}
         (self.output / "dataset.json").unlink()
         note = self.output / ".progress" / name
-        note.write_text(damage(note.read_text()))
-        with self.assertRaisesRegex(UserError, rf"{name} is damaged .*delete the folder .progress to begin anew"):
-            self.write(num_shards=4)
+        damaged = damage(note.read_text())
+        self.assertNotEqual(damaged, note.read_text())
+        note.write_text(damaged)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            self.assertEqual(self.write(num_shards=4), made)
+        self.assertIn(f"{name} is damaged", said.getvalue())
+        self.assertEqual(shard_bytes(self.output), whole)
+        again = {path for path, time in times.items() if (self.output / path).stat().st_mtime_ns != time}
+        self.assertEqual(again, set() if name == "plan.jsonl" else {f"{name.removesuffix('.json')}.tfrecord"})
+        self.assertEmpty(verify(self.output).faults)
 
     def test_a_finished_folder_is_not_touched_again(self):
         made = self.write()
