@@ -105,6 +105,11 @@ class CleannetTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "CleanNet's loss is (nan|inf) at step 3: give a smaller"):
             self._cleannet(steps=4, learning_rate=1e30)
 
+    def test_similarities_that_are_not_finite_after_the_last_step_are_not_used(self):
+        """Its loss, before its update, was finite."""
+        with self.assertRaisesRegex(UserError, "CleanNet's cosines are not finite after its last step"):
+            self._cleannet(steps=1, learning_rate=1e38)
+
 
 if __name__ == "__main__":
     tf.test.main()
