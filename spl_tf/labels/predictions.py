@@ -101,9 +101,9 @@ def teacher_accuracy(folder: Path) -> str | None:
     try:
         model_dir = pathlib.Path(read_index(folder)["model_dir"])
         if tests := sorted(model_dir.glob("evaluate-*/metrics.json"), key=lambda path: path.stat().st_mtime):
-            metrics = read_json(tests[-1], PREDICT_AGAIN)
+            metrics = read_json(tests[-1], dict[str, Any], PREDICT_AGAIN)
             return f"{metrics['top_1']:.1%} of the videos of {metrics['shards']}"
-        metrics = read_json(model_dir / "metrics.json", PREDICT_AGAIN)
+        metrics = read_json(model_dir / "metrics.json", dict[str, Any], PREDICT_AGAIN)
         top_1 = {entry["step"]: entry["top_1"] for entry in metrics["evaluations"]}[metrics["selected_step"]]
         return f"{top_1:.1%} of its validation videos"
     except (UserError, KeyError, TypeError, ValueError, AttributeError):

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from spl_tf import files
+from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.errors import UserError
@@ -77,6 +78,7 @@ def train_stage(
     deterministic: bool = True,
     seed: int = 0,
     select: str = "last",
+    stop_after_evaluations: int | None = None,
     evaluate_epochs: float = 10,
     evaluation_views: int = 1,
     precise_bn_batches: int = 0,
@@ -114,18 +116,20 @@ def train_stage(
       deterministic: TensorFlow's deterministic kernels; off is faster on some GPUs.
       seed: of initial weights, order, augmentation and dropout.
       select: "last" (the paper) or "best" on the validation shards.
+      stop_after_evaluations: end training when so many evaluations in a row brought no new best on the validation
+        shards, by the measure that `select` goes by; None trains all epochs. The learning rate stays planned for all.
       evaluate_epochs: epochs between evaluations.
       evaluation_views: temporal views of a validation clip.
       precise_bn_batches: training batches on which the statistics of normalization
         are estimated anew at the end, 200 in Wang et al. 2018; 0 keeps the moving averages.
-      steps_per_loop: most steps between two looks at the clock and at SIGTERM.
+      steps_per_loop: most steps between two looks at the clock and at SIGTERM or Ctrl-C.
       checkpoint_seconds: time between checkpoints.
       profile_steps: two numbers of steps, between which a profile for TensorBoard is taken.
 
     Raises:
       UserError: inputs that don't fit together, a folder of another run, a loss that
         is not finite.
-      Terminated: after SIGTERM, with the state saved.
+      Terminated, KeyboardInterrupt: after SIGTERM or Ctrl-C, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
     _require_positive(
@@ -150,6 +154,10 @@ def train_stage(
             "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
             "leave one of them out"
         )
+    if stop_after_evaluations is not None:
+        _require_positive(stop_after_evaluations=stop_after_evaluations)
+        if inputs.validation is None:
+            raise UserError("train_stage.stop_after_evaluations needs train_stage.validation_shards")
     strategy = device_strategy()
     if batch_size % (strategy.num_replicas_in_sync * accumulation):
         raise UserError(
@@ -170,6 +178,8 @@ def train_stage(
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
+    for dataset in filter(None, (inputs.train, inputs.validation)):
+        tell_of_looping(dataset, clip_input)
     steps_per_epoch = targets.num_clips / batch_size
     total_steps = max(1, math.ceil(epochs * steps_per_epoch))
 
@@ -197,7 +207,9 @@ def train_stage(
     checkpoints.restore_latest()
     first_step = int(state.step.numpy())
     tell_if_none_left(profile_steps, first_step, total_steps)
-    selection = Selection(model_dir / "checkpoints", by=learned.selected_by if select == "best" else None)
+    selection = Selection(
+        model_dir / "checkpoints", learned.selected_by, keeps_best=select == "best", patience=stop_after_evaluations
+    )
 
     def evaluate(step: int) -> Evaluation:
         with averaged_weights(state):
@@ -223,6 +235,14 @@ def train_stage(
     )
     log_dir = model_dir / "logs"
     board = Board(log_dir, stage, inputs.classes, learned, batch_size, steps_shown(epochs, steps_per_epoch))
+    plan = LoopPlan(
+        total_steps,
+        steps_per_loop,
+        evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
+        checkpoint_seconds=checkpoint_seconds,
+        averaged_steps=math.ceil(steps_per_epoch),
+        may_stop_early=stop_after_evaluations is not None,
+    )
     hooks = (board, ProgressLine(stage, headline, first_step, total_steps), Profile(log_dir, profile_steps))
     with contextlib.ExitStack() as looking_on, readable(inputs.train.folder):
         for hook in hooks:
@@ -231,12 +251,7 @@ def train_stage(
         board.describe(network, targets.clips_of_class, inputs.train.classes, **shown)
         run_loop(
             state,
-            LoopPlan(
-                total_steps,
-                steps_per_loop,
-                evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
-                checkpoint_seconds=checkpoint_seconds,
-            ),
+            plan,
             make_train_steps(
                 state,
                 strategy,
@@ -249,23 +264,29 @@ def train_stage(
             batches(first_step),
             checkpoints=checkpoints,
             evaluate=evaluate,
+            has_ended=selection.has_ended,
             hooks=hooks,
         )
+    last_step = int(state.step.numpy())
+    if last_step < total_steps:
+        print(f"{stage}: ended after step {last_step:,} of {total_steps:,}: {selection.why_ended()}")
     metrics: Metrics = {
         "stage": stage,
-        "steps": total_steps,
+        "steps": last_step,
+        "planned_steps": total_steps,
         "clips": targets.num_clips,
         "precision": policy,
         "seconds": round(float(state.seconds.numpy()), 1),
-        "train": {name: float(mean.numpy()) for name, mean in state.means.items()},
+        "train": state.means(),
+        "train_steps": [plan.averaged_from(last_step - 1) + 1, last_step],
         "evaluations": selection.history(),
-        "selected_step": selection.step(total_steps),
+        "selected_step": selection.step(last_step),
     }
     with averaged_weights(state):
         selection.load_into(network)
         if precise_bn_batches:
             with readable(inputs.train.folder):
-                estimate_statistics(network, strategy, learned.prepare, batches(total_steps), precise_bn_batches)
+                estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
         trunk.trainable = True  # What is stored can be trained on, like any other network.
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
