@@ -33,7 +33,8 @@ train_stage.stop_after_evaluations = 3 ends training when three evaluations in a
 train_stage.validation_shards brought no new best.
 
 TensorBoard shows a few clips as the network saw them after the first step and every epoch; in more than ten
-epochs, every second one, or third, and so on.
+epochs, every second one, or third, and so on. A point of train/ is the mean over the steps since the point before,
+at most train_stage.steps_per_loop; "train" in metrics.json is over the last epoch, "train_steps" says which steps.
 
 --profile_steps=10:20 records ten steps for TensorBoard's profiler (pip install tensorboard-plugin-profile).
 
