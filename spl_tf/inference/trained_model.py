@@ -87,14 +87,15 @@ class TrainedModel:
           {"scores": float32 [B, N], "features": float32 [B, C]}.
 
         Raises:
-          tf.errors.InvalidArgumentError: they are not finite, the network is broken.
+          tf.errors.InvalidArgumentError: they are not finite, the network is broken. In a graph the caller looks,
+            who knows the clips' names.
         """
         outputs = self.network(normalize(clips), training=False)
         found = {"scores": self.scores(outputs["logits"]), "features": outputs["features"]}
-        return {
-            name: tf.debugging.assert_all_finite(values, f"the network's {name} are not finite")
-            for name, values in found.items()
-        }
+        if tf.executing_eagerly():
+            for name, values in found.items():
+                tf.debugging.assert_all_finite(values, f"the network's {name} are not finite")
+        return found
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
         """Scores of every class, [B, N] or [..., N]; see `scores_of`."""

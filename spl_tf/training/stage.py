@@ -34,6 +34,7 @@ from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, o
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
+from spl_tf.training.options import require_fitting, require_positive
 from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
@@ -132,7 +133,7 @@ def train_stage(
       Terminated, KeyboardInterrupt: after SIGTERM or Ctrl-C, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
-    _require_positive(
+    require_positive(
         batch_size=batch_size,
         epochs=epochs,
         num_frames=num_frames,
@@ -145,19 +146,13 @@ def train_stage(
     )
     require_two_steps(profile_steps)
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
-    if select not in ("last", "best"):
-        raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
-    if select == "best" and inputs.validation is None:
-        raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
-    if freeze_backbone and precise_bn_batches:
-        raise UserError(
-            "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
-            "leave one of them out"
-        )
-    if stop_after_evaluations is not None:
-        _require_positive(stop_after_evaluations=stop_after_evaluations)
-        if inputs.validation is None:
-            raise UserError("train_stage.stop_after_evaluations needs train_stage.validation_shards")
+    require_fitting(
+        select=select,
+        stop_after_evaluations=stop_after_evaluations,
+        is_validated=inputs.validation is not None,
+        freeze_backbone=freeze_backbone,
+        precise_bn_batches=precise_bn_batches,
+    )
     strategy = device_strategy()
     if batch_size % (strategy.num_replicas_in_sync * accumulation):
         raise UserError(
@@ -290,13 +285,6 @@ def train_stage(
         trunk.trainable = True  # What is stored can be trained on, like any other network.
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
-
-
-def _require_positive(**options: float) -> None:
-    """Refuses what is no number above 0, before anything is written."""
-    for name, value in options.items():
-        if not isinstance(value, int | float) or value <= 0:
-            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
 
 
 def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
