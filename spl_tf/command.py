@@ -96,8 +96,8 @@ def execute(
         if "Required bindings" not in str(error):  # gin's word for a binding that nobody gave
             raise
         return _complain(f"gin: {error}: give them with --gin_param or in the gin file", 2)
-    except KeyboardInterrupt:
-        return _complain("interrupted; the same command goes on from here", 130)
+    except KeyboardInterrupt as error:
+        return _complain(str(error) or "interrupted; the same command goes on from here", 130)
     except Terminated as error:
         return _complain(str(error) or "terminated; the same command goes on from here", 143)
     except Exception as error:  # TensorFlow's own for what it writes itself, a SavedModel.

@@ -41,7 +41,8 @@ Written into L (other labels there are set aside as L.replaced-1):
 Printed: how many clips are kept, merged into their query's class and discarded, the noise ratio, the
 confusion matrix (up to 20 classes), clips per class, and for every query (of more than 20, only those
 flagged) the share of its clips in which the teacher sees its class, and that share in the clips of
-other queries, which is chance. A query no better than chance is flagged: it says nothing about its class.
+other queries, which is chance. A query that the teacher agrees with no more often than by chance is flagged: either
+it finds something else, or the teacher, whose accuracy is printed where it was measured, does not know the class.
 
 The shards are not touched: another strategy costs seconds and a few megabytes.
 """
@@ -86,6 +87,7 @@ def main() -> None:
     from spl_tf.cleaning.methods import METHODS
     from spl_tf.labels.assign import assign_labels
     from spl_tf.labels.labellers import labeller
+    from spl_tf.labels.predictions import teacher_accuracy
     from spl_tf.labels.summary_text import report
 
     strategy = FLAGS.strategy
@@ -99,7 +101,8 @@ def main() -> None:
     summary = assign_labels(FLAGS.predictions, strategy, folder, min_confidence=FLAGS.min_confidence, **options)
     if not takes_num_labels and FLAGS.num_labels not in (None, summary["num_classes"]):
         logging.warning("num_labels is for spl_m and spl_d: %s has %d classes", strategy, summary["num_classes"])
-    print(report(summary, np.load(pathlib.Path(folder) / "confusion.npy")))
+    confusion = np.load(pathlib.Path(folder) / "confusion.npy")
+    print(report(summary, confusion, teacher_accuracy(FLAGS.predictions)))
     print(f"\nLabels and figures are in {folder}")
 
 

@@ -26,10 +26,15 @@ Pre-training on SPL-B labels, then fine-tuning:
       --gin_param="train_stage.init_weights = 'P/backbone.weights.h5'"
 
 Stopped at any moment, the same command goes on and ends with the same weights.
-SIGTERM saves first and exits with 143. A folder of another run is refused.
+SIGTERM and Ctrl-C save first and exit with 143 and 130; a second Ctrl-C stops at once.
+A folder of another run is refused.
+
+train_stage.stop_after_evaluations = 3 ends training when three evaluations in a row on
+train_stage.validation_shards brought no new best.
 
 TensorBoard shows a few clips as the network saw them after the first step and every epoch; in more than ten
-epochs, every second one, or third, and so on.
+epochs, every second one, or third, and so on. A point of train/ is the mean over the steps since the point before,
+at most train_stage.steps_per_loop; "train" in metrics.json is over the last epoch, "train_steps" says which steps.
 
 --profile_steps=10:20 records ten steps for TensorBoard's profiler (pip install tensorboard-plugin-profile).
 

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import os
 import pathlib
 
 import numpy as np
@@ -8,10 +9,11 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import checksums, command, label
+from spl_tf.files import write_json
 from spl_tf.labels import sidecar_files
 
 
-def write_predictions(folder, classes, weak, teacher):
+def write_predictions(folder, classes, weak, teacher, **notes):
     """One prediction side-car, with its index."""
     ids = [f"clip {index}" for index in range(len(weak))]
     sidecar_files.write_predictions(
@@ -24,7 +26,7 @@ def write_predictions(folder, classes, weak, teacher):
     )
     shard = {"fingerprint": "f", "ids_digest": sidecar_files.ids_digest(ids), "records": len(weak)}
     shards = {"web-00000-of-00001": shard}
-    index = json.dumps({"format_version": 1, "classes": classes, "shards": shards})
+    index = json.dumps({"format_version": 1, "classes": classes, "shards": shards} | notes)
     checksums.complete(folder, {"web-00000-of-00001.parquet": None}, "predictions.json", index)
 
 
@@ -56,7 +58,7 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
             "noise ratio 18.8% query and teacher disagree",
             "0 archery 6 2",
             "1 horse race 1 7",
-            "0 of 2 queries are no better than chance",
+            "0 of 2 queries: the teacher agrees with them no more often than by chance",
             "2 archery|horse race 2",
         ):
             self.assertIn(line, lines)
@@ -100,16 +102,42 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
         _, out, _ = self._run("--strategy=spl_m", "--num_labels=3")
         self.assertIn("merged 1 6.2% got their query's class", [" ".join(line.split()) for line in out.splitlines()])
 
-    def test_of_many_queries_only_those_that_say_nothing_are_printed(self):
+    @parameterized.parameters(
+        (None, None, "The teacher was not tested where it was trained (spl_tf.evaluate does)"),
+        ([("a", 0.4), ("b", 0.45)], 0.625, "The teacher is right on 45.0% of the videos of b"),
+        ([], 0.625, "The teacher is right on 62.5% of its validation videos"),
+        ([], None, "The teacher was not tested where it was trained (spl_tf.evaluate does)"),
+    )
+    def test_beside_queries_it_does_not_agree_with_the_teacher_s_own_accuracy_is_told(self, tests, validated, message):
+        """Of a's clips it sees a in half, as in all others: it may be the teacher that does not know a."""
+        weak, teacher = np.repeat([0, 0, 1, 1], 4), np.repeat([0, 1, 0, 1], 4)
+        model_dir = self.predictions.parent / "teacher"
+        notes = {} if tests is None else {"model_dir": str(model_dir)}
+        write_predictions(self.predictions, ["a", "b"], weak, teacher, **notes)
+        if tests is not None:
+            history = [] if validated is None else [{"step": 3, "top_1": 0.9}, {"step": 6, "top_1": validated}]
+            write_json(model_dir / "metrics.json", {"evaluations": history, "selected_step": 6})
+            for second, (shards, top_1) in enumerate(tests):
+                path = model_dir / f"evaluate-{shards}" / "metrics.json"
+                write_json(path, {"shards": shards, "top_1": top_1})
+                os.utime(path, (second, second))
+        code, out, _ = self._run("--strategy=spl_b")
+        self.assertEqual(code, 0)
+        lines = [" ".join(line.split()) for line in out.splitlines()]
+        self.assertIn("a 8 50.0% 50.0% 0.69 no more often than by chance", lines)
+        self.assertIn("2 of 2 queries: the teacher agrees with them no more often than by chance", lines)
+        self.assertIn(f"{message}: what a weak teacher does not see may be in the clips all the same", lines)
+
+    def test_of_many_queries_only_those_that_the_teacher_does_not_agree_with_are_printed(self):
         weak, teacher = np.repeat(np.arange(60), 20), np.repeat(np.arange(60), 20)
         teacher[weak == 33] = 5
         write_predictions(self.predictions, [f"query {index}" for index in range(60)], weak, teacher)
         code, out, _ = self._run("--strategy=spl_b")
         self.assertEqual(code, 0)
         self.assertNotIn("Confusion matrix", out)
-        flagged = [line.split()[:2] for line in out.splitlines() if "says nothing" in line]
+        flagged = [line.split()[:2] for line in out.splitlines() if line.endswith("  no more often than by chance")]
         self.assertEqual(flagged, [["query", "33"]])
-        self.assertIn("1 of 60 queries are no better than chance", out)
+        self.assertIn("1 of 60 queries: the teacher agrees with them no more often than by chance", out)
         self.assertIn("... 100 more, see summary.json ...", out)
         self.assertEqual(json.loads((self.labels / "summary.json").read_text())["flagged_queries"], ["query 33"])
         self.assertLen(json.loads((self.labels / "summary.json").read_text())["query_agreement"], 60)

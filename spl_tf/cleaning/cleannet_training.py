@@ -89,7 +89,10 @@ def cleannet(
             if step % _STEPS_PER_LOOK == 0 or step == steps - 1:
                 _require_finite(float(loss), step)
                 bar.set_postfix(loss=f"{float(loss):.3g}", refresh=False)
-    return _similarities(web, classes(references), queries)
+    cosine = _similarities(web, classes(references), queries)
+    if not np.isfinite(cosine).all():  # Which is above no threshold and below none.
+        raise UserError("CleanNet's cosines are not finite after its last step: give a smaller cleannet.learning_rate")
+    return cosine
 
 
 def require_options(options: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from spl_tf import checksums, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
@@ -106,6 +107,7 @@ def evaluate_model(
     several = trained.target == SEVERAL
     if dataset.multi_label and not several:
         raise UserError(f"{dataset.folder} is multi-label: top-k accuracy needs one label a clip")
+    tell_of_looping(dataset, view)
     viewed = dataclasses.replace(trained, network=network, clip_input=view)
     options = {"batch_size": batch_size, "num_views": num_views, "num_crops": num_crops}
     clips = score_trained(viewed, dataset, strategy, description="evaluate", **options)

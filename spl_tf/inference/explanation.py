@@ -100,7 +100,8 @@ def explained_clips(
       batch_size: clips at once.
 
     Raises:
-      UserError: no such layer or class, a clip has no weak label to explain, or a record can't be read.
+      UserError: no such layer or class, a clip has no weak label to explain, a record can't be read, or the network's
+        scores or the map of a clip are not finite.
     """
     network = with_map(trained.network, target.layer)
     class_of_label = _class_of_label(target.name, trained, dataset)
@@ -120,6 +121,7 @@ def explained_clips(
             raise UserError(f"clip {clip_id} of {dataset.folder} has no label or several: name a class with --target")
         classes = class_of_label[batch["labels"]]
         maps, scores = (values.numpy() for values in explain(batch["clips"], classes))
+        _require_finite(batch["clip_id"], maps, scores, dataset)
         if number == 0 and maps[0].size == maps.shape[1]:
             logging.warning("the map has one place, so pictures are of one colour: name an earlier --layer")
         predicted = scores.argmax(axis=-1)
@@ -208,6 +210,15 @@ def explain_clips(
     if missing:
         print(f"no installed font has {missing[:20]}: install one, e.g. fonts-noto-cjk")
     return len(rows)
+
+
+def _require_finite(clip_ids: np.ndarray, maps: np.ndarray, scores: np.ndarray, dataset: ClipDataset) -> None:
+    for clip_id, own_map, own_scores in zip(clip_ids, maps, scores, strict=True):
+        if not (np.isfinite(own_scores).all() and np.isfinite(own_map).all()):
+            raise UserError(
+                f"the network's scores or map of clip {clip_id.decode()} in {dataset.folder} are not finite, so there "
+                "is nothing to explain: train it again with a lower learning rate or train_stage.clip_norm"
+            )
 
 
 def _class_of_label(target: str, trained: TrainedModel, dataset: ClipDataset) -> np.ndarray:

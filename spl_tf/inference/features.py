@@ -184,6 +184,11 @@ def _map_shard(folder: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarr
         raise UserError(f"{_table_path(folder, shard)} and what is beside it are no features of clips: {_MAKE_AGAIN}")
     if len(features) != len(table) or ids_digest(_decoded(table)) != shard.ids_digest:
         raise UserError(f"{_table_path(folder, shard)} is of other clips than {shard.path}: {_MAKE_AGAIN}")
+    if (wrong := np.flatnonzero(~np.isfinite(table["scores"]).all(axis=1))).size:
+        raise UserError(
+            f"{_table_path(folder, shard)} has scores of clip {table['clip_id'][wrong[0]].decode()} that are not "
+            f"finite: the network is broken; delete {folder} and train it again"
+        )
     return table, features
 
 

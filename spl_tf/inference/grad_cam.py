@@ -55,8 +55,8 @@ def grad_cam(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Maps of what speaks for a class of each clip.
 
-    Compile it (`tf.function`) for maps before a max pooling: where values of a window are equal,
-    TensorFlow's eager kernel for CPUs gives each of them the whole gradient.
+    Compile it (`tf.function`) for maps before a max pooling, and run it in float32: TensorFlow's own kernel for
+    CPUs, which eager code has, gives the whole gradient to every value within 1e-5 of a window's largest.
 
     Args:
       network: of `with_map`.

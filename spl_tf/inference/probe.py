@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from spl_tf import files
 from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.inference.scores import score_clips
@@ -64,6 +65,7 @@ def probe_backbone(
         require_fitting_clips(trained, model_dir, dataset)
         if dataset.multi_label:
             raise UserError(f"{dataset.folder} has several labels per clip: a probe learns one")
+        tell_of_looping(dataset, trained.clip_input)
     train, test = (
         _features(trained.network, dataset, trained.clip_input, strategy, batch_size)
         for dataset in (train_set, test_set)

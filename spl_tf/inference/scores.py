@@ -15,6 +15,7 @@ from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input.pipeline import evaluation_clips
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.input.reading import readable
+from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import join_batch, split_batch
 from spl_tf.inference.trained_model import ClipInput, TrainedModel, scores_of
 from spl_tf.labels.targets import SINGLE
@@ -80,7 +81,8 @@ def score_clips(
       batch_over_shards: False makes the scores of a shard, to the last bit, those of any run that scores it.
 
     Raises:
-      UserError: a record can't be read, or an option does not fit the data.
+      UserError: a record can't be read, an option does not fit the data, or what the network says of a clip is not
+        finite.
     """
     replicas = strategy.num_replicas_in_sync
     batches = evaluation_clips(
@@ -111,7 +113,9 @@ def score_clips(
                 views.append((scores[i], features[i]))
                 if len(views) == num_views * num_crops:
                     means = [np.asarray(parts, np.float64).mean(axis=0) for parts in zip(*views, strict=True)]
-                    yield _record(rows, i, *means)
+                    clip = _record(rows, i, *means)
+                    _require_finite(clip, dataset)
+                    yield clip
                     views.clear()
                     bar.update()
 
@@ -132,6 +136,17 @@ def _compiled(network: keras.Model, strategy: tf.distribute.Strategy, target: st
         return scores_of(outputs["logits"], target), outputs["features"]
 
     return tf.function(lambda clips: strategy.run(forward, args=(clips,)))
+
+
+def _require_finite(clip: ClipScores, dataset: ClipDataset) -> None:
+    """NaN is larger than nothing and smaller than nothing: an argmax or a rank of it would be a hit by chance."""
+    for name in ("scores", "features"):
+        if not np.isfinite(getattr(clip, name)).all():
+            raise UserError(
+                f"the network's {name} of clip {clip.clip_id} ({dataset.shards[clip.shard].path} record {clip.row}) "
+                "are not finite, so nothing can be measured or predicted with it: train it again with a lower learning "
+                "rate, a longer warm-up or train_stage.clip_norm"
+            )
 
 
 def _record(rows: dict[str, np.ndarray], i: int, scores: np.ndarray, features: np.ndarray) -> ClipScores:

@@ -45,13 +45,13 @@ def serving_signatures(trained: TrainedModel) -> dict[str, tuple[Callable, tf.Te
     @tf.function(input_signature=[tf.TensorSpec([None, *one.shape], tf.uint8)], autograph=False)
     def classify(clips: tf.Tensor) -> dict[str, tf.Tensor]:
         outputs = trained.network(normalize(clips), training=False)
-        scores = trained.scores(outputs["logits"])
+        scores = _finite(trained.scores(outputs["logits"]), "scores")
         classes = tf.argmax(scores, axis=-1)
         return {
             "scores": scores,
             "classes": classes,
             "labels": tf.gather(tf.constant(trained.classes), classes),
-            "features": outputs["features"],
+            "features": _finite(outputs["features"], "features"),
         }
 
     def serve_clips(clips: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -163,6 +163,14 @@ def _some(batch: tf.Tensor, shape: list[int | None]) -> tf.Tensor:
     """The same batch, once it has the signature's rank, which a server need not check, and holds a clip."""
     batch = tf.ensure_shape(batch, shape)
     return _require(tf.shape(batch)[0] > 0, ["the request holds no clips: shape", tf.shape(batch)], batch)
+
+
+def _finite(values: tf.Tensor, name: str) -> tf.Tensor:
+    """The same values [B, C], once all are finite: a broken network answers no request."""
+    are_finite = tf.reduce_all(tf.math.is_finite(values), axis=1)
+    first = tf.argmin(tf.cast(are_finite, tf.int32), output_type=tf.int32)
+    message = [f"the {name} of clip", first, "are not finite: the network is broken"]
+    return _require(tf.reduce_all(are_finite), message, values)
 
 
 def _require(holds: tf.Tensor, message: list, value: tf.Tensor) -> tf.Tensor:

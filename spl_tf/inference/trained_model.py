@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from spl_tf import checksums, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.input.views import ViewShape
 from spl_tf.errors import UserError
@@ -85,9 +86,17 @@ class TrainedModel:
 
         Returns:
           {"scores": float32 [B, N], "features": float32 [B, C]}.
+
+        Raises:
+          tf.errors.InvalidArgumentError: they are not finite, the network is broken. In a graph the caller looks,
+            who knows the clips' names.
         """
         outputs = self.network(normalize(clips), training=False)
-        return {"scores": self.scores(outputs["logits"]), "features": outputs["features"]}
+        found = {"scores": self.scores(outputs["logits"]), "features": outputs["features"]}
+        if tf.executing_eagerly():
+            for name, values in found.items():
+                tf.debugging.assert_all_finite(values, f"the network's {name} are not finite")
+        return found
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
         """Scores of every class, [B, N] or [..., N]; see `scores_of`."""
@@ -197,7 +206,7 @@ def _read_network(path: pathlib.Path) -> keras.Model:
 def load_with_clips(
     folder: files.Path, shards: files.Path, precision: str
 ) -> tuple[TrainedModel, ClipDataset, tf.distribute.Strategy]:
-    """A finished stage's network on this machine's devices, and clips of its classes.
+    """A finished stage's network on this machine's devices, and clips of its classes; tells of those it will loop.
 
     Args:
       folder: of a finished stage.
@@ -214,6 +223,7 @@ def load_with_clips(
     if not dataset.num_clips:
         raise UserError(f"{dataset.folder} holds no clip: run spl_tf.shard on videos that can be read")
     require_fitting_data(trained, folder, dataset)
+    tell_of_looping(dataset, trained.clip_input)
     return trained, dataset, strategy
 
 

@@ -95,7 +95,7 @@ class _Counts:
 
 
 def _confident(pairs: Pairs, min_confidence: float) -> np.ndarray:
-    """bool [n]: clips whose teacher confidence reaches the threshold. An undefined confidence does not."""
+    """bool [n]: clips whose teacher confidence reaches the threshold."""
     return pairs.column("confidence") >= np.float32(min_confidence)
 
 
@@ -107,8 +107,7 @@ def _count(predictions: Predictions, asked_by: str, statistics: Sequence[str], m
     added_up = {name: STATISTICS[name](num_classes) for name in statistics}
     columns = {column for each in added_up.values() for column in each.columns}
     require_columns(predictions, columns, asked_by)
-    if min_confidence:
-        columns.add("confidence")
+    columns.add("confidence")  # Even where nothing asks for it: that of a broken teacher is refused as it is read.
     with _progress(predictions, "counting") as progress:
         for shard in predictions.shards:
             for batch, pairs in read_batches(predictions, shard, columns):

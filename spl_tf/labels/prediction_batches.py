@@ -43,14 +43,14 @@ def read_batches(
       columns: to be read beside "weak" and "teacher".
 
     Raises:
-      UserError: a damaged file, empty cells, ids that are no classes, or best scores that are no probabilities or rise.
+      UserError: a damaged file, empty cells, ids that are no classes, scores that are not finite, or best scores that
+        are no probabilities or rise.
     """
     path, first_row = predictions.path(shard), 0
     for batch in sidecar_files.read_predictions(path, ["weak", "teacher", *columns]):
         found = {name: _ids(batch, name, path, first_row, predictions) for name in ("weak", "teacher")}
         if "confidence" in columns:
-            # An empty cell becomes nan, which reaches no threshold.
-            found["confidence"] = batch.column("confidence").to_numpy(zero_copy_only=False)
+            found["confidence"] = batch.column("confidence").to_numpy()
         if set(columns) & set(_TOP):
             found |= _top_scores(batch, path, first_row, len(predictions.classes))
         yield batch, Pairs(**found)

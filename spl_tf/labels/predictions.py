@@ -109,6 +109,24 @@ def index_digest(folder: Path) -> str:
     return checksums.require_whole(pathlib.Path(folder) / _FILE_NAME, _WRITE_INDEX_AGAIN)
 
 
+def teacher_accuracy(folder: Path) -> str | None:
+    """How often the teacher of these predictions is right, in words; None where nobody measured it, or it is gone.
+
+    Looked for where `predictions.json` says it was trained: the newest test of spl_tf.evaluate, else the validation
+    of its training.
+    """
+    try:
+        model_dir = pathlib.Path(read_index(folder)["model_dir"])
+        if tests := sorted(model_dir.glob("evaluate-*/metrics.json"), key=lambda path: path.stat().st_mtime):
+            metrics = read_json(tests[-1], dict[str, Any], PREDICT_AGAIN)
+            return f"{metrics['top_1']:.1%} of the videos of {metrics['shards']}"
+        metrics = read_json(model_dir / "metrics.json", dict[str, Any], PREDICT_AGAIN)
+        top_1 = {entry["step"]: entry["top_1"] for entry in metrics["evaluations"]}[metrics["selected_step"]]
+        return f"{top_1:.1%} of its validation videos"
+    except (UserError, KeyError, TypeError, ValueError, AttributeError):
+        return None  # It is a note beside the numbers: labels need none of these files.
+
+
 def remove_index(folder: Path) -> None:
     """Marks a folder as incomplete."""
     (pathlib.Path(folder) / _FILE_NAME).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
 from spl_tf.files import Path, atomic_path, require_regular
+from spl_tf.labels.finite_scores import require_finite_scores
 from spl_tf.labels.parquet_files import expanded, opened
 from spl_tf.labels.target_columns import SCHEMAS, read_targets, target_arrays
 from spl_tf.labels.targets import SINGLE, SingleLabels, Targets
@@ -211,11 +212,12 @@ def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterat
       columns: names of the columns to read; None reads all.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or damaged, or a confidence or best score among the columns is not finite.
     """
     remedy, rows = "run spl_tf.predict again", 0
     with opened(path, remedy, texts_as_stored=True) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
+            require_finite_scores(batch, path, rows, lambda row: file.read(["clip_id"])["clip_id"][row].as_py(), remedy)
             rows += batch.num_rows
             yield expanded(batch)
         _require_all_rows(path, rows, file.metadata.num_rows, remedy)
@@ -299,11 +301,7 @@ def _writer(
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(
-            temporary,
-            schema,
-            compression="zstd",
-            use_dictionary=_DICTIONARY,
-            write_page_checksum=True,
+            temporary, schema, compression="zstd", use_dictionary=_DICTIONARY, write_page_checksum=True
         ) as writer,
     ):
         yield writer

@@ -13,18 +13,19 @@ _MANY_CLASSES = 20
 _MANY_LABELS = 40
 
 
-def report(summary: dict[str, Any], confusion: np.ndarray) -> str:
+def report(summary: dict[str, Any], confusion: np.ndarray, teacher: str | None = None) -> str:
     """The text for a terminal.
 
     Args:
       summary: what `assign_labels` returned.
       confusion: int [N, N], all clips.
+      teacher: how often it is right, e.g. "62.5% of its validation videos"; None where that is not known.
     """
     classes = summary["source_classes"]
     sections = [_totals(summary)]
     if len(classes) <= _MANY_CLASSES:
         sections.append(_confusion(confusion, classes))
-    sections.append(_queries(query_agreement(confusion, classes)))
+    sections.append(_queries(query_agreement(confusion, classes), teacher))
     sections.append(_classes(summary["class_names"], summary["counts"]))
     return "\n\n".join(sections)
 
@@ -52,19 +53,23 @@ def _confusion(confusion: np.ndarray, classes: Sequence[str]) -> str:
     return f"Confusion matrix, clips (rows: query, columns: teacher's prediction)\n{table}"
 
 
-def _queries(queries: Sequence[QueryAgreement]) -> str:
-    """All queries when they are few, otherwise only those that say nothing about their class."""
+def _queries(queries: Sequence[QueryAgreement], teacher: str | None) -> str:
+    """All queries when they are few, otherwise only those that the teacher agrees with by chance."""
     flagged = [query for query in queries if query.flagged]
     shown = queries if len(queries) <= _MANY_CLASSES else flagged
     rows = [("query", "clips", "agreement", "chance", "p", "")]
     for query in shown:
-        mark = "no clips" if not query.clips else "says nothing about its class" if query.flagged else ""
+        mark = "no clips" if not query.clips else "no more often than by chance" if query.flagged else ""
         row = (f"{query.clips:,}", f"{query.agreement:.1%}", f"{query.chance:.1%}", f"{query.p_value:.2g}", mark)
         rows.append((query.name, *row))
     text = "Queries against chance (teacher sees the class in its clips / in the clips of other queries)\n"
     if shown:
         text += aligned_table(rows, "<>>>><") + "\n"
-    return text + f"{len(flagged)} of {len(queries)} queries are no better than chance"
+    text += f"{len(flagged)} of {len(queries)} queries: the teacher agrees with them no more often than by chance"
+    if flagged:
+        known = f"is right on {teacher}" if teacher else "was not tested where it was trained (spl_tf.evaluate does)"
+        text += f"\nThe teacher {known}: what a weak teacher does not see may be in the clips all the same"
+    return text
 
 
 def _classes(names: Sequence[str], counts: Sequence[int]) -> str:

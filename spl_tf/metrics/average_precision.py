@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from spl_tf.metrics.finite import require_finite
+
 
 def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
     """Area under the precision-recall curve as a sum of steps, without interpolation.
@@ -18,7 +20,11 @@ def average_precision(scores: np.ndarray, relevant: np.ndarray) -> float:
 
     Returns:
       AP in [0, 1]; nan when no video shows the class.
+
+    Raises:
+      ValueError: a score is not finite: it has no place in the order.
     """
+    require_finite(scores)
     relevant = np.asarray(relevant, bool)
     if not relevant.any():
         return float("nan")

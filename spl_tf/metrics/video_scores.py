@@ -20,8 +20,10 @@ class VideoScores:
         """Adds one view's scores, float [N], of a clip with these class ids.
 
         Raises:
-          UserError: the video was met before with other labels.
+          UserError: the video was met before with other labels, or a score is not finite.
         """
+        if not np.isfinite(scores).all():
+            raise UserError(f"video {video_id} has scores that are not finite: nothing can be measured by them")
         labels = tuple(labels)
         if self.labels.setdefault(video_id, labels) != labels:
             raise UserError(

@@ -156,8 +156,9 @@ def max_pool(x, kernel: Size, strides: Size, style: Style, name: str, *, padded:
       padded: False keeps all windows inside the clip. With symmetric padding a
         window of even length is never padded, as in Caffe2 and PyTorch.
 
-    Where values of a window are equal, the first gets the gradient in compiled
-    code; TensorFlow's eager kernel for CPUs (2.21) gives all of it to each.
+    Which values of a window get the gradient is the kernel's choice. On CPUs (2.21) compiled code has oneDNN's, in
+    float32 and where the processor has it in bfloat16: the first of the largest. TensorFlow's own kernel, in eager
+    code and wherever oneDNN does not run, gives all of it to every value within 1e-5 of the largest.
     """
     if not padded:
         return InnerMaxPooling3D(kernel, strides, name=name)(x)

@@ -45,10 +45,13 @@ def cgnl_block(x, style: Style, name: str, *, groups: int = 8, scale: bool = Fal
             x, channels // 2, _ONE, _ONE, style, part, initializer=deviation, use_bias=False
         )
 
-    y = GroupAttention(groups, scale, name=f"{name}_attention")([embed("theta"), embed("phi"), embed("g")])
+    # From the product to the normalization in float32 under mixed precision: unscaled, the product grows with the
+    # number of positions, and beyond the range of float16. The addition casts back.
+    y = GroupAttention(groups, scale, dtype="float32", name=f"{name}_attention")(
+        [embed("theta"), embed("phi"), embed("g")]
+    )
     decay = blocks.coupled_decay(style.weight_decay)
-    y = GroupedPointwise(channels, groups, kernel_regularizer=decay, name=f"{name}_out")(y)
-    # Statistics in float32 under mixed precision; the addition casts back.
+    y = GroupedPointwise(channels, groups, kernel_regularizer=decay, dtype="float32", name=f"{name}_out")(y)
     y = layers.GroupNormalization(
         groups, epsilon=1e-5, gamma_initializer="zeros", dtype="float32", name=f"{name}_norm"
     )(y)
@@ -59,7 +62,8 @@ def cgnl_block(x, style: Style, name: str, *, groups: int = 8, scale: bool = Fal
 class GroupAttention(layers.Layer):
     """theta <phi, g>, the product taken in each group of channels, over its channels and all positions.
 
-    [theta, phi, g], each [B, T, H, W, C] -> [B, T, H, W, C]. The product is summed in float32.
+    [theta, phi, g], each [B, T, H, W, C] -> [B, T, H, W, C]. All is computed in float32; the output has the layer's
+    compute dtype, in whose range it must lie: that of float16 ends at 65,504.
 
     Args:
       groups, scale: see `cgnl_block`.
@@ -71,14 +75,14 @@ class GroupAttention(layers.Layer):
         self.scale = scale
 
     def call(self, inputs):
-        theta, phi, g = inputs
-        products = tf.reduce_sum(tf.cast(phi, tf.float32) * tf.cast(g, tf.float32), axis=[1, 2, 3])  # [B, C]
+        theta, phi, g = (tf.cast(values, tf.float32) for values in inputs)
+        products = tf.reduce_sum(phi * g, axis=[1, 2, 3])  # [B, C]
         size = theta.shape[-1] // self.groups
         products = tf.reduce_sum(tf.reshape(products, [-1, self.groups, size]), axis=2)
         if self.scale:
             products *= tf.math.rsqrt(tf.cast(size * tf.reduce_prod(tf.shape(theta)[1:4]), tf.float32))
-        products = tf.repeat(tf.cast(products, theta.dtype), size, axis=1)
-        return theta * products[:, tf.newaxis, tf.newaxis, tf.newaxis, :]
+        products = tf.repeat(products, size, axis=1)
+        return tf.cast(theta * products[:, tf.newaxis, tf.newaxis, tf.newaxis, :], self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return input_shape[0]

@@ -1,5 +1,6 @@
 """Non-local blocks: every position of a clip looks at all others (Wang et al., CVPR 2018)."""
 
+import math
 from collections.abc import Sequence
 
 import gin
@@ -90,10 +91,11 @@ class NonLocalAttention(layers.Layer):
             number = tf.cast(tf.shape(keys)[1], keys.dtype)
             gathered = tf.matmul(queries, tf.matmul(keys, values / number, transpose_a=True))
         else:
-            if self.scale:
-                queries *= channels**-0.5
-            logits = tf.matmul(queries, keys, transpose_b=True)
-            weights = tf.nn.softmax(tf.cast(logits, tf.float32))
+            # Without a scale too the product, which float16 ends at 65,504, is taken of smaller queries: by a power of
+            # two, which rounds nothing.
+            factor = channels**-0.5 if self.scale else 2.0 ** -round(math.log2(channels) / 2)
+            logits = tf.cast(tf.matmul(queries * factor, keys, transpose_b=True), tf.float32)
+            weights = tf.nn.softmax(logits if self.scale else logits / factor)
             gathered = tf.matmul(tf.cast(weights, values.dtype), values)
         return tf.ensure_shape(tf.reshape(gathered, tf.shape(theta)), theta.shape)
 

@@ -58,7 +58,8 @@ def training_section(recipe: Recipe) -> Section:
                 part = [element("details", element("summary", f"Seed {seed}"), *part, id=f"curves-seed{seed}")]
             content += part
     text = (
-        f"Seed {recipe.seeds[0]}. Accuracy is of the batches trained on, against the labels of the stage: those of "
+        f"Seed {recipe.seeds[0]}. Accuracy is of the batches trained on, at every point of a few steps (up to "
+        "train_stage.steps_per_loop, 20, after the first two), against the labels of the stage: those of "
         "pre-training are other classes with every strategy and compare with nothing. Marks: top-1 on the validation "
         "set, where there is one."
     )
@@ -110,7 +111,7 @@ def _chart(identity: str, stage: str, measure: str, series: list[Series]) -> Htm
 
 def _end_table(seed: int, trained: list[_Trained]) -> Html:
     columns = {"stage": "Stage", "strategy": "Strategy", "steps": "Steps", "clips": "Clips", "loss": "Loss"}
-    columns |= {"accuracy": "Accuracy (%)", "precision": "Precision", "time": "Training time"}
+    columns |= {"accuracy": "Accuracy (%)", "averaged": "Over steps", "precision": "Precision", "time": "Training time"}
     rows = []
     for one in trained:
         end = one.metrics["train"]
@@ -122,12 +123,18 @@ def _end_table(seed: int, trained: list[_Trained]) -> Html:
                 f"{one.metrics['clips']:,}",
                 _number(end.get("loss"), ".3f"),
                 _number(end.get("accuracy", end.get("hit_at_1")), ".1f", 100),
+                _steps(one.metrics.get("train_steps")),
                 one.metrics["precision"],
                 duration(one.metrics["seconds"]),
             ]
         )
-    caption = f"End of training, seed {seed}: loss and accuracy of the last batches"
+    caption = f"End of training, seed {seed}: loss and accuracy are means over the steps named, the last epoch's"
     return table(f"stages-table-seed{seed}", caption, columns, rows, texts=("strategy", "precision"))
+
+
+def _steps(ends: list[int] | None) -> str:
+    """ "361 to 400"; of older runs the means are over their last steps, at most `steps_per_loop`."""
+    return "the last few" if ends is None else " to ".join(f"{end:,}" for end in dict.fromkeys(ends))
 
 
 def _number(value: float | None, form: str, scale: int = 1) -> str:

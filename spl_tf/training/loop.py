@@ -1,19 +1,18 @@
 """The training loop: n steps on the device, then whatever is due, until the last step."""
 
-import contextlib
 import dataclasses
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from spl_tf.errors import Terminated, UserError
+from spl_tf.errors import UserError
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.hooks import Hook, LoopReport
-from spl_tf.training.state import TrainingState
+from spl_tf.training.state import TrainingState, means_of
 from spl_tf.training.step import Trained
+from spl_tf.training.stopping import stop_noted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,26 +21,43 @@ class LoopPlan:
 
     Attributes:
       total_steps: steps of the whole run.
-      steps_per_loop: most steps between two looks at the clock and at SIGTERM.
+      steps_per_loop: most steps between two looks at the clock and at signals.
       evaluate_every: steps between evaluations; 0 for none.
       checkpoint_seconds: time between checkpoints.
+      averaged_steps: the means that a run ends with are over so many of its last steps: an epoch's.
+      may_stop_early: whether an evaluation may end the run.
     """
 
     total_steps: int
     steps_per_loop: int
     evaluate_every: int
     checkpoint_seconds: float
+    averaged_steps: int
+    may_stop_early: bool = False
 
     def next_loop(self, step: int, loops_done: int) -> int:
-        """How many steps to run from `step`: a loop never crosses an evaluation.
+        """How many steps to run from `step`: a loop crosses no evaluation and not the beginning of the means.
 
         The first two loops of a session are one step each: one builds the graph, one is timed.
         """
         steps = 1 if loops_done < 2 else min(self.steps_per_loop, self.total_steps - step)
+        if (begin := self.averaged_from(step)) > step:
+            steps = min(steps, begin - step)
         return min(steps, self.evaluate_every - step % self.evaluate_every) if self.evaluate_every else steps
 
     def evaluation_due(self, step: int) -> bool:
         return bool(self.evaluate_every) and (step % self.evaluate_every == 0 or step == self.total_steps)
+
+    def averaged_from(self, step: int) -> int:
+        """The step after which the means begin that the run has if it ends where, from `step`, it next may end.
+
+        Where evaluations may end it and are less than an epoch apart, the means are over the steps since the last.
+        """
+        if not self.may_stop_early:
+            return max(0, self.total_steps - self.averaged_steps)
+        last_end = step // self.evaluate_every * self.evaluate_every
+        next_end = min(last_end + self.evaluate_every, self.total_steps)
+        return max(last_end, next_end - self.averaged_steps)
 
 
 def run_loop(
@@ -52,27 +68,35 @@ def run_loop(
     *,
     checkpoints: Checkpoints,
     evaluate: Callable[[int], Evaluation],
+    has_ended: Callable[[int], bool],
     hooks: Sequence[Hook] = (),
 ) -> None:
-    """Trains from `state.step` to the last step.
+    """Trains from `state.step` to the last step, or to the evaluation that ends the run.
 
     Args:
-      state: restored or fresh; ends at `plan.total_steps`.
+      state: restored or fresh.
       plan: when what happens.
       train_steps: as from `make_train_steps`.
       iterator: batches, its first one belonging to `state.step`.
       checkpoints: where the state is saved.
       evaluate: step -> measures of the validation split.
+      has_ended: step -> whether the evaluation after it, of this session or of an earlier one, ended the run.
       hooks: are told.
 
     Raises:
-      Terminated: SIGTERM came; the state is saved.
+      Terminated, KeyboardInterrupt: SIGTERM or Ctrl-C came; the state is saved.
       UserError: the loss stopped being finite; the last good checkpoint is named.
     """
+
+    def is_done(step: int) -> bool:
+        return step >= plan.total_steps or (plan.evaluation_due(step) and has_ended(step))
+
     loops_done = 0
     saved_at = looped_at = clock = time.monotonic()
-    with _sigterm_noted() as sigterm:
-        while (step := int(state.step.numpy())) < plan.total_steps:
+    with stop_noted() as stop:
+        while not is_done(step := int(state.step.numpy())):
+            if step == plan.averaged_from(step):
+                state.forget_sums()
             num_steps = plan.next_loop(step, loops_done)
             for hook in hooks:
                 hook.before(step)
@@ -81,14 +105,14 @@ def run_loop(
             sums = {name: float(value) for name, value in trained.sums.items()}
             step, loops_done = step + num_steps, loops_done + 1
             _require_finite(sums, num_steps, step, checkpoints)
-            means = {name: sums[name] / max(sums["weight"], 1e-9) for name in state.means}
+            means = means_of(sums, state.sums)
             seconds, clock = time.monotonic() - clock, time.monotonic()
             if hooks:
                 report = _report(state, trained, sums, means, num_steps, seconds)
                 for hook in hooks:
                     hook.after(report)
-            for name, mean in means.items():
-                state.means[name].assign(mean)
+            for name, total in state.sums.items():
+                total.assign_add(sums[name])
             if plan.evaluation_due(step):
                 evaluation = evaluate(step)
                 for hook in hooks:
@@ -97,11 +121,11 @@ def run_loop(
             now = time.monotonic()
             state.seconds.assign_add(now - looped_at)
             looped_at = now
-            if now - saved_at >= plan.checkpoint_seconds or sigterm.received or step == plan.total_steps:
+            if now - saved_at >= plan.checkpoint_seconds or stop.received or is_done(step):
                 checkpoints.save()
                 saved_at = time.monotonic()
-            if sigterm.received:
-                raise Terminated(f"stopped at step {step}, saved as {checkpoints.latest}; the same command goes on")
+            if stop.received:
+                stop.raise_now(f"stopped at step {step}, saved as {checkpoints.latest}; the same command goes on")
 
 
 def _report(
@@ -136,23 +160,3 @@ def _require_finite(sums: dict[str, float], num_steps: int, step: int, checkpoin
             f"the loss or its gradient is not finite at step {step}; last good checkpoint: {checkpoints.latest}. "
             "Lower the learning rate, lengthen the warm-up or set train_stage.clip_norm"
         )
-
-
-@dataclasses.dataclass
-class _Sigterm:
-    received: bool = False
-
-
-@contextlib.contextmanager
-def _sigterm_noted() -> Iterator[_Sigterm]:
-    """Notes SIGTERM instead of dying of it, so that the loop can save first."""
-    sigterm = _Sigterm()
-
-    def note(signal_number, frame):
-        sigterm.received = True
-
-    previous = signal.signal(signal.SIGTERM, note)
-    try:
-        yield sigterm
-    finally:
-        signal.signal(signal.SIGTERM, previous)

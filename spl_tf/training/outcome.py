@@ -1,9 +1,10 @@
 """What a stage leaves in its folder, and which of its weights: the last or the best on validation."""
 
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import keras
 import msgspec
@@ -26,10 +27,12 @@ class Metrics(TypedDict):
 
     stage: str
     steps: Count
+    planned_steps: NotRequired[Count]  # As "train_steps" in no file of an older version.
     clips: Count
     precision: str
     seconds: Seconds
     train: dict[str, float]
+    train_steps: NotRequired[list[Count]]  # The first and the last that "train" is over.
     evaluations: list[Evaluated]
     selected_step: Count
 
@@ -56,29 +59,42 @@ class _Stored(msgspec.Struct):
 
 @dataclasses.dataclass
 class Selection:
-    """Keeps the weights of the best evaluation on disk, so that a resumed run knows them too.
+    """Every evaluation and the weights of the best on disk, so that a resumed run knows them too.
 
     Attributes:
       folder: of the checkpoints.
-      by: the metric whose largest value is the best; None keeps the last weights.
+      by: the metric whose largest value is the best.
+      keeps_best: whether the best weights are selected; else the last.
+      patience: evaluations in a row without a new best that end the run; None for no end before the last step.
     """
 
     folder: pathlib.Path
-    by: str | None
+    by: str
+    keeps_best: bool = False
+    patience: int | None = None
 
     def offer(self, step: int, metrics: dict[str, float], model: keras.Model) -> None:
-        """Notes an evaluation; keeps the weights when their metric beats every earlier step's."""
+        """Notes an evaluation; keeps the weights when their metric beats every earlier step's.
+
+        Raises:
+          UserError: something depends on the metric, and it could not be measured.
+        """
         stored = self._stored()
         history = [entry for entry in stored.evaluations if entry["step"] < step]
         best_sha256 = stored.best_sha256
-        if self.by and all(metrics[self.by] > entry[self.by] for entry in history):
+        if self._decides and not math.isfinite(metrics[self.by]):
+            raise UserError(
+                f"the validation's {self.by} can't be measured (no clip of it has a class), so it selects no weights "
+                "and ends no training: give other train_stage.validation_shards"
+            )
+        if self.keeps_best and all(metrics[self.by] > entry[self.by] for entry in history):
             with files.atomic_path(self._weights_path(step)) as path:
                 model.save_weights(path)
             best_sha256 = files.sha256(self._weights_path(step))
-        evaluations = [*history, {"step": step, **metrics}]
-        content = {"evaluations": evaluations, "best_sha256": best_sha256}
+        measured = {name: value for name, value in metrics.items() if math.isfinite(value)}  # JSON has no NaN.
+        content = {"evaluations": [*history, {"step": step, **measured}], "best_sha256": best_sha256}
         files.write_json(self._history_path, checksums.sealed(content))
-        if self.by:
+        if self.keeps_best:
             for path in self.folder.glob("best-*.weights.h5"):
                 if path != self._weights_path(self.step(step)):
                     path.unlink()
@@ -89,14 +105,35 @@ class Selection:
 
     def step(self, last_step: int) -> int:
         """The step whose weights are selected."""
-        by = self.by
-        if not by:
-            return last_step
-        return int(max(self.history(), key=lambda entry: entry[by])["step"])
+        return int(self._best(self.history())["step"]) if self.keeps_best else last_step
+
+    def has_ended(self, step: int) -> bool:
+        """Whether the run ends with the evaluation after `step`; those a killed session made later do not count."""
+        if self.patience is None:
+            return False
+        history = [entry for entry in self.history() if entry["step"] <= step]
+        return bool(history) and len(history) - 1 - history.index(self._best(history)) >= self.patience
+
+    def why_ended(self) -> str:
+        """The reason in words, for a run that was ended."""
+        best = self._best(self.history())
+        return (
+            f"{self.by} on the validation clips was best after step {best['step']} ({best[self.by]:.4f}), and no later "
+            f"evaluation was better, which train_stage.stop_after_evaluations = {self.patience} takes for the end"
+        )
+
+    @property
+    def _decides(self) -> bool:
+        """Whether anything depends on the metric."""
+        return self.keeps_best or self.patience is not None
+
+    def _best(self, history: list[Evaluated]) -> Evaluated:
+        """The first of the best."""
+        return max(history, key=lambda entry: entry[self.by])
 
     def load_into(self, model: keras.Model) -> None:
         """Puts the selected weights into the model; a UserError where they are not those that were selected."""
-        if not self.by:
+        if not self.keeps_best:
             return
         path, wanted = self._weights_path(self.step(0)), self._stored().best_sha256
         if wanted and (not path.is_file() or files.sha256(path) != wanted):
@@ -114,7 +151,7 @@ class Selection:
             stored = _Stored(stored)
         else:
             checksums.unsealed(read_json(path, dict[str, Any], self._remedy), path, self._remedy)
-        for name in filter(None, ("step", self.by)):
+        for name in ("step", self.by) if self._decides else ("step",):
             if any(name not in entry for entry in stored.evaluations):
                 raise UserError(f"{path} is damaged (an entry without {name}): {self._remedy}")
         return stored

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from spl_tf import checksums, files
+from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.errors import UserError
@@ -34,6 +35,7 @@ from spl_tf.training.identity import claim_folder, hyper_parameters, open_inputs
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
+from spl_tf.training.options import require_fitting, require_positive
 from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
@@ -78,6 +80,7 @@ def train_stage(
     deterministic: bool = True,
     seed: int = 0,
     select: str = "last",
+    stop_after_evaluations: int | None = None,
     evaluate_epochs: float = 10,
     evaluation_views: int = 1,
     precise_bn_batches: int = 0,
@@ -115,21 +118,23 @@ def train_stage(
       deterministic: TensorFlow's deterministic kernels; off is faster on some GPUs.
       seed: of initial weights, order, augmentation and dropout.
       select: "last" (the paper) or "best" on the validation shards.
+      stop_after_evaluations: end training when so many evaluations in a row brought no new best on the validation
+        shards, by the measure that `select` goes by; None trains all epochs. The learning rate stays planned for all.
       evaluate_epochs: epochs between evaluations.
       evaluation_views: temporal views of a validation clip.
       precise_bn_batches: training batches on which the statistics of normalization
         are estimated anew at the end, 200 in Wang et al. 2018; 0 keeps the moving averages.
-      steps_per_loop: most steps between two looks at the clock and at SIGTERM.
+      steps_per_loop: most steps between two looks at the clock and at SIGTERM or Ctrl-C.
       checkpoint_seconds: time between checkpoints.
       profile_steps: two numbers of steps, between which a profile for TensorBoard is taken.
 
     Raises:
       UserError: inputs that don't fit together, a folder of another run, a loss that
         is not finite.
-      Terminated: after SIGTERM, with the state saved.
+      Terminated, KeyboardInterrupt: after SIGTERM or Ctrl-C, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
-    _require_positive(
+    require_positive(
         batch_size=batch_size,
         epochs=epochs,
         num_frames=num_frames,
@@ -142,15 +147,13 @@ def train_stage(
     )
     require_two_steps(profile_steps)
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
-    if select not in ("last", "best"):
-        raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
-    if select == "best" and inputs.validation is None:
-        raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
-    if freeze_backbone and precise_bn_batches:
-        raise UserError(
-            "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
-            "leave one of them out"
-        )
+    require_fitting(
+        select=select,
+        stop_after_evaluations=stop_after_evaluations,
+        is_validated=inputs.validation is not None,
+        freeze_backbone=freeze_backbone,
+        precise_bn_batches=precise_bn_batches,
+    )
     strategy = device_strategy()
     if batch_size % (strategy.num_replicas_in_sync * accumulation):
         raise UserError(
@@ -173,6 +176,8 @@ def train_stage(
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
+    for dataset in filter(None, (inputs.train, inputs.validation)):
+        tell_of_looping(dataset, clip_input)
     steps_per_epoch = targets.num_clips / batch_size
     total_steps = max(1, math.ceil(epochs * steps_per_epoch))
 
@@ -200,7 +205,9 @@ def train_stage(
     checkpoints.restore_latest()
     first_step = int(state.step.numpy())
     tell_if_none_left(profile_steps, first_step, total_steps)
-    selection = Selection(model_dir / "checkpoints", by=learned.selected_by if select == "best" else None)
+    selection = Selection(
+        model_dir / "checkpoints", learned.selected_by, keeps_best=select == "best", patience=stop_after_evaluations
+    )
 
     def evaluate(step: int) -> Evaluation:
         with averaged_weights(state):
@@ -226,6 +233,14 @@ def train_stage(
     )
     log_dir = model_dir / "logs"
     board = Board(log_dir, stage, inputs.classes, learned, batch_size, steps_shown(epochs, steps_per_epoch))
+    plan = LoopPlan(
+        total_steps,
+        steps_per_loop,
+        evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
+        checkpoint_seconds=checkpoint_seconds,
+        averaged_steps=math.ceil(steps_per_epoch),
+        may_stop_early=stop_after_evaluations is not None,
+    )
     hooks = (board, ProgressLine(stage, headline, first_step, total_steps), Profile(log_dir, profile_steps))
     with contextlib.ExitStack() as looking_on, readable(inputs.train.folder):
         for hook in hooks:
@@ -234,12 +249,7 @@ def train_stage(
         board.describe(network, targets.clips_of_class, inputs.train.classes, **shown)
         run_loop(
             state,
-            LoopPlan(
-                total_steps,
-                steps_per_loop,
-                evaluate_every=max(1, round(evaluate_epochs * steps_per_epoch)) if inputs.validation else 0,
-                checkpoint_seconds=checkpoint_seconds,
-            ),
+            plan,
             make_train_steps(
                 state,
                 strategy,
@@ -252,33 +262,32 @@ def train_stage(
             batches(first_step),
             checkpoints=checkpoints,
             evaluate=evaluate,
+            has_ended=selection.has_ended,
             hooks=hooks,
         )
+    last_step = int(state.step.numpy())
+    if last_step < total_steps:
+        print(f"{stage}: ended after step {last_step:,} of {total_steps:,}: {selection.why_ended()}")
     metrics: Metrics = {
         "stage": stage,
-        "steps": total_steps,
+        "steps": last_step,
+        "planned_steps": total_steps,
         "clips": targets.num_clips,
         "precision": policy,
         "seconds": round(float(state.seconds.numpy()), 1),
-        "train": {name: float(mean.numpy()) for name, mean in state.means.items()},
+        "train": state.means(),
+        "train_steps": [plan.averaged_from(last_step - 1) + 1, last_step],
         "evaluations": selection.history(),
-        "selected_step": selection.step(total_steps),
+        "selected_step": selection.step(last_step),
     }
     with averaged_weights(state):
         selection.load_into(network)
         if precise_bn_batches:
             with readable(inputs.train.folder):
-                estimate_statistics(network, strategy, learned.prepare, batches(total_steps), precise_bn_batches)
+                estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
         trunk.trainable = True  # What is stored can be trained on, like any other network.
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
-
-
-def _require_positive(**options: float) -> None:
-    """Refuses what is no number above 0, before anything is written."""
-    for name, value in options.items():
-        if not isinstance(value, int | float) or value <= 0:
-            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
 
 
 def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -55,7 +55,7 @@ class TrainingState:
       objective: its variables are saved with the rest.
       step: steps done, int64.
       seconds: time spent on them over all sessions of the run, float64.
-      means: of the last loop, by name, kept for a session that finds no step left.
+      sums: "loss", the objective's measures and "weight" over the last steps' clips, see `LoopPlan.averaged_from`.
       average: moving average of the weights.
     """
 
@@ -64,13 +64,21 @@ class TrainingState:
     objective: Objective
     step: tf.Variable
     seconds: tf.Variable
-    means: dict[str, tf.Variable]
+    sums: dict[str, tf.Variable]
     average: WeightAverage | None = None
+
+    def means(self) -> dict[str, float]:
+        """What `sums` are per clip."""
+        return means_of({name: float(total.numpy()) for name, total in self.sums.items()}, self.sums)
+
+    def forget_sums(self) -> None:
+        for total in self.sums.values():
+            total.assign(0.0)
 
     def as_checkpoint(self) -> tf.train.Checkpoint:
         # Keys are positional under Keras 3: right for resuming this very model, wrong for any other.
         parts = {"model": self.model, "optimizer": self.optimizer, "step": self.step, "seconds": self.seconds}
-        parts |= self.means
+        parts["sums"] = tf.train.Checkpoint(**self.sums)
         if self.average is not None:
             parts["averages"] = tf.train.Checkpoint(values=self.average.averages)
         if self.objective.variables:
@@ -93,9 +101,14 @@ def create_state(
         objective=objective,
         step=_counter(0, tf.int64),
         seconds=_counter(0.0, tf.float64),
-        means={name: _counter(0.0, tf.float64) for name in ("loss", *objective.measured)},
+        sums={name: _counter(0.0, tf.float64) for name in ("loss", *objective.measured, "weight")},
         average=WeightAverage(model, average_decay) if average_decay else None,
     )
+
+
+def means_of(sums: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Sums over the clips of some steps, per unit of the clips' weight."""
+    return {name: sums[name] / max(sums["weight"], 1e-9) for name in names if name != "weight"}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """CleanNet at work: right labels stand out from wrong ones, by what was verified and by nothing else."""
 
 import dataclasses
+from unittest import mock
 
 import gin
 import keras
@@ -104,6 +105,14 @@ class CleannetTest(parameterized.TestCase, tf.test.TestCase):
     def test_a_loss_that_is_not_finite_ends_it_with_a_message(self):
         with self.assertRaisesRegex(UserError, "CleanNet's loss is (nan|inf) at step 3: give a smaller"):
             self._cleannet(steps=4, learning_rate=1e30)
+
+    def test_similarities_that_are_not_finite_after_the_last_step_are_not_used(self):
+        """The loss is looked at before the last update."""
+        with (
+            mock.patch("spl_tf.cleaning.cleannet_training._similarities", return_value=np.array([0.5, np.nan])),
+            self.assertRaisesRegex(UserError, "CleanNet's cosines are not finite after its last step"),
+        ):
+            self._cleannet(steps=1)
 
 
 if __name__ == "__main__":

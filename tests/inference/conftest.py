@@ -15,6 +15,7 @@ import tensorflow as tf
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes, clip_to_bytes
+from spl_tf.inference.trained_model import load_trained, save_trained
 from spl_tf.labels.sidecar_files import ids_digest
 from spl_tf.training.stage import train_stage
 
@@ -28,6 +29,18 @@ def trained_dir(color_shards, tiny_bindings, tmp_path_factory) -> pathlib.Path:
         train_stage("teacher", folder, train_shards=color_shards / "target")
     gin.clear_config()
     keras.utils.clear_session(free_memory=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def broken_teacher(colour_teacher, tmp_path_factory) -> pathlib.Path:
+    """`colour_teacher`, but the scores of clips with much red are NaN: a logit of theirs is infinite."""
+    trained = load_trained(colour_teacher)
+    kernel, bias = trained.network.get_layer("logits").get_weights()
+    kernel[0, 0] = np.finfo(np.float32).max
+    trained.network.get_layer("logits").set_weights([kernel, bias])
+    folder = tmp_path_factory.mktemp("broken_teacher")
+    save_trained(folder, trained.network, trained.classes, trained.clip_input)
     return folder
 
 

@@ -8,6 +8,7 @@ import sys
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 from absl.testing import parameterized
@@ -321,6 +322,22 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
         self._write_predictions([300], **changes)
         with self.assertRaisesRegex(UserError, message):
             assign_labels(self.predictions, "spl", self.labels)
+
+    @parameterized.product(
+        strategy=("weak", "spl_b", "spl_m"), broken=(float("nan"), float("inf"), None), min_confidence=(0.0, 0.5)
+    )
+    def test_the_predictions_of_a_broken_teacher_are_refused_by_shard_and_clip(self, strategy, broken, min_confidence):
+        path = self.predictions / "web-00003-of-00004.parquet"
+        table = pq.read_table(path)
+        cells = table["confidence"].to_pylist()
+        cells[5] = broken
+        pq.write_table(table.set_column(3, table.schema.field(3), pa.array(cells, pa.float32())), path)
+        message = (
+            "web-00003-of-00004.parquet row 5, clip clip 112, has a confidence that is no number: .*delete the file"
+        )
+        with self.assertRaisesRegex(UserError, message):
+            assign_labels(self.predictions, strategy, self.labels, min_confidence=min_confidence)
+        self.assertFalse(self.labels.exists())
 
     def test_a_confidence_that_is_no_probability_is_refused(self):
         for value in (-0.1, 60, float("nan")):

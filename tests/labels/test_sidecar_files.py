@@ -72,6 +72,22 @@ class SidecarsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sum(sizes), rows)
         self.assertLessEqual(max(sizes), sidecar_files.BATCH_ROWS)
 
+    def test_a_broken_score_is_named_by_its_row_beyond_the_first_batch(self):
+        rows = sidecar_files.BATCH_ROWS + 5
+        zeros, broken = np.zeros(rows, np.int32), np.full(rows, 0.5)
+        broken[-2] = np.nan
+        sidecar_files.write_predictions(
+            self.path,
+            clip_ids=[f"c{row}" for row in range(rows)],
+            weak=zeros,
+            teacher=zeros,
+            confidence=broken,
+            shard_fingerprint="f",
+        )
+        message = f"00008.parquet row {rows - 2}, clip c{rows - 2}, has a confidence that is no number"
+        with self.assertRaisesRegex(UserError, message):
+            list(sidecar_files.read_predictions(self.path, ["weak", "confidence"]))
+
     def test_a_label_that_is_no_class_is_named(self):
         self._write_labels()
         self.assertAllEqual(self._read(num_classes=5).labels, [4, -1, 0])

@@ -35,6 +35,25 @@ class AccuracyTest(parameterized.TestCase, tf.test.TestCase):
         per_class = accuracy.accuracy_per_class(confusion)
         self.assertAllClose(per_class, [np.mean(predictions[self.labels == c] == c) for c in range(6)])
 
+    @parameterized.parameters(np.nan, np.inf, -np.inf)
+    def test_scores_that_are_not_finite_are_no_hits_but_errors(self, broken):
+        self.scores[7, 2] = broken
+        for k in (1, 5, 6):
+            with self.assertRaisesRegex(ValueError, "scores of row 7 are not finite"):
+                accuracy.top_k_accuracy(self.scores, self.labels, k)
+
+    @parameterized.parameters(
+        (2, 1, 3, "prediction 1 is 3"), (2, 1, -1, "prediction 1 is -1"), (2, 3, 1, "label 1 is 3")
+    )
+    def test_a_class_out_of_range_has_no_cell(self, first, label, prediction, message):
+        """Taken for an index of the 3 x 3 cells, label 1 and prediction 3 would be label 2 and prediction 0."""
+        with self.assertRaisesRegex(ValueError, f"{message}, there are 3 classes"):
+            accuracy.confusion_of_predictions(np.array([first, label]), np.array([first, prediction]), 3)
+
+    def test_a_label_out_of_range_has_no_rank(self):
+        with self.assertRaisesRegex(ValueError, "label 1 is -1, there are 2 classes"):
+            accuracy.rank_of_label(np.array([[0.4, 0.6], [0.4, 0.6]]), np.array([0, -1]))
+
     def test_a_class_without_videos_has_no_accuracy(self):
         per_class = accuracy.accuracy_per_class(np.array([[0, 0], [1, 3]]))
         self.assertTrue(np.isnan(per_class[0]))
@@ -56,6 +75,11 @@ class VideoScoresTest(tf.test.TestCase):
         videos.add("a", [0], np.zeros(2))
         with self.assertRaisesRegex(UserError, "video a has clips of classes 0 and 1"):
             videos.add("a", [1], np.zeros(2))
+
+    def test_scores_that_are_not_finite_are_refused_under_the_video_s_name(self):
+        for broken in (np.nan, np.inf):
+            with self.assertRaisesRegex(UserError, "video b has scores that are not finite"):
+                VideoScores().add("b", [0], np.array([0.5, broken]))
 
     def test_several_labels_are_no_single_one(self):
         videos = VideoScores()

@@ -20,6 +20,13 @@ class AveragePrecisionTest(parameterized.TestCase, tf.test.TestCase):
         relevant = generator.random(60) < 0.3
         self.assertAllClose(average_precision(scores, relevant), average_precision_score(relevant, scores))
 
+    @parameterized.parameters(np.nan, np.inf, -np.inf)
+    def test_scores_that_are_not_finite_are_refused_as_by_scikit_learn(self, broken):
+        scores, relevant = np.array([0.2, broken, 0.5]), np.array([0, 1, 1])
+        for measure in (average_precision, lambda scores, relevant: average_precision_score(relevant, scores)):
+            with self.assertRaises(ValueError):
+                measure(scores, relevant)
+
     def test_a_class_without_videos_has_none(self):
         scores = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
         self.assertAllClose(average_precisions(scores, np.eye(3, dtype=bool)[[0, 1, 0]]), [1.0, 1.0, np.nan])

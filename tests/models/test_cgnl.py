@@ -87,6 +87,23 @@ class CgnlBlockTest(parameterized.TestCase, tf.test.TestCase):
         ones = tf.ones([1, 1, 33, 32, 1], tf.bfloat16)  # A sum in bfloat16 would stop at 256.
         self.assertAllClose(tf.cast(layer([ones] * 3), tf.float32), 1056 * np.ones(ones.shape), rtol=0.01)
 
+    @parameterized.product(policy=("float16", "mixed_float16", "mixed_bfloat16"), scale=(False, True))
+    def test_products_beyond_the_range_of_float16_do_not_overflow(self, policy, scale):
+        """A product over 1,000 positions; float16 ends at 65,504."""
+        keras.mixed_precision.set_dtype_policy(policy)
+        model = _block(groups=2, scale=scale)
+        for seed, variable in enumerate(model.weights):
+            variable.assign(np.random.default_rng(seed).uniform(0.5, 4.0, variable.shape).astype(np.float32))
+        clips = np.random.default_rng(0).uniform(0.5, 1.5, (1, 10, 10, 10, CHANNELS)).astype(np.float16)
+        exact = {weight.path: np.asarray(tf.cast(weight.value, tf.float32), np.float64) for weight in model.weights}
+        exact_clips = clips.astype(np.float64)
+        phi, g = (exact_clips @ exact[f"nl_{part}/kernel"][0, 0, 0] for part in ("phi", "g"))
+        self.assertGreater((phi[..., :2] * g[..., :2]).sum(), 1e5)
+        compute_dtype = keras.mixed_precision.dtype_policy().compute_dtype
+        outputs = tf.cast(model(tf.cast(clips, compute_dtype)), tf.float32)
+        tolerance = 0.05 if compute_dtype == "float16" else 0.3
+        self.assertAllClose(outputs, _expected(exact_clips, exact, 2, scale), rtol=tolerance, atol=tolerance)
+
     def test_gin_puts_it_into_a_network(self):
         gin.parse_config("resnet3d.non_local = [[], [1], [], []]\nresnet3d.non_local_block = @cgnl_block")
         gin.parse_config("cgnl_block.groups = 4")

@@ -128,6 +128,15 @@ class NonLocalBlockTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(outputs.dtype, tf.bfloat16)
         self.assertAllClose(tf.cast(outputs, tf.float32), np.ones([1, 1, 1, 1, 1]), atol=0.01)
 
+    @parameterized.parameters("float32", "mixed_bfloat16", "mixed_float16")
+    def test_products_beyond_the_range_of_float16_do_not_overflow(self, policy):
+        layer = NonLocalAttention(scale=False, dtype=policy)
+        theta, phi = np.full([1, 1, 1, 1, 16], 64.0), np.full([1, 1, 1, 3, 16], 64.0)
+        phi[0, 0, 0, 1] += 32.0  # Products of 65,536, 98,304 and 65,536: float16 ends at 65,504.
+        g = np.arange(48.0).reshape(1, 1, 1, 3, 16)
+        outputs = layer([tf.constant(values, layer.compute_dtype) for values in (theta, phi, g)])
+        self.assertAllClose(tf.cast(outputs, tf.float32), g[:, :, :, 1:2], rtol=0.01)
+
     def test_multiply_adds_of_the_attention_are_counted(self):
         clip, half = (2, 4, 4, CHANNELS), CHANNELS // 2
         queries, keys = 2 * 4 * 4, 2 * 2 * 2

@@ -23,6 +23,21 @@ def _training_step(layer, clips, weights):
     return outputs, tape.gradient(loss, [clips, *(variable.value for variable in layer.trainable_weights)])
 
 
+def _exact(clips, weights, gamma, beta):
+    """Outputs and the gradients of `_training_step`, mean and variance, by the formulas in float64."""
+    x, weights, axes = np.asarray(clips, np.float64), np.asarray(weights, np.float64), (0, 1, 2, 3)
+    mean, variance = x.mean(axes), x.var(axes)
+    deviation = np.sqrt(variance + 1e-5)
+    normalized, inner = (x - mean) / deviation, weights * gamma
+    of_x = (inner - inner.mean(axes) - normalized * (inner * normalized).mean(axes)) / deviation
+    return (
+        normalized * gamma + beta,
+        [of_x, (weights * normalized).sum(axes), weights.sum(axes)],
+        mean,
+        variance,
+    )
+
+
 class FusedBatchNormTest(parameterized.TestCase, tf.test.TestCase):
     def _pair(self, shape, **kwargs):
         """Ours and Keras' layer with equal, uneven parameters."""
@@ -87,10 +102,8 @@ class FusedBatchNormTest(parameterized.TestCase, tf.test.TestCase):
         for shape in ((1, 4, 5, 6, 3), (3, 1, 2, 2, 3)):
             self.assertAllClose(tf.math.reduce_std(train(_clips(*shape)), [0, 1, 2, 3]), np.ones(3), atol=1e-3)
 
-    def test_synchronized_replicas_equal_one_device_on_the_whole_batch(self):
-        clips, weights = _clips(4, 3, 4, 4, 5), _clips(4, 3, 4, 4, 5, seed=3)
-        whole, _ = self._pair(clips.shape, synchronized=True)
-        expected_outputs, expected_gradients = _training_step(whole, clips, weights)
+    def _step_on_two_replicas(self, clips, weights):
+        """The layer of `_pair`, trained on a half of the clips each: it, its outputs and its gradients."""
         strategy = _two_replicas()
         with strategy.scope():
             split, _ = self._pair(clips.shape, synchronized=True)
@@ -104,13 +117,45 @@ class FusedBatchNormTest(parameterized.TestCase, tf.test.TestCase):
             return strategy.run(of_replica)
 
         outputs, (clip_gradients, *parameter_gradients) = step()
-        outputs = tf.concat(strategy.experimental_local_results(outputs), 0)
-        clip_gradients = tf.concat(strategy.experimental_local_results(clip_gradients), 0)
+        outputs, clip_gradients = (
+            tf.concat(strategy.experimental_local_results(values), 0) for values in (outputs, clip_gradients)
+        )
+        summed = [strategy.reduce("SUM", gradient, axis=None) for gradient in parameter_gradients]
+        return split, outputs, [clip_gradients, *summed]
+
+    def test_synchronized_replicas_equal_one_device_on_the_whole_batch(self):
+        clips, weights = _clips(4, 3, 4, 4, 5), _clips(4, 3, 4, 4, 5, seed=3)
+        whole, _ = self._pair(clips.shape, synchronized=True)
+        expected_outputs, expected_gradients = _training_step(whole, clips, weights)
+        split, outputs, gradients = self._step_on_two_replicas(clips, weights)
         self.assertAllClose(outputs, expected_outputs, 1e-5, 1e-5)
-        self.assertAllClose(clip_gradients, expected_gradients[0], 1e-4, 1e-4)
-        for gradient, expected in zip(parameter_gradients, expected_gradients[1:], strict=True):
-            self.assertAllClose(strategy.reduce("SUM", gradient, axis=None), expected, 1e-4, 1e-4)
+        self.assertAllClose(gradients, expected_gradients, 1e-4, 1e-4)
         self.assertAllClose(split.get_weights(), whole.get_weights(), 1e-5, 1e-5)
+
+    @parameterized.product(
+        ratio=(0.0, 1e2, 1e3, 1e4), synchronized=("two replicas", "one device", "not"), apart=(False, True)
+    )
+    def test_a_mean_far_above_the_deviation_costs_no_precision(self, ratio, synchronized, apart):
+        """Where `apart`, the clips of the second replica lie ten deviations above those of the first."""
+        clips = tf.constant(np.random.default_rng(0).normal(3 * ratio, 3.0, (4, 3, 4, 4, 5)), tf.float32)
+        if apart:
+            clips += tf.reshape([0.0, 0.0, 30.0, 30.0], [4, 1, 1, 1, 1])
+        weights = _clips(*clips.shape, seed=3)
+        if synchronized == "two replicas":
+            layer, outputs, gradients = self._step_on_two_replicas(clips, weights)
+        else:
+            layer, _ = self._pair(clips.shape, synchronized=synchronized == "one device")
+            outputs, gradients = _training_step(layer, clips, weights)
+        fresh, _ = self._pair(clips.shape)
+        before = [values.astype(np.float64) for values in fresh.get_weights()]
+        expected, expected_gradients, mean, variance = _exact(clips, weights, *before[:2])
+        # The kernel that is not synchronized subtracts a mean that is rounded to float32, about 1e-7 of it.
+        tolerance = 1e-5 if synchronized != "not" else max(1e-5, 4e-6 * ratio)
+        self.assertAllClose(outputs, expected, rtol=tolerance, atol=tolerance)
+        for gradient, exact in zip(gradients, expected_gradients, strict=True):
+            self.assertAllClose(gradient, exact, rtol=tolerance, atol=tolerance * np.abs(exact).max())
+        self.assertAllClose(layer.moving_mean, 0.9 * before[2] + 0.1 * mean, rtol=1e-6)
+        self.assertAllClose(layer.moving_variance, 0.9 * before[3] + 0.1 * variance, rtol=1e-5)
 
     def test_replicas_average_their_moving_statistics(self):
         clips = _clips(4, 3, 4, 4, 5)

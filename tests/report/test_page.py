@@ -52,7 +52,7 @@ class PageTest(tf.test.TestCase):
         none = self.made.run("none", [True, False, False])
         self.made.trained(none / "finetune", [1.5, 0.5], evaluations=[{"step": 2, "top_1": 0.75, "top_5": 1.0}])
         spl_m = self.made.labels("spl_m", [True, True, False], num_labels=5)
-        self.made.trained(spl_m / "pretrain", [3.0, 2.5, 2.0], seconds=90.0)
+        self.made.trained(spl_m / "pretrain", [3.0, 2.5, 2.0], seconds=90.0, train_steps=[2, 3])
         self.made.trained(spl_m / "finetune", [1.0, 0.25])
         write_text(spl_m / "pretrain" / "operative_config.gin", "a.b = '<c>'\n")
 
@@ -139,8 +139,8 @@ class PageTest(tf.test.TestCase):
         self.assertEqual(
             [[cell.text for cell in row.children] for row in rows[:2]],
             [
-                ["teacher", "teacher", "2", "12", "1.000", "50.0", "float32", "1 min 00 s"],
-                ["pretrain", "spl_m", "3", "12", "2.000", "50.0", "float32", "1 min 30 s"],
+                ["teacher", "teacher", "2", "12", "1.000", "50.0", "the last few", "float32", "1 min 00 s"],
+                ["pretrain", "spl_m", "3", "12", "2.000", "50.0", "2 to 3", "float32", "1 min 30 s"],
             ],
         )
 

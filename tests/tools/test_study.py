@@ -57,6 +57,10 @@ class TruthTest(parameterized.TestCase, tf.test.TestCase):
         table = label_truth_table(np.array([0, 1, 1, -1, 2]), np.array([0, 1, 0, 1, 1]), 4, 2)
         self.assertAllEqual(table, [[1, 0], [1, 1], [0, 1], [0, 0], [0, 1]])
 
+    def test_a_label_out_of_range_is_not_a_discarded_one(self):
+        with self.assertRaisesRegex(ValueError, "label 2 is none of 2"):
+            label_truth_table(np.array([0, 1, 2]), np.array([0, 0, 0]), 2, 2)
+
     def test_purity_is_the_share_of_the_most_frequent_action(self):
         self.assertAllEqual(purity(np.array([[3, 1], [0, 0], [0, 5]])), [0.75, np.nan, 1.0])
 

@@ -181,13 +181,13 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(sorted(steps_shown(epochs, steps_per_epoch)), expected)
 
     def test_a_loop_ends_where_clips_are_shown_or_an_evaluation_is_due(self):
-        plan = LoopPlan(34, 20, evaluate_every=8, checkpoint_seconds=300.0)
+        plan = LoopPlan(34, 20, evaluate_every=8, checkpoint_seconds=300.0, averaged_steps=6)
         board = _board(pathlib.Path(self.create_tempdir().full_path), show_at={1, 6, 11, 34})
         ends, step = [], 0
         while step < plan.total_steps:
             step += board.limit(step, plan.next_loop(step, len(ends)))
             ends.append(step)
-        self.assertEqual(ends, [1, 2, 6, 8, 11, 16, 24, 32, 34])
+        self.assertEqual(ends, [1, 2, 6, 8, 11, 16, 24, 28, 32, 34])
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def main() -> int:
             theirs, ours = build_theirs(*options), build_ours(*options)
             draw_weights(theirs, random)
             differences = compare(theirs, ours, random.normal(size=shape).astype(np.float32))
-            worst = max(worst, *differences.values())
+            worst = float(np.max([worst, *differences.values()]))  # Unlike max, NaN where one is NaN.
             cells = [configuration, " x ".join(map(str, shape)), *(f"{value:.1e}" for value in differences.values())]
             rows.append(f"| {' | '.join(cells)} |")
             print(rows[-1], flush=True)

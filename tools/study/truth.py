@@ -63,7 +63,13 @@ def _read_truth(truth: pathlib.Path, classes: Sequence[str]) -> dict[str, list[t
 
 
 def label_truth_table(labels: np.ndarray, truths: np.ndarray, num_labels: int, num_classes: int) -> np.ndarray:
-    """Clips by label and truth, int64 [num_labels + 1, num_classes]; the last row has the discarded ones (label -1)."""
+    """Clips by label and truth, int64 [num_labels + 1, num_classes]; the last row has the discarded ones (label -1).
+
+    Raises:
+      ValueError: a label is none of the `num_labels`; the next one would count as discarded.
+    """
+    if labels.size and labels.max() >= num_labels:
+        raise ValueError(f"label {labels.max()} is none of {num_labels}")
     rows = np.where(labels < 0, num_labels, labels)
     table = np.zeros((num_labels + 1, num_classes), np.int64)
     np.add.at(table, (rows, truths), 1)

@@ -1,0 +1,69 @@
+"""Clips that are too short for a view are looped; here that is said, with their share."""
+
+import itertools
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from spl_tf.data import record_decoding
+from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.input.reading import readable
+from spl_tf.data.input.views import ViewShape
+
+# Records looked at, and the most shards they are taken from: some megabytes are read.
+_MOST_CLIPS = 48
+_MOST_SHARDS = 16
+
+
+def tell_of_looping(dataset: ClipDataset, view: ViewShape) -> None:
+    """Warns when clips are shorter than what a view reaches over, so that its frames repeat.
+
+    `dataset.json` has no lengths: up to 48 clips are looked at, the first of up to 16 shards that are evenly spaced.
+
+    Raises:
+      UserError: a record can't be read.
+    """
+    reach = (view.num_frames - 1) * view.frame_stride + 1
+    if reach == 1 or not dataset.num_clips:
+        return
+    lengths = _some_lengths(dataset)
+    if not (looped := int(np.count_nonzero(lengths < reach))):
+        return
+    looked_at = "clips" if len(lengths) == dataset.num_clips else "clips looked at"
+    logging.warning(
+        "%s: %d of %d %s (%.0f %%) are shorter than the %s frames that num_frames = %d at frame_stride = %d reach over "
+        "(their median is %s), so they are looped: choose less of either, or longer clips",
+        dataset.folder,
+        looped,
+        len(lengths),
+        looked_at,
+        100 * looped / len(lengths),
+        f"{reach:,}",
+        view.num_frames,
+        view.frame_stride,
+        f"{np.median(lengths):,.0f}",
+    )
+
+
+def _some_lengths(dataset: ClipDataset) -> np.ndarray:
+    """Stored frames of a few clips from all over the data set, int64 [n]."""
+    shards = [shard for shard in dataset.shards if shard.records]
+    chosen = shards[:: -(-len(shards) // _MOST_SHARDS)]
+    # More of the full shards where others hold few clips.
+    rows = [0] * len(chosen)
+    open_places = itertools.cycle(range(len(chosen)))
+    for _ in range(min(_MOST_CLIPS, sum(shard.records for shard in chosen))):
+        rows[next(place for place in open_places if rows[place] < chosen[place].records)] += 1
+    with readable(dataset.folder):
+        return np.array(
+            [
+                length
+                for shard, count in zip(chosen, rows, strict=True)
+                for length in tf.data.TFRecordDataset(shard.path).take(count).map(_length).as_numpy_iterator()
+            ]
+        )
+
+
+def _length(record: tf.Tensor) -> tf.Tensor:
+    return record_decoding.parse(record).num_frames
