@@ -11,7 +11,7 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import flags
 
@@ -137,6 +137,12 @@ def require_flags(flag_values: flags.FlagValues, *names: str) -> None:
     """Raises UserError that names the flags without a value, all at once; an empty text is none."""
     if absent := [f"--{name}" for name in names if not flag_values[name].value]:
         raise UserError(f"{' '.join(absent)} missing, see --help")
+
+
+def require_unset(flag_values: flags.FlagValues, names: Iterable[str], why: str) -> None:
+    """Raises UserError that names the flags that were given, all at once: they would have no effect."""
+    if given := [f"--{name}" for name in names if flag_values[name].present]:
+        raise UserError(f"{' '.join(given)} would change nothing: {why}")
 
 
 def parse_gin(flag_values: flags.FlagValues) -> None:

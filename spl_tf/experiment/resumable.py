@@ -56,7 +56,7 @@ def run_step(
       kind: a TypedDict or dict, what this function returns.
 
     Returns:
-      What `action` returned, with "seconds" over all sessions.
+      What `action` returned, with "seconds" over all sessions unless it knows better.
 
     Raises:
       UserError: what a finished step has noted of itself is damaged.
@@ -85,7 +85,7 @@ def run_step(
     # What killed sessions were writing. Not before the action: only its end shows that no other run writes here.
     for half_written in folder.rglob(files.TEMPORARY):
         half_written.unlink(missing_ok=True)
-    result = {**result, "seconds": round(spent, 1)}
+    result = {"seconds": round(spent, 1), **result}
     files.write_json(marker, {"identity": identity, "result": result, "seconds": spent})
     return msgspec.convert(result, kind)
 

@@ -13,7 +13,6 @@ import tensorflow as tf
 from spl_tf import files
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
-from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.evaluation import average_videos
@@ -33,9 +32,10 @@ from spl_tf.training.identity import FINISHED, claim_folder, hyper_parameters, o
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
+from spl_tf.training.options import require_options
 from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
-from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
+from spl_tf.training.profiling import Profile, tell_if_none_left
 from spl_tf.training.progress import ProgressLine
 from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
@@ -128,34 +128,25 @@ def train_stage(
       Terminated: after SIGTERM, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
-    _require_positive(
+    strategy = device_strategy()
+    require_options(
+        strategy,
         batch_size=batch_size,
+        accumulation=accumulation,
+        select=select,
+        is_validated=validation_shards is not None,
+        profile_steps=profile_steps,
+        freeze_backbone=freeze_backbone,
+        precise_bn_batches=precise_bn_batches,
         epochs=epochs,
         num_frames=num_frames,
         frame_stride=frame_stride,
         crop_size=crop_size,
-        accumulation=accumulation,
         evaluate_epochs=evaluate_epochs,
         evaluation_views=evaluation_views,
         steps_per_loop=steps_per_loop,
     )
-    require_two_steps(profile_steps)
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
-    if select not in ("last", "best"):
-        raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
-    if select == "best" and inputs.validation is None:
-        raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
-    if freeze_backbone and precise_bn_batches:
-        raise UserError(
-            "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
-            "leave one of them out"
-        )
-    strategy = device_strategy()
-    if batch_size % (strategy.num_replicas_in_sync * accumulation):
-        raise UserError(
-            f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
-            f"x {accumulation} micro-batches"
-        )
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
@@ -269,13 +260,6 @@ def train_stage(
         trunk.trainable = True  # What is stored can be trained on, like any other network.
         write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
     return metrics
-
-
-def _require_positive(**options: float) -> None:
-    """Refuses what is no number above 0, before anything is written."""
-    for name, value in options.items():
-        if not isinstance(value, int | float) or value <= 0:
-            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
 
 
 def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:

@@ -1,0 +1,71 @@
+"""A step that another folder holds finished: copied, not done again."""
+
+import pathlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from spl_tf import files
+from spl_tf.errors import UserError
+from spl_tf.training.identity import FINISHED
+
+Json = dict[str, Any]
+
+_MARKER = "step.json"
+# The name alone of a stage trains nothing; what gin says to it is in the identity by itself.
+_NAME = "stage"
+
+
+def take_over(
+    folder: pathlib.Path,
+    identity: Mapping[str, str],
+    others: Iterable[pathlib.Path],
+    outputs: Sequence[str],
+    without: str,
+) -> Json | None:
+    """Copies the files of a finished step that was made from the same things.
+
+    Args:
+      folder: gets the files.
+      identity: of the step, see `run_step`.
+      others: folders of steps of the same kind, which may be missing.
+      outputs: names of files without which a step counts as undone.
+      without: name of a folder that is left out.
+
+    Returns:
+      What that step returned; None where there is none, and nothing is copied.
+    """
+    wanted = _without_name(identity)
+    for other in others:
+        if other == folder or any(not (other / name).is_file() for name in outputs):
+            continue
+        known = _read(other / _MARKER)
+        if known is not None and _without_name(known["identity"]) == wanted:
+            print(f"{folder}: the same as {other}, which is copied", flush=True)
+            _copy(other, folder, {_MARKER, without})
+            return known["result"]
+    return None
+
+
+def _without_name(identity: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in identity.items() if key != _NAME}
+
+
+def _read(marker: pathlib.Path) -> Json | None:
+    """Of a finished step; a damaged one says nothing here, and is refused where it belongs."""
+    try:
+        known = files.read_json(marker, "")
+    except UserError:
+        return None
+    is_whole = isinstance(known, dict) and isinstance(known.get("identity"), dict)
+    return known if is_whole and isinstance(known.get("result"), dict) else None
+
+
+def _copy(source: pathlib.Path, folder: pathlib.Path, without: Set[str]) -> None:
+    """Every file, the mark of a finished stage last."""
+    found = [path for path in source.rglob("*") if path.is_file() and not path.match(files.TEMPORARY)]
+    for path in sorted(found, key=lambda path: (path.name == FINISHED, path)):
+        name = path.relative_to(source)
+        if name.parts[0] not in without:
+            with files.atomic_path(folder / name) as temporary:
+                shutil.copyfile(path, temporary)

@@ -1,0 +1,51 @@
+"""Options of a stage of which can be told, before there is any data, whether they are right."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from spl_tf.errors import UserError
+from spl_tf.training.profiling import require_two_steps
+
+
+def require_options(
+    strategy: tf.distribute.Strategy,
+    *,
+    batch_size: int,
+    accumulation: int,
+    select: str,
+    is_validated: bool,
+    profile_steps: Sequence[int] | None,
+    freeze_backbone: bool,
+    precise_bn_batches: int,
+    **positive: float,
+) -> None:
+    """Refuses options of `train_stage`, before anything is written.
+
+    Args:
+      strategy: whose replicas share a batch.
+      batch_size, accumulation, select, profile_steps, freeze_backbone, precise_bn_batches: as of `train_stage`.
+      is_validated: whether there are validation shards.
+      **positive: others that have to be above 0, by name.
+
+    Raises:
+      UserError: one of them is out of its range, or they don't fit each other.
+    """
+    for name, value in {"batch_size": batch_size, "accumulation": accumulation, **positive}.items():
+        if not isinstance(value, int | float) or value <= 0:
+            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
+    require_two_steps(profile_steps)
+    if select not in ("last", "best"):
+        raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
+    if select == "best" and not is_validated:
+        raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
+    if freeze_backbone and precise_bn_batches:
+        raise UserError(
+            "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
+            "leave one of them out"
+        )
+    if batch_size % (strategy.num_replicas_in_sync * accumulation):
+        raise UserError(
+            f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
+            f"x {accumulation} micro-batches"
+        )
