@@ -137,7 +137,7 @@ class _ByCleaning:
 
     name: str
     uses_teacher = True
-    options: Collection[str] = ()
+    options = ()
 
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:
         bindings = configuration.stage_bindings(_STAGE)

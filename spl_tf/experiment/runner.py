@@ -146,7 +146,7 @@ class Runner:
         first = {self._places[arm][TEACHER]: arm for arm in reversed(arms)}
         for share, arm in first.items():
             folder, clean = self.output_dir / share / f"seed{seed}", self.clean(arm)
-            shown = {"strategy": "teacher", "labels": "", "round": 0, "seed": seed}
+            shown: dict[str, str | int] = {"strategy": "teacher", "labels": "", "round": 0, "seed": seed}
             same = [_test_folder(trained) for trained in self._trained_on_target(seed)]
             with self.hold(folder), configuration.overridden(arm.bindings):
                 tasks.evaluate(folder / "teacher", clean.test, folder / "teacher_test", shown, same)
@@ -171,9 +171,9 @@ class Runner:
                 validation_shards=clean.validation,
                 init_weights=backbone,
             )
-            shown = {"strategy": arm.name, "labels": arm.labels, "round": arm.round, "seed": seed}
+            shown: dict[str, str | int] = {"strategy": arm.name, "labels": arm.labels, "round": arm.round}
             same = [] if arm.pretrains else [_test_folder(trained) for trained in self._trained_on_target(seed)]
-            tested = tasks.evaluate(folder / "finetune", clean.test, folder / "test", shown, same)
+            tested = tasks.evaluate(folder / "finetune", clean.test, folder / "test", shown | {"seed": seed}, same)
             main_metric = tasks.main_metric(tested)
         return Result(
             arm=arm.name,
@@ -226,8 +226,15 @@ class Runner:
                 matrix = arm.transition(*places, seed, init_weights, self.lists(arm).both_labels, **more)
                 bindings = [f"{loss_with_matrix()}.transition = {str(matrix)!r}"]
             with configuration.overridden(bindings):
-                inputs = {"labels_dir": folder / "labels", "init_weights": init_weights}
-                return labels, tasks.train("pretrain", folder / "pretrain", seed, web.shards, **inputs), web
+                pretrained = tasks.train(
+                    "pretrain",
+                    folder / "pretrain",
+                    seed,
+                    web.shards,
+                    labels_dir=folder / "labels",
+                    init_weights=init_weights,
+                )
+                return labels, pretrained, web
 
     def _trained_on_target(self, seed: int) -> list[pathlib.Path]:
         """Folders of teachers and of arms without pre-training: configured alike, they are one training."""

@@ -59,9 +59,9 @@ def video_folder(
       output_dir: unused here; a source that makes its videos puts them there.
       folder: holds the lists; their paths are relative to it.
       classes: file name in it, of a text file with one class a line.
-      target, test, validation: likewise, of CSV files with the columns path and label; None for no validation.
-      web: likewise, with the columns path and query; None for no web set.
-      both_labels: likewise, with the columns label and query; few sets have it.
+      target, test, validation: file name in it, of a list with the columns path and label; None for no validation.
+      web: file name in it, of a list with the columns path and query; None for no web set.
+      both_labels: file name in it, of a list with the columns label and query; few sets have one.
       how_to_get: what to do when the folder or a list is missing.
 
     Raises:

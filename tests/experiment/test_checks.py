@@ -48,7 +48,7 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("train_stage.epochs", "warmup_cosine.peak")
     def test_an_option_without_a_value(self, name):
         self.bindings = [line for line in self.bindings if name not in line]
-        self._refused(f"teacher/{name} has no value: give one in the gin file or with --gin_param")
+        self._refused(f"finetune/{name} has no value: give one in the gin file or with --gin_param")
 
     def test_all_missing_lists_of_all_arms(self):
         lists = shutil.copytree(self.videos, self.folder / "lists")
