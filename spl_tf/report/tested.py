@@ -55,6 +55,8 @@ def teacher_line(recipe: Recipe) -> list[Html]:
         shares = [one.metrics[metric] for one in tested.found if metric in one.metrics]
         if shares and any(metric in run.metrics for run in recipe.results):
             values.append(f"{title.removesuffix(' (%)')} {mean_of_percent(shares)} %")
+    if not values:
+        return []
     return [element("p", f"The teacher itself, on the same videos: {', '.join(values)}.", id="teacher-result")]
 
 
