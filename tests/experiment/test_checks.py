@@ -2,12 +2,14 @@
 
 import pathlib
 import shutil
+from unittest import mock
 
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
+from spl_tf.experiment import checks
 
 
 class ChecksTest(parameterized.TestCase, tf.test.TestCase):
@@ -20,7 +22,7 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def _refused(self, message, *bindings):
-        with self.assertRaisesRegex(UserError, message):
+        with mock.patch.object(checks, "require_network"), self.assertRaisesRegex(UserError, message):
             self.run_recipe(self.folder / "o", [*self.bindings, *bindings])
         self.assertFalse((self.folder / "o" / "shards").exists())
 
@@ -34,7 +36,6 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
         ("evaluate_model.precision = 'float8'", "precision 'float8' is none of auto"),
         ("predict_clips.top_k = 0", "predict_clips.top_k = 0: give 1 or more"),
         ("evaluate_model.background = 'violet'", "evaluate_model.background = 'violet' is no class of"),
-        ("pretrain/resnet3d.depth = 11", "11"),
         ("pretrain/train_stage.loss = @sigmoid_cross_entropy", "is no loss of this objective"),
         ("pretrain/SGD.momentum = 2.0", "pretrain/train_stage.optimizer: .*momentum"),
         ("recipe.fps = 0", "fps is 0.0: it must be above 0"),
@@ -44,6 +45,11 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_options_of_every_stage(self, binding, message):
         self._refused(message, binding)
+
+    def test_options_of_networks(self):
+        with self.assertRaisesRegex(UserError, "resnet3d.depth = 11: choose one of"):
+            self.run_recipe(self.folder / "o", [*self.bindings, "pretrain/resnet3d.depth = 11"])
+        self.assertFalse((self.folder / "o" / "shards").exists())
 
     @parameterized.parameters("train_stage.epochs", "warmup_cosine.peak")
     def test_an_option_without_a_value(self, name):
@@ -56,9 +62,7 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
         arms = "recipe.arms = {'none': {}, 'web': {'labels': 'weak', 'bindings': {'video_folder.web': 'other.csv'}}}"
         bindings = [line for line in self.bindings if not line.startswith("recipe.strategies")]
         self.bindings = [*bindings, arms, f"video_folder.folder = '{lists}'"]
-        self._refused(
-            "lists has no classes.txt .*; .*lists has no classes.txt, other.csv .*--help says what lies there"
-        )
+        self._refused("lists has no classes.txt.*; .*lists has no classes.txt, other.csv.*--help says what lies there")
 
     @parameterized.parameters(
         ("web.csv", "path,label\na.mp4,red\n", r"web.csv has no column 'query' \(it has path, label\)"),
