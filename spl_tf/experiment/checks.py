@@ -11,7 +11,8 @@ import keras
 from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import find_labeller
 from spl_tf.data.building.settings import Settings
-from spl_tf.data.manifest import PATH, read_rows
+from spl_tf.data.lists.csv_tables import PATH
+from spl_tf.data.lists.rows import read_rows
 from spl_tf.errors import UserError
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.runner import Runner
@@ -167,7 +168,7 @@ def _require_columns(lists: VideoLists) -> None:
     for path, label_column in columns.items():
         if path is None:
             continue
-        first = next(read_rows(path, "recipe.videos"), None)
+        first = next(read_rows(path, "recipe.videos", label_column), None)
         if first is None:
             raise UserError(f"{path} has no rows: give one line per video")
         if absent := [column for column in (PATH, label_column) if column not in first]:
