@@ -1,5 +1,6 @@
 """Which folder a command may write to: none that another command's results lie in."""
 
+import json
 import os
 import pathlib
 from collections.abc import Set
@@ -49,7 +50,7 @@ def _holds(folder: pathlib.Path, kind: str) -> bool:
     name, keys = _MARKS[kind]
     path = folder / name
     try:
-        content = files.read_json(path, "") if path.is_file() else None
-    except (UserError, OSError):  # A damaged or private one is no reason to refuse another folder.
+        content = json.loads(path.read_bytes()) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):  # A damaged or private one is no reason to refuse another folder.
         return False
     return isinstance(content, dict) and keys <= content.keys()

@@ -3,17 +3,24 @@
 import pathlib
 import shutil
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any
+
+import msgspec
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.experiment.resumable import MARKER, REMEDY, Json
+from spl_tf.stored import read_json
 from spl_tf.training.identity import FINISHED
 
-Json = dict[str, Any]
-
-_MARKER = "step.json"
 # The name alone of a stage trains nothing; what gin says to it is in the identity by itself.
 _NAME = "stage"
+
+
+class _Finished(msgspec.Struct):
+    """`step.json` of a step that is finished."""
+
+    identity: dict[str, str]
+    result: Json
 
 
 def take_over(
@@ -39,11 +46,11 @@ def take_over(
     for other in others:
         if other == folder or any(not (other / name).is_file() for name in outputs):
             continue
-        known = _read(other / _MARKER)
-        if known is not None and _without_name(known["identity"]) == wanted:
+        known = _read(other / MARKER)
+        if known is not None and _without_name(known.identity) == wanted:
             print(f"{folder}: the same as {other}, which is copied", flush=True)
-            _copy(other, folder, {_MARKER, without})
-            return known["result"]
+            _copy(other, folder, {MARKER, without})
+            return known.result
     return None
 
 
@@ -51,14 +58,12 @@ def _without_name(identity: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in identity.items() if key != _NAME}
 
 
-def _read(marker: pathlib.Path) -> Json | None:
+def _read(marker: pathlib.Path) -> _Finished | None:
     """Of a finished step; a damaged one says nothing here, and is refused where it belongs."""
     try:
-        known = files.read_json(marker, "")
+        return read_json(marker, _Finished, REMEDY)
     except UserError:
         return None
-    is_whole = isinstance(known, dict) and isinstance(known.get("identity"), dict)
-    return known if is_whole and isinstance(known.get("result"), dict) else None
 
 
 def _copy(source: pathlib.Path, folder: pathlib.Path, without: Set[str]) -> None:

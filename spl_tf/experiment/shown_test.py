@@ -4,23 +4,33 @@ import pathlib
 import shutil
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
-from spl_tf import files
+from spl_tf.arrays import map_array
 from spl_tf.errors import UserError
 from spl_tf.metrics.evaluation import Evaluation
+from spl_tf.stored import read_json
 from spl_tf.training.board import write_evaluation
 
-_METRICS = (
-    "top_1",
-    "top_5",
-    "hit_at_1",
-    "mean_class_accuracy",
-    "mean_average_precision",
-    "micro_average_precision",
-)
 _MEASURES = ("accuracy", "average_precision")
+_CONFUSION = "confusion.npy"
 _AGAIN = "run spl_tf.recipe again"
+
+
+class _Numbers(msgspec.Struct):
+    """What is shown of `metrics.json`."""
+
+    per_class: dict[str, dict[str, float | None]] = {}
+    top_1: float | None = None
+    top_5: float | None = None
+    hit_at_1: float | None = None
+    mean_class_accuracy: float | None = None
+    mean_average_precision: float | None = None
+    micro_average_precision: float | None = None
+
+
+_METRICS = [name for name in _Numbers.__struct_fields__ if name != "per_class"]
 
 
 def show_test(folder: pathlib.Path, shown: Mapping[str, str | int]) -> None:
@@ -42,19 +52,17 @@ def read_test(folder: pathlib.Path) -> tuple[tuple[str, ...], Evaluation]:
     Raises:
       UserError: its numbers are missing or damaged.
     """
-    path = folder / "metrics.json"
-    content = files.read_json(path, _AGAIN)
-    try:
-        metrics = {name: float(content[name]) for name in _METRICS if content.get(name) is not None}
-        rows = content.get("per_class", {})
-        per_class = {
-            measure: np.array([np.nan if row[measure] is None else row[measure] for row in rows.values()], np.float64)
-            for measure in _MEASURES
-            if rows and all(measure in row for row in rows.values())
-        }
-        confusion = None
-        if (folder / "confusion.npy").exists():
-            confusion = np.load(folder / "confusion.npy", allow_pickle=False)
-    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        raise UserError(f"{folder} holds no whole results of a test ({error}): {_AGAIN}") from error
+    content = read_json(folder / "metrics.json", _Numbers, _AGAIN)
+    metrics = {name: value for name in _METRICS if (value := getattr(content, name)) is not None}
+    rows = content.per_class
+    per_class = {
+        measure: np.array([row[measure] for row in rows.values()], np.float64)  # None becomes NaN.
+        for measure in _MEASURES
+        if rows and all(measure in row for row in rows.values())
+    }
+    confusion = None
+    if (folder / _CONFUSION).exists():
+        confusion = np.array(map_array(folder / _CONFUSION, _AGAIN))
+        if confusion.shape != (len(rows), len(rows)):
+            raise UserError(f"{folder / _CONFUSION} is of other classes than metrics.json: {_AGAIN}")
     return tuple(rows), Evaluation(metrics, per_class, confusion)

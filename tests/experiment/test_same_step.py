@@ -1,12 +1,13 @@
 """A step that is done elsewhere is copied, but for what belongs to that one alone."""
 
+import json
 import pathlib
 
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import files
-from spl_tf.experiment.resumable import run_step
+from spl_tf.experiment.resumable import Clips, run_step
 from spl_tf.experiment.same_step import take_over
 
 OUTPUTS = ["weights"]
@@ -25,7 +26,7 @@ class TakeOverTest(parameterized.TestCase, tf.test.TestCase):
             (self.teacher / ".host.1.tmp.weights").write_text("half-written")
             return {"clips": 12, "seconds": 60.0}
 
-        run_step(self.teacher, self.identity, action, OUTPUTS)
+        run_step(self.teacher, self.identity, action, OUTPUTS, Clips)
 
     def _take_over(self, **other):
         identity = self.identity | {"stage": "finetune"} | other
@@ -40,9 +41,9 @@ class TakeOverTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_a_step_tells_the_time_of_what_it_copied_as_its_result_and_its_own_as_its_own(self):
         identity = self.identity | {"stage": "finetune"}
-        result = run_step(self.none, identity, self._take_over, OUTPUTS)
+        result = run_step(self.none, identity, self._take_over, OUTPUTS, Clips)
         self.assertEqual(result, {"clips": 12, "seconds": 60.0})
-        self.assertLess(files.read_json(self.none / "step.json", "")["seconds"], 60.0)
+        self.assertLess(json.loads((self.none / "step.json").read_text())["seconds"], 60.0)
 
     @parameterized.parameters({"seed": "1"}, {"SGD.momentum": "0.8"}, {"initial weights": "abc"})
     def test_another_identity_is_another_step(self, **other):

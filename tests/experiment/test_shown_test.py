@@ -64,7 +64,7 @@ class ShowTestTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("[]", '{"top_1": "x"}', '{"per_class": [1]}', '{"per_class": {"a": {"accuracy": "x"}}}')
     def test_damaged_numbers_are_one_line(self, content):
         (self.folder / "metrics.json").write_text(content)
-        with self.assertRaisesRegex(UserError, "holds no whole results of a test .*: run spl_tf.recipe again"):
+        with self.assertRaisesRegex(UserError, "metrics.json is damaged or not ours .*: run spl_tf.recipe again"):
             read_test(self.folder)
 
 
