@@ -27,6 +27,7 @@ The same command goes on where it was stopped: the teacher runs over no finished
 from absl import flags
 
 from spl_tf import command
+from spl_tf.output_folders import LABELS, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
@@ -43,6 +44,12 @@ flags.mark_flags_as_required(["model_dir", "shards", "method", "output_dir"], fl
 
 
 def main() -> None:
+    from spl_tf.cleaning.methods import CONFIDENT_LEARNING
+
+    require_own_folder("output_dir", FLAGS.output_dir, own=LABELS)
+    require_own_folder("features_dir", FLAGS.features_dir)
+    if FLAGS.method == CONFIDENT_LEARNING:
+        command.require_unset(FLAGS, ["clean_shards"], f"{FLAGS.method} asks the teacher alone, leave it out")
     command.parse_gin(FLAGS)
     import pathlib
 

@@ -11,12 +11,13 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from absl import flags
 
 from spl_tf import __version__
 from spl_tf.errors import Terminated, UserError
+from spl_tf.quiet_start import quiet_start
 
 FILE_ERRORS = {
     errno.ENOSPC: "the disk is full",
@@ -68,7 +69,6 @@ def execute(
     if any(argument in ("--help", "-h", "-help") for argument in argv[1:]):
         print(f"{manual.strip()}\n\nFlags:\n{_flags_help(flag_values)}")
         return 0
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notices hide ours.
     for name in flag_values:
         flag_values[name].unparse()  # A second call in one process starts from the defaults.
     previous_handler = signal.signal(signal.SIGTERM, _terminate)
@@ -81,7 +81,8 @@ def execute(
             flag_values[argument].value = rest.pop(0)
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: every option is a --flag, see --help")
-        return main() or 0
+        with quiet_start():
+            return main() or 0
     except UserError as error:
         return _complain(str(error), 2)
     except flags.Error as error:
@@ -137,6 +138,12 @@ def require_flags(flag_values: flags.FlagValues, *names: str) -> None:
     """Raises UserError that names the flags without a value, all at once; an empty text is none."""
     if absent := [f"--{name}" for name in names if not flag_values[name].value]:
         raise UserError(f"{' '.join(absent)} missing, see --help")
+
+
+def require_unset(flag_values: flags.FlagValues, names: Iterable[str], why: str) -> None:
+    """Raises UserError that names the flags that were given, all at once: they would have no effect."""
+    if given := [f"--{name}" for name in names if flag_values[name].present]:
+        raise UserError(f"{' '.join(given)} would change nothing: {why}")
 
 
 def parse_gin(flag_values: flags.FlagValues) -> None:

@@ -45,6 +45,9 @@ def parse(gin_files: Sequence[str], gin_params: Sequence[str] = (), search_path:
       UserError: a missing file, an unknown name (with the nearest known one), a syntax error, an import, a scope that
         is no stage, a macro that is undefined, circular or never used, or a value of another kind than the parameter's.
     """
+    for what, texts in (("gin_files", gin_files), ("gin_params", gin_params), ("search_path", search_path)):
+        if isinstance(texts, str):
+            raise UserError(f"{what} = {texts!r}: give a list, e.g. [{texts!r}]")
     folders = search_folders(search_path)
     gin.clear_config()
     in_files = [binding for name in gin_files for binding in read_file(name, folders)]

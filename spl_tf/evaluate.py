@@ -37,6 +37,7 @@ Written into --output_dir (default M/evaluate-<name of D>):
 from absl import flags
 
 from spl_tf import command
+from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
@@ -61,6 +62,7 @@ _OF_ALL = {
 def main() -> None:
     import pathlib
 
+    require_own_folder("output_dir", FLAGS.output_dir)
     command.parse_gin(FLAGS)
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset

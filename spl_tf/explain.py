@@ -27,7 +27,8 @@ Which class: --target=predicted is the network's own decision, whether right or 
 label, by its name among the network's classes; anything else names one of the network's classes.
 
 Which layer: by default the last feature map, which the head pools. --layer names another, e.g.
-res4_block1_conv1: earlier ones are finer and say less about the class. A layer's weights are the mean
+res4_block1_conv1: earlier ones are finer and say less about the class. Of fewer than 4 x 4 cells, as small
+crops leave, a map can't say where: the command and each caption tell. A layer's weights are the mean
 gradient over all of the clip, with --per_frame_weights over each frame of its map.
 
 A run that was stopped starts anew, in seconds to minutes, and replaces files of the same names; other files
@@ -37,6 +38,7 @@ in O stay. Maps are computed in float32.
 from absl import flags
 
 from spl_tf import command
+from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
@@ -57,6 +59,9 @@ flags.mark_flags_as_required(["model_dir", "shards", "output_dir"], flag_values=
 
 
 def main() -> None:
+    require_own_folder("output_dir", FLAGS.output_dir)
+    if FLAGS.clips:
+        command.require_unset(FLAGS, ["num_clips"], "all clips that --clips names are shown, leave it out")
     from spl_tf import files
     from spl_tf.inference.chosen_clips import Choice
     from spl_tf.inference.explanation import Target, explain_clips

@@ -39,6 +39,7 @@ A faulty request fails with a message that names the fault; the model goes on se
 from absl import flags
 
 from spl_tf import command
+from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
@@ -49,6 +50,7 @@ flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
+    require_own_folder("output_dir", FLAGS.output_dir)
     from spl_tf.inference.saved_model import export_model
 
     version = export_model(FLAGS.model_dir, FLAGS.output_dir, precision=FLAGS.precision, onnx=FLAGS.onnx)

@@ -33,6 +33,7 @@ Letters that matplotlib's font lacks (Chinese, Japanese, Korean, ...) are taken 
 from absl import flags
 
 from spl_tf import command
+from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
@@ -49,6 +50,10 @@ flags.mark_flags_as_required(["shards"], flag_values=FLAGS)
 
 
 def main() -> int:
+    if FLAGS.output_dir is None:
+        why = "contact sheets are drawn with --output_dir alone, give it or leave them out"
+        command.require_unset(FLAGS, ("clips", "frames", "rows", "seed"), why)
+    require_own_folder("output_dir", FLAGS.output_dir)
     from spl_tf.inspection.inspect_shards import inspect_shards
 
     faults = inspect_shards(

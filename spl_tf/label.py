@@ -54,6 +54,7 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.output_folders import LABELS, require_own_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
@@ -72,7 +73,7 @@ flags.DEFINE_float(
     "min_confidence",
     0.0,
     "Discard clips of whose prediction the teacher is less sure than this (0 to 1). Such clips do not count "
-    "when spl_m and spl_d choose their classes. The strategy weak ignores it.",
+    "when spl_m and spl_d choose their classes. Not for the strategy weak, which does not ask the teacher.",
     flag_values=FLAGS,
 )
 flags.mark_flags_as_required(["predictions", "strategy", "output_dir"], flag_values=FLAGS)
@@ -82,7 +83,6 @@ def main() -> None:
     import pathlib
 
     import numpy as np
-    from absl import logging
 
     from spl_tf.cleaning.methods import METHODS
     from spl_tf.labels.assign import assign_labels
@@ -90,17 +90,20 @@ def main() -> None:
     from spl_tf.labels.predictions import teacher_accuracy
     from spl_tf.labels.summary_text import report
 
+    require_own_folder("output_dir", FLAGS.output_dir, own=LABELS)
     strategy = FLAGS.strategy
     if strategy in METHODS:
         raise UserError(f"{strategy} cleans labels with a teacher's features: use spl_tf.clean --method={strategy}")
     options = _options(FLAGS.option)
-    takes_num_labels = "num_labels" in labeller(strategy, **options).parameters
-    if takes_num_labels and FLAGS.num_labels is not None:
+    chosen = labeller(strategy, **options)
+    if FLAGS.num_labels is not None:
+        if "num_labels" not in chosen.parameters:
+            raise UserError(f"--num_labels is for spl_m and spl_d, {strategy} has its own number: leave it out")
         options["num_labels"] = FLAGS.num_labels
+    if FLAGS.min_confidence and not chosen.uses_teacher:
+        raise UserError(f"--min_confidence is of the teacher, which {strategy} does not ask: leave it out")
     folder = FLAGS.output_dir
     summary = assign_labels(FLAGS.predictions, strategy, folder, min_confidence=FLAGS.min_confidence, **options)
-    if not takes_num_labels and FLAGS.num_labels not in (None, summary["num_classes"]):
-        logging.warning("num_labels is for spl_m and spl_d: %s has %d classes", strategy, summary["num_classes"])
     confusion = np.load(pathlib.Path(folder) / "confusion.npy")
     print(report(summary, confusion, teacher_accuracy(FLAGS.predictions)))
     print(f"\nLabels and figures are in {folder}")

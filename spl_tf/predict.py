@@ -36,6 +36,7 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.output_folders import PREDICTIONS, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
@@ -51,6 +52,7 @@ def main() -> None:
         command.require_flags(FLAGS, "shards")
     elif FLAGS.shards is not None:
         raise UserError("--shards and --video: give one of them")
+    require_own_folder("output_dir", FLAGS.output_dir, own=PREDICTIONS)
     command.parse_gin(FLAGS)
     from spl_tf import files
 

@@ -78,6 +78,7 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.output_folders import SHARDS, require_own_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string(
@@ -119,10 +120,13 @@ _NEEDED = ("manifest", "classes", "output_dir")
 
 def main() -> int:
     if FLAGS.verify is not None:
+        others = [name for name in FLAGS if name != "verify"]
+        command.require_unset(FLAGS, others, "--verify checks a folder as it is, leave them out")
         return _verify()
     absent = [f"--{name}" for name in _NEEDED if not FLAGS[name].value]
     if absent:
         raise UserError(f"{' '.join(absent)} missing: needed to make shards (--verify=D checks a folder of them)")
+    require_own_folder("output_dir", FLAGS.output_dir, own=SHARDS)
     from spl_tf.data.building.shards import summary, write_shards
     from spl_tf.labels.classes import read_classes
 

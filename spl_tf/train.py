@@ -51,6 +51,7 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.output_folders import NETWORK, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
@@ -63,6 +64,7 @@ flags.mark_flags_as_required(["gin_file", "model_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
+    require_own_folder("model_dir", FLAGS.model_dir, own=NETWORK)
     command.parse_gin(FLAGS)
     import gin
 

@@ -69,6 +69,10 @@ class CleanTest(parameterized.TestCase, tf.test.TestCase):
         (["--method=cleannet_soft", "--seed=many"], "seed"),
         (["--method=cleannet_soft", "--seed=-1"], "seed"),
         (["--clean_shards=c"], "--method"),
+        (
+            ["--method=confident_learning", "--clean_shards=c"],
+            "--clean_shards would change nothing: confident_learning",
+        ),
     )
     def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
         code, out, err = self._run(*arguments)

@@ -63,6 +63,12 @@ class ParseTest(parameterized.TestCase, tf.test.TestCase):
         )
         self.assertEqual(gin.get_bindings("cleannet"), {"learning_rate": 1})
 
+    def test_a_text_is_no_list_of_files_or_bindings(self):
+        with self.assertRaisesRegex(UserError, r"gin_files = 'demo.gin': give a list, e.g. \['demo.gin'\]"):
+            configuration.parse("demo.gin")
+        with self.assertRaisesRegex(UserError, "gin_params = 'train_stage.epochs = 1': give a list"):
+            configuration.parse([], "train_stage.epochs = 1")
+
     def test_a_mistake_in_a_file_names_its_line(self):
         path = self.folder / "a.gin"
         path.write_text("resnet3d.depth = 18\nDATA = /x\n")

@@ -253,6 +253,11 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(err.count("\n"), 1)
         self.assertFalse(self.output.exists())
 
+    def test_options_of_sheets_without_sheets_are_refused(self):
+        code, lines, err = self.run_command("--seed=3", "--rows=2")
+        self.assertEqual((code, lines), (2, []))
+        self.assertIn("--rows --seed would change nothing: contact sheets are drawn with --output_dir alone", err)
+
     def test_side_cars_of_other_shards_are_refused(self):
         code, _, err = self.run_command(self.write_predictions(fingerprint="another"))
         self.assertEqual(code, 2)

@@ -73,13 +73,6 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(code, 0)
             self.assertIn("spl_m: 3 classes", out)
 
-    def test_a_number_of_labels_for_a_strategy_without_one_is_ignored_with_a_warning(self):
-        with self.assertLogs("absl", "WARNING") as logs:
-            code, out, _ = self._run("--strategy=spl_b", "--num_labels=3")
-        self.assertEqual(code, 0)
-        self.assertIn("spl_b: 4 classes", out)
-        self.assertIn("num_labels is for spl_m and spl_d: spl_b has 4 classes", logs.output[0])
-
     def test_every_querys_agreement_is_printed_and_saved_with_chance(self):
         # 2 of the 4 clips of c are seen as c, and none of the 16 others; nothing was found for d.
         weak, teacher = np.repeat([0, 0, 1, 1, 2], [6, 2, 1, 7, 4]), np.repeat([0, 1, 0, 1, 2, 0], [6, 2, 1, 7, 2, 2])
@@ -149,6 +142,11 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
             ["--strategy=cleannet_soft"],
             "cleannet_soft cleans labels with a teacher's features: use spl_tf.clean",
         ),
+        (
+            ["--strategy=spl_b", "--num_labels=3"],
+            "--num_labels is for spl_m and spl_d, spl_b has its own number: leave",
+        ),
+        (["--strategy=weak", "--min_confidence=0.5"], "--min_confidence is of the teacher, which weak does not ask"),
         (["--strategy=spl_b", "--option=num_labels=3"], "spl_b has no option num_labels; spl_m and spl_d have"),
         (["--strategy=mopro", "--option=treshold=0.5"], "mopro has no option treshold; did you mean threshold? it has"),
         (["--strategy=mopro", "--option=threshold=high"], "mopro: threshold is 'high': give a number"),

@@ -58,6 +58,7 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         ([], "--manifest --classes --output_dir missing: needed to make shards (--verify=D checks a folder of them)"),
         (["--manifest=m.csv"], "--classes --output_dir missing"),
         (["--manifest=m.csv", "--classes=none", "--output_dir=D"], "none does not exist: give a text file"),
+        (["--verify=none", "--fps=3", "--workers=1"], "--fps --workers would change nothing: --verify checks a folder"),
         (["--verify=none"], "none/dataset.json does not exist: run spl_tf.shard"),
         (["--fsp=3"], "Unknown command line flag 'fsp'"),
     )

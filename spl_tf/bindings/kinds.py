@@ -101,6 +101,8 @@ def _describe_one(kind: Any) -> str:
         return " ".join([_describe_one(arguments[0]), *map(str, kind.__metadata__)])
     if _is_callable(kind):
         return "a reference"
+    if _is_table(kind):
+        return "a table in braces, {'name': ...}"
     if _is_list(kind):
         length = _length(kind)
         return f"{'a list of' if length is None else length} {_describe_many(arguments[0])}"
@@ -150,6 +152,10 @@ def _is_list(annotation: Any) -> bool:
     return typing.get_origin(annotation) in (collections.abc.Sequence, list, tuple)
 
 
+def _is_table(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (collections.abc.Mapping, dict)
+
+
 def _length(annotation: Any) -> int | None:
     arguments = typing.get_args(annotation)
     return len(arguments) if typing.get_origin(annotation) is tuple and arguments[-1] is not Ellipsis else None
@@ -158,4 +164,4 @@ def _length(annotation: Any) -> int | None:
 def _is_written(kind: Any) -> bool:
     """Whether a gin file can hold a value of the kind: no array, and a path as a text."""
     plain = kind is None or kind in _ONE or typing.get_origin(kind) is Annotated
-    return plain or _is_callable(kind) or _is_list(kind)
+    return plain or _is_callable(kind) or _is_list(kind) or _is_table(kind)

@@ -5,7 +5,7 @@ Light: TensorFlow is imported by what needs it, when it is needed.
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import gin
@@ -60,6 +60,7 @@ class Labeller(Protocol):
     Attributes:
       name: in `recipe.strategies`, on command lines, in tables.
       uses_teacher: whether a better teacher makes other labels.
+      options: those of "num_labels" and "min_confidence" that its labels depend on.
     """
 
     @property
@@ -67,6 +68,9 @@ class Labeller(Protocol):
 
     @property
     def uses_teacher(self) -> bool: ...
+
+    @property
+    def options(self) -> Collection[str]: ...
 
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:
         """What its labels depend on, as flat text: equal identities give equal labels."""
@@ -91,6 +95,11 @@ class _FromPairs:
     @property
     def uses_teacher(self) -> bool:
         return self.entry.uses_teacher
+
+    @property
+    def options(self) -> Collection[str]:
+        given = {"num_labels": "num_labels" in self.entry.parameters, "min_confidence": self.uses_teacher}
+        return [name for name, is_used in given.items() if is_used]
 
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:
         options = {name: each.default for name, each in self.entry.parameters.items()} | self._options(source)
@@ -130,6 +139,7 @@ class _ByCleaning:
 
     name: str
     uses_teacher = True
+    options = ()
 
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:
         bindings = configuration.stage_bindings(_STAGE)

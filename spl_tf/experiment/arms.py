@@ -5,12 +5,13 @@ import difflib
 import inspect
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import gin
 
 from spl_tf import files
+from spl_tf.cleaning.labellers import LABELLERS
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import folder_name
 from spl_tf.experiment.tasks import LABELS, NO_PRETRAINING, asks_teacher
@@ -19,7 +20,7 @@ STRATEGIES = ("none", "weak", "spl", "spl_b")
 
 _NAME = r"[A-Za-z0-9][\w.+-]*"
 # Folders of a seed and of an experiment, beside which arms and what they share have theirs.
-_TAKEN_BY_STEPS = ("predictions", "relabelled", "features")
+_TAKEN_BY_STEPS = ("predictions", "relabelled", "features", "teacher_test")
 _TAKEN_BY_EXPERIMENT = r"shards|videos|seed\d+"
 
 
@@ -83,6 +84,10 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "shares": (lambda value: isinstance(value, str), "a name"),
 }
 
+# What an arm may say of its labels, unless these have no use for it, and of its web set; with what says nothing.
+_OF_LABELS = {"num_labels": None, "min_confidence": 0.0}
+_OF_WEB_SET = ("transition", "web_clips_per_class")
+
 
 def make_arms(
     strategies: Sequence[str] | None = None,
@@ -104,9 +109,11 @@ def make_arms(
       num_labels, min_confidence, transition, init_weights, web_clips_per_class: as of `Arm`.
 
     Raises:
-      UserError: both lists are given, a name is no name or repeated, an option is unknown or of the wrong kind, or the
-        number of rounds is.
+      UserError: both lists are given, a name is no name or repeated, an option is unknown, of the wrong kind or without
+        effect, or the number of rounds is.
     """
+    if isinstance(strategies, str):
+        raise UserError(f"recipe.strategies = {strategies!r}: give a list, e.g. [{strategies!r}]")
     if strategies is not None and arms is not None:
         raise UserError("recipe.strategies is one list of arms and recipe.arms another: give one, or choose by --arms")
     if type(rounds) is not int or rounds < 1:
@@ -140,6 +147,8 @@ def choose_arms(arms: Sequence[Arm], names: Sequence[str]) -> list[Arm]:
     Raises:
       UserError: there is no arm of a name; the nearest one is told.
     """
+    if isinstance(names, str):
+        raise UserError(f"the arms to run are {names!r}: give a list, e.g. [{names!r}]")
     known = dict.fromkeys(arm.name for arm in arms)
     for name in names:
         if name not in known:
@@ -147,6 +156,24 @@ def choose_arms(arms: Sequence[Arm], names: Sequence[str]) -> list[Arm]:
                 f"--arms={name}: there is no such arm{_nearest(name, known)}: give some of {', '.join(known)}"
             )
     return [arm for arm in arms if not names or arm.name in names]
+
+
+def unused_options(arms: Sequence[Arm]) -> list[str]:
+    """A line for every option of the recipe that has no effect on any of its arms."""
+    lines = []
+    for option, unset in _OF_LABELS.items():
+        values = {getattr(arm, option) for arm in arms} - {unset}
+        if values and not any(option in _options_of(arm.labels) for arm in arms):
+            lines.append(f"recipe.{option} = {values.pop()} changes nothing: it is for {_takers(option)}")
+    return lines
+
+
+def _options_of(labels: str) -> Collection[str]:
+    return LABELLERS[labels].options if labels in LABELLERS else ()
+
+
+def _takers(option: str) -> str:
+    return ", ".join(name for name, labeller in LABELLERS.items() if option in labeller.options)
 
 
 def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,6 +192,13 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"{where}: {option} = {value!r}: give {expected}")
     if "labels" not in options and name not in LABELS:
         raise UserError(f"{where}: no labels have its name: give 'labels', one of {', '.join(LABELS)}")
+    labels = options.get("labels", name)
+    for option, unset in _OF_LABELS.items():
+        if options.get(option, unset) != unset and labels in LABELS and option not in _options_of(labels):
+            raise UserError(f"{where}: {option} is for {_takers(option)}, not for {labels}: leave it out")
+    for option in _OF_WEB_SET:
+        if labels == NO_PRETRAINING and options.get(option) is not None:
+            raise UserError(f"{where}: {option} is for the pre-training, which {labels!r} has not: leave it out")
     shares = options.get("shares", "")
     if shares and (not re.fullmatch(_NAME, shares) or re.fullmatch(_TAKEN_BY_EXPERIMENT, shares)):
         raise UserError(f"{where}: shares = {shares!r}: give letters and digits, but not shards, videos or seed0")

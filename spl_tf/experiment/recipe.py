@@ -6,19 +6,12 @@ from typing import Any
 
 import gin
 
-from spl_tf import configuration, files
-from spl_tf.cleaning.labellers import find_labeller
-from spl_tf.errors import UserError
-from spl_tf.experiment.arms import Arm, choose_arms, make_arms
+from spl_tf import files
+from spl_tf.experiment.arms import choose_arms, make_arms, unused_options
+from spl_tf.experiment.checks import require_lists, require_sound_arms, require_sound_lists, require_sound_stages
 from spl_tf.experiment.runner import Runner
-from spl_tf.experiment.shared import loss_with_matrix
 from spl_tf.experiment.table import METRICS, Result, format_table, write_results
-from spl_tf.experiment.tasks import require_label_options
 from spl_tf.experiment.video_lists import VideoLists
-from spl_tf.labels.both_labels import read_both_labels
-from spl_tf.labels.classes import read_classes
-
-_SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
 
 
 @gin.configurable(denylist=["output_dir", "only"])
@@ -89,8 +82,9 @@ def recipe(
       One result per seed and arm, in that order.
 
     Raises:
-      UserError: an unknown strategy or option, arms that share what differs, a binding the recipe sets itself, or what
-        any of the stages raises.
+      UserError: before the first shard is cut: an unknown strategy or option, one that no stage could be run with,
+        lists that are missing or can't be read, arms that share what differs, a binding the recipe sets itself; later,
+        what any of the stages raises.
     """
     all_arms = make_arms(
         strategies,
@@ -103,7 +97,7 @@ def recipe(
         web_clips_per_class=web_clips_per_class,
     )
     chosen = choose_arms(all_arms, only)
-    _check(chosen, seeds, init_weights)
+    require_sound_arms(chosen, seeds, init_weights)
     runner = Runner(
         output_dir,
         all_arms,
@@ -113,8 +107,9 @@ def recipe(
         web_clip_seconds=web_clip_seconds,
         init_weights=init_weights,
     )
-    notes = dict.fromkeys(_check_lists(runner, arm) for arm in chosen)
-    print(*notes, sep="\n", flush=True)
+    require_sound_stages(runner, chosen)
+    notes = require_lists(runner, chosen)
+    print(*notes, *unused_options(all_arms), *require_sound_lists(runner, chosen), sep="\n", flush=True)
     for seed in seeds:
         for arm in chosen:
             runner.require_unchanged(arm, seed)
@@ -129,6 +124,7 @@ def recipe(
         for arm in pretrained:
             if arm.round == 1:
                 runner.labelled_by(arm, seed)
+        runner.test_teachers(pretrained, seed)
         for arm in chosen:
             result = runner.run(arm, seed)
             metric = METRICS.get(result.main_metric, result.main_metric).removesuffix(" (%)")
@@ -138,54 +134,3 @@ def recipe(
     write_results(path, results, complete=True)
     print("\n".join(["", format_table(results), "", *notes, f"runs: {path}"]))
     return results
-
-
-def _check(arms: Sequence[Arm], seeds: Sequence[int], init_weights: files.Path | None) -> None:
-    """Refuses what would otherwise be found out hours later."""
-    if isinstance(seeds, int) or not seeds:
-        raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
-    if len(set(seeds)) < len(seeds):
-        raise UserError(f"recipe.seeds = {list(seeds)}: one of them is listed twice")
-    begun_with = {arm.init_weights for arm in arms} | {init_weights for arm in arms if arm.pretrains}
-    for path in begun_with:
-        if path is not None and not callable(path) and not pathlib.Path(path).is_file():
-            raise UserError(
-                f"recipe.init_weights: {path} does not exist: tools.convert.inflate makes one of ImageNet's "
-                "weights; None starts from random ones"
-            )
-    for arm in arms:
-        with configuration.overridden(arm.bindings):
-            if arm.pretrains:
-                find_labeller(arm.labels)
-            _check_transition(arm)
-            for stage in configuration.STAGES:
-                for name in _SET_BY_RECIPE:
-                    if f"train_stage.{name}" in configuration.stage_bindings(stage):
-                        raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
-
-
-def _check_transition(arm: Arm) -> None:
-    """Under the arm's bindings."""
-    if arm.transition is None or not arm.pretrains:
-        return
-    if loss_with_matrix() is None:
-        raise UserError(
-            "recipe.transition is for a loss that uses it: bind pretrain/train_stage.loss to @forward_correction or "
-            "@backward_correction"
-        )
-    if arm.labels != "weak":
-        raise UserError(
-            f"recipe.transition is about the labels of strategy 'weak', not {arm.labels!r}: leave that out of "
-            "recipe.strategies, or give the transition to one of recipe.arms"
-        )
-
-
-def _check_lists(runner: Runner, arm: Arm) -> str:
-    """Likewise, as soon as there are lists; returns how they came to be."""
-    lists = runner.lists(arm)
-    classes = read_classes(lists.classes)
-    with configuration.overridden(arm.bindings):
-        require_label_options(f"arm {arm.name!r}", arm.labels, classes, arm.num_labels, arm.min_confidence)
-    if arm.transition is not None and lists.both_labels is not None:
-        read_both_labels(lists.both_labels, classes)
-    return lists.note

@@ -76,7 +76,7 @@ def run_step(
       kind: a TypedDict or dict, what this function returns.
 
     Returns:
-      What `action` returned, with "seconds" over all sessions.
+      What `action` returned, with "seconds" over all sessions unless it knows better.
 
     Raises:
       UserError: the folder was made from other things, see `replacing_changed`, or its marker is damaged.
@@ -106,7 +106,7 @@ def run_step(
     # What killed sessions were writing. Not before the action: only its end shows that no other run writes here.
     for half_written in folder.rglob(files.TEMPORARY):
         half_written.unlink(missing_ok=True)
-    result = {**result, "seconds": round(spent, 1)}
+    result = {"seconds": round(spent, 1), **result}
     _write_marker(marker, identity, result, spent)
     return msgspec.convert(result, kind)
 

@@ -36,7 +36,7 @@ class Runner:
     """An experiment of several arms in one folder.
 
       videos/, shards/             what arms share lies here, or in a folder of the name they share it by
-      seed0/teacher, predictions   likewise
+      seed0/teacher, teacher_test, predictions   likewise
       seed0/ARM/                   labels, pretrain, finetune, test
 
     Args:
@@ -150,7 +150,7 @@ class Runner:
             if arm.teacher_shards is not None:
                 shards = arm.teacher_shards(self, arm, seed, folders[TEACHER])
             inputs = {"validation_shards": clean.validation, "init_weights": self._init_weights}
-            tasks.train("teacher", teacher, seed, shards, **inputs)
+            tasks.train("teacher", teacher, seed, shards, same=self._trained_on_target(seed), **inputs)
         with self.hold(folders[PREDICTIONS]), configuration.overridden(arm.bindings):
             predictions = tasks.predict(teacher, web, folders[PREDICTIONS] / "predictions")
         if arm.relabelled is not None:
@@ -158,6 +158,16 @@ class Runner:
             with self.hold(folder):
                 predictions = arm.relabelled(self, arm, seed, predictions, folder / "relabelled")
         return WebSet(web, predictions, teacher)
+
+    def test_teachers(self, arms: Sequence[Arm], seed: int) -> None:
+        """Tests the teachers of pre-trained arms, each as the fine-tuned network of the first arm it is for."""
+        first = {self._places[arm][TEACHER]: arm for arm in reversed(arms)}
+        for share, arm in first.items():
+            folder, clean = self.output_dir / share / f"seed{seed}", self.clean(arm)
+            shown: dict[str, str | int] = {"strategy": "teacher", "labels": "", "round": 0, "seed": seed}
+            same = [_test_folder(trained) for trained in self._trained_on_target(seed)]
+            with self.hold(folder), configuration.overridden(arm.bindings):
+                tasks.evaluate(folder / "teacher", clean.test, folder / "teacher_test", shown, same)
 
     def run(self, arm: Arm, seed: int) -> Result:
         """Runs an arm to its end, with all that it builds on; the row of the table."""
@@ -175,10 +185,13 @@ class Runner:
                 folder / "finetune",
                 seed,
                 clean.target,
+                same=() if arm.pretrains else self._trained_on_target(seed),
                 validation_shards=clean.validation,
                 init_weights=backbone,
             )
-            tested = tasks.evaluate(folder / "finetune", clean.test, folder / "test")
+            shown: dict[str, str | int] = {"strategy": arm.name, "labels": arm.labels, "round": arm.round}
+            same = [] if arm.pretrains else [_test_folder(trained) for trained in self._trained_on_target(seed)]
+            tested = tasks.evaluate(folder / "finetune", clean.test, folder / "test", shown | {"seed": seed}, same)
             main_metric = tasks.main_metric(tested)
         return Result(
             arm=arm.name,
@@ -231,14 +244,32 @@ class Runner:
                 matrix = arm.transition(*places, seed, init_weights, self.lists(arm).both_labels, **more)
                 bindings = [f"{loss_with_matrix()}.transition = {str(matrix)!r}"]
             with configuration.overridden(bindings):
-                inputs = {"labels_dir": folder / "labels", "init_weights": init_weights}
-                return labels, tasks.train("pretrain", folder / "pretrain", seed, web.shards, **inputs), web
+                pretrained = tasks.train(
+                    "pretrain",
+                    folder / "pretrain",
+                    seed,
+                    web.shards,
+                    labels_dir=folder / "labels",
+                    init_weights=init_weights,
+                )
+                return labels, pretrained, web
+
+    def _trained_on_target(self, seed: int) -> list[pathlib.Path]:
+        """Folders of teachers and of arms without pre-training: configured alike, they are one training."""
+        shares = dict.fromkeys(places[TEACHER] for places in self._places.values() if TEACHER in places)
+        teachers = [self.output_dir / share / f"seed{seed}" / "teacher" for share in shares]
+        return teachers + [self.folder(arm, seed) / "finetune" for arm in self.arms if not arm.pretrains]
 
     def _initial_weights(self, arm: Arm, seed: int) -> pathlib.Path | None:
         given = arm.init_weights
         if callable(given):
             return given(self, arm, seed)
         return None if given is None else pathlib.Path(given)
+
+
+def _test_folder(trained: pathlib.Path) -> pathlib.Path:
+    """Beside the network's own folder; an arm may be named "teacher" too."""
+    return trained.with_name("teacher_test" if trained.name == "teacher" else "test")
 
 
 def _with_earlier_rounds(arm: Arm) -> list[Arm]:

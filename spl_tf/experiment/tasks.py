@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 import gin
@@ -14,7 +14,9 @@ from spl_tf.cleaning.labellers import LABELLERS, LabelSource, find_labeller
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment.resumable import MARKER, REMEDY, Clips, Json, run_step
+from spl_tf.experiment.same_step import take_over
 from spl_tf.experiment.sets import WebSet
+from spl_tf.experiment.shown_test import show_test
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.inference.stage_folder import BACKBONE, FINISHED, NETWORK, network_digest
@@ -28,6 +30,7 @@ from spl_tf.training.stage import train_stage
 NO_PRETRAINING = "none"
 # All that an arm can be labelled by.
 LABELS = (NO_PRETRAINING, *LABELLERS)
+_OF_TRAINING = (NETWORK, BACKBONE, FINISHED)
 # What the table needs of the test, beside what it is about.
 _OF_TEST = ("top_1", "top_5")
 _BACKGROUND = "evaluate_model.background"
@@ -44,17 +47,28 @@ class Labelled(TypedDict):
 
 
 def train(
-    stage: str, folder: pathlib.Path, seed: int, train_shards: pathlib.Path, **inputs: files.Path | None
+    stage: str,
+    folder: pathlib.Path,
+    seed: int,
+    train_shards: pathlib.Path,
+    *,
+    same: Iterable[pathlib.Path] = (),
+    **inputs: files.Path | None,
 ) -> Clips:
-    """Runs a stage of training; `inputs` as of `train_stage`, beside what gin says to the stage."""
+    """Runs a stage of training, unless one of the folders `same` holds it; its seconds are of the training itself.
+
+    `inputs` are as of `train_stage`, beside what gin says to the stage.
+    """
     with gin.config_scope(stage):
         identity = run_identity(stage, seed, open_inputs(train_shards, **inputs))
 
         def action() -> Json:
+            if known := take_over(folder, identity, same, _OF_TRAINING, without="checkpoints"):
+                return known
             with networks_forgotten():
                 return {"clips": train_stage(stage, folder, train_shards=train_shards, seed=seed, **inputs)["clips"]}
 
-        return run_step(folder, identity, action, outputs=[NETWORK, BACKBONE, FINISHED], kind=Clips)
+        return run_step(folder, identity, action, outputs=_OF_TRAINING, kind=Clips)
 
 
 def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
@@ -145,18 +159,37 @@ def main_metric(measured: Mapping[str, float]) -> str:
     return "mean_average_precision" if with_background or "top_1" not in measured else "top_1"
 
 
-def evaluate(model_dir: pathlib.Path, shards: pathlib.Path, folder: pathlib.Path) -> dict[str, float]:
-    """The numbers of a network's test, as gin says to the fine-tuning."""
+def evaluate(
+    model_dir: pathlib.Path,
+    shards: pathlib.Path,
+    folder: pathlib.Path,
+    shown: Mapping[str, str | int],
+    same: Iterable[pathlib.Path] = (),
+) -> dict[str, float]:
+    """The numbers of a network's test, as gin says to the fine-tuning.
+
+    Args:
+      model_dir: folder of the network.
+      shards: of the test set.
+      folder: for the numbers and, in `logs`, what TensorBoard shows of them.
+      shown: what tells this test from others there, e.g. "strategy".
+      same: folders of tests, maybe of an equal network.
+    """
     identity = _inference_identity("finetune", "evaluate_model", model_dir, shards)
 
     def action() -> Json:
+        result = take_over(folder, identity, same, ["metrics.json"], without="logs") or measured()
+        show_test(folder, shown)
+        return result
+
+    def measured() -> Json:
         with gin.config_scope("finetune"), networks_forgotten():
             metrics = evaluate_model(model_dir, shards, folder)
-        measured = {name: value for name, value in metrics.items() if value is not None}
-        main = main_metric(measured)
-        if main not in measured:
+        found = {name: value for name, value in metrics.items() if value is not None}
+        main = main_metric(found)
+        if main not in found:
             raise UserError(f"{shards}: no test video has a class that counts, nothing can be measured: check the list")
-        return {name: measured[name] for name in dict.fromkeys((*_OF_TEST, main)) if name in measured}
+        return {name: found[name] for name in dict.fromkeys((*_OF_TEST, main)) if name in found}
 
     tested = run_step(folder, identity, action, outputs=["metrics.json"], kind=dict[str, float])
     if (main := main_metric(tested)) not in tested:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Collection
 
 import gin
 
@@ -10,6 +11,9 @@ from spl_tf.demo.rendered_actions import render_actions
 from spl_tf.errors import UserError
 
 _OF_LISTS = ("video_folder.", "render_actions.")
+_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl")
+_MOST_OTHERS = 6
+_MANUAL = "python -m spl_tf.recipe --help says what lies there"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,31 +58,40 @@ def video_folder(
     Args:
       output_dir: unused here; a source that makes its videos puts them there.
       folder: holds the lists; their paths are relative to it.
-      classes, target, web, test, validation: file names in it; None for no web set, no validation.
-      both_labels: file name in it, of a list that few sets have.
-      how_to_get: what to do when the folder is missing.
+      classes: file name in it, of a text file with one class a line.
+      target, test, validation: file name in it, of a list with the columns path and label; None for no validation.
+      web: file name in it, of a list with the columns path and query; None for no web set.
+      both_labels: file name in it, of a list with the columns label and query; few sets have one.
+      how_to_get: what to do when the folder or a list is missing.
 
     Raises:
-      UserError: a list is missing.
+      UserError: lists are missing; all of them are named.
     """
     del output_dir
-
-    def listed(name: str) -> pathlib.Path:
-        path = pathlib.Path(folder, name)
-        if not path.is_file():
-            raise UserError(f"{path} does not exist: {how_to_get}")
-        return path
-
-    both = pathlib.Path(folder, both_labels)
+    root = pathlib.Path(folder)
+    if not root.is_dir():
+        raise UserError(f"{root} is no folder: {how_to_get} ({_MANUAL})")
+    names = {"classes": classes, "target": target, "web": web, "test": test, "validation": validation}
+    paths = {name: root / file_name for name, file_name in names.items() if file_name is not None}
+    if missing := [path.name for path in paths.values() if not path.is_file()]:
+        raise UserError(f"{root} has no {', '.join(missing)}{_others(root, paths.values())}: {how_to_get} ({_MANUAL})")
+    both = root / both_labels
     return VideoLists(
-        classes=listed(classes),
-        target=listed(target),
-        web=None if web is None else listed(web),
-        test=listed(test),
-        validation=None if validation is None else listed(validation),
+        classes=paths["classes"],
+        target=paths["target"],
+        web=paths.get("web"),
+        test=paths["test"],
+        validation=paths.get("validation"),
         both_labels=both if both.is_file() else None,
         note=f"lists of {folder}",
     )
+
+
+def _others(folder: pathlib.Path, wanted: Collection[pathlib.Path]) -> str:
+    """What else there is that could be a list."""
+    found = [path for path in sorted(folder.iterdir()) if path.suffix in _SUFFIXES and path not in wanted]
+    names = ", ".join(path.name for path in found[:_MOST_OTHERS])
+    return f" (there are {names}{', ...' if len(found) > _MOST_OTHERS else ''})" if found else ""
 
 
 @gin.configurable

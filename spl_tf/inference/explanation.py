@@ -22,6 +22,9 @@ from spl_tf.inference.trained_model import TrainedModel, load_trained, require_f
 
 LIST_FILE = "clips.csv"
 
+# Below, in height or width, a cell is a quarter of the picture or more, and interpolation makes up what is between.
+_LEAST_CELLS = 4
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -52,6 +55,7 @@ class Explained:
       target, score: the class that is explained and its score.
       frames: uint8 [T, S, S, 3], RGB, the clip's middle view.
       maps: float32 [T, S, S] in [0, 1].
+      cells: of the map before it was enlarged, height and width; empty where that is not known.
     """
 
     place: Place
@@ -65,6 +69,7 @@ class Explained:
     score: float
     frames: np.ndarray
     maps: np.ndarray
+    cells: Sequence[int] = ()
 
     @property
     def caption(self) -> list[str]:
@@ -73,11 +78,20 @@ class Explained:
             lines.append(f"teacher: {self.teacher}, {self.place.confidence:.2f}")
         if self.spl_class:
             lines.append(f"SPL class: {self.spl_class}")
+        kind = f"map of {self.cells[0]} x {self.cells[1]}, too coarse," if too_coarse(self.cells) else "map"
         return [
             *lines,
             f"predicted: {self.predicted}, {self.predicted_score:.2f}",
-            f"the map is of what speaks for {self.target}, {self.score:.2f}",
+            f"the {kind} is of what speaks for {self.target}, {self.score:.2f}",
         ]
+
+
+def too_coarse(cells: Sequence[int]) -> str:
+    """Says of a map of so few cells, height and width, that it can't show a place; empty for a finer one."""
+    if not cells or min(cells) >= _LEAST_CELLS:
+        return ""
+    places = "one place" if max(cells) == 1 else f"{cells[0]} x {cells[1]} places"
+    return f"the map has {places} a picture, too few to say where"
 
 
 def explained_clips(
@@ -122,8 +136,8 @@ def explained_clips(
         classes = class_of_label[batch["labels"]]
         maps, scores = (values.numpy() for values in explain(batch["clips"], classes))
         _require_finite(batch["clip_id"], maps, scores, dataset)
-        if number == 0 and maps[0].size == maps.shape[1]:
-            logging.warning("the map has one place, so pictures are of one colour: name an earlier --layer")
+        if number == 0 and (coarse := too_coarse(maps.shape[2:])):
+            logging.warning(f"{coarse}: name an earlier --layer")
         predicted = scores.argmax(axis=-1)
         classes = np.where(classes == PREDICTED, predicted, classes)
         for i, own in enumerate(upsample(maps, shape)):
@@ -140,6 +154,7 @@ def explained_clips(
                 score=float(scores[i, classes[i]]),
                 frames=batch["clips"][i],
                 maps=own,
+                cells=(maps.shape[2], maps.shape[3]),
             )
             number += 1
 

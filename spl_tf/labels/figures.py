@@ -70,6 +70,13 @@ def confusion_figure(confusion: np.ndarray, classes: Sequence[str], *, rows: str
     return figure
 
 
+def pixels(figure: Figure) -> np.ndarray:
+    """What a figure shows, RGB: uint8 [H, W, 3]."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
 def _write_cells(axes: Axes, confusion: np.ndarray, shares: np.ndarray) -> None:
     """Share and clips in every cell, light on dark cells."""
     size = 9 if len(confusion) <= 8 else 6

@@ -5,7 +5,7 @@ import numpy as np
 from spl_tf.data.random_clips import cell_groups, draw_by_cell
 from spl_tf.data.sidecars import read_pairs
 from spl_tf.inference.chosen_clips import spl_classes
-from spl_tf.inference.explanation import Explained, Target, explained_clips
+from spl_tf.inference.explanation import Explained, Target, explained_clips, too_coarse
 from spl_tf.inference.overlay import overlay
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.report.cells import CellFates, Matrix, off_diagonal
@@ -39,14 +39,17 @@ def explained_section(recipe: Recipe, matrix: Matrix, of: CellFates) -> Section:
     drawn = draw_by_cell(read_pairs(dataset, matrix.predictions), groups, len(cells), 1, np.random.default_rng(0))
     places = [drawn[groups[cell]][0] for cell in cells]
     known = spl_classes(dataset, places, folder / "labels")
-    figures = [_figure(clip) for clip in explained_clips(trained, dataset, places, Target(), spl_classes=known)]
+    clips = list(explained_clips(trained, dataset, places, Target(), spl_classes=known))
+    figures = [_figure(clip) for clip in clips]
     text = (
         f"Grad-CAM of the network pre-trained with {of.name}, for the class it predicts: red raised its score most. "
         f"Above {_FRAMES} frames of the clip, below the same with the map. "
         "spl_tf.explain shows other clips, classes and layers."
     )
     title = "Where the network looks"
-    return section("explained", title, element("p", text), element("div", *figures, class_="explained"))
+    coarse = next((coarse for clip in clips if (coarse := too_coarse(clip.cells))), "")
+    notes = [element("p", f"Here {coarse}: see an earlier one with --layer.", class_="note")] if coarse else []
+    return section("explained", title, element("p", text), *notes, element("div", *figures, class_="explained"))
 
 
 def _figure(clip: Explained) -> Html:

@@ -24,6 +24,7 @@ from spl_tf.report.labels import coverage_section, fates_section, tail_section
 from spl_tf.report.markup import Html, Section, element, joined, section, table
 from spl_tf.report.matrix import matrix_section
 from spl_tf.report.results import noise_of, results_section
+from spl_tf.report.tested import tested_sections
 from spl_tf.report.training import timing_section, training_section
 
 REPORT_FILE = "report.html"
@@ -51,7 +52,9 @@ def write_report(output_dir: files.Path, results: Sequence[Result]) -> pathlib.P
 
 
 def make_page(recipe: Recipe) -> Html:
-    sections = [results_section(recipe), *_web_sections(recipe)]
+    sections = [results_section(recipe)]
+    sections += _shown("tested", "Test, class by class", lambda: tested_sections(recipe))
+    sections += _web_sections(recipe)
     sections += _shown("training", "Training", lambda: [training_section(recipe)])
     sections += _shown("timing", "Timing", lambda: [timing_section(recipe)])
     sections.append(_configuration_section(recipe))

@@ -11,6 +11,7 @@ from spl_tf.report.collect import AGAIN, Recipe, read_right
 from spl_tf.report.intervals import DRAWS, Difference, paired_difference
 from spl_tf.report.markup import Html, Section, element, joined, section, table
 from spl_tf.report.svg import dots, whisker
+from spl_tf.report.tested import teacher_line
 
 _REFERENCES = ("weak", "none")
 _NOTHING = "-"
@@ -42,7 +43,13 @@ def results_section(recipe: Recipe) -> Section:
         rows.append([cells[key] for key in columns])
     caption = "Test results: means over the seeds, ± deviation of the sample"
     content = [table("results-table", caption, columns, rows, texts=("runs", "interval"))]
-    content += [element("p", text, class_="note") for text in (_meaning(recipe, reference, differences), fault) if text]
+    faults = [fault]
+    try:
+        content += teacher_line(recipe)
+    except UserError as error:
+        faults.append(f"The teacher's test is not shown: {error}")
+    notes = (_meaning(recipe, reference, differences), *faults)
+    content += [element("p", text, class_="note") for text in notes if text]
     return section("results", "Results", *content)
 
 

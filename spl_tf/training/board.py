@@ -9,7 +9,6 @@ import gin
 import keras
 import numpy as np
 import tensorflow as tf
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
@@ -122,19 +121,47 @@ class Board(Hook):
 
     def evaluated(self, step: int, evaluation: Evaluation) -> None:
         with self._writer.as_default(step=step):
-            for name, value in evaluation.metrics.items():
-                tf.summary.scalar(f"validation/{name}", value)
-            if evaluation.confusion is not None:
-                labels = {"rows": "true class", "columns": "prediction"}
-                figure = figures.confusion_figure(evaluation.confusion, self._classes, **labels)
-                tf.summary.image("validation/confusion", _picture(figure))
-            for measure, values in evaluation.per_class.items():
-                tf.summary.histogram(f"validation/{measure}_of_a_class", values[~np.isnan(values)])
-                if len(self._classes) <= _MANY_CLASSES:
-                    for name, value in zip(self._classes, values, strict=True):
-                        if not np.isnan(value):
-                            tf.summary.scalar(f"validation_{measure}/{name}", value)
+            _show_evaluation("validation", evaluation, self._classes)
         self._writer.flush()
+
+
+def write_evaluation(
+    log_dir: pathlib.Path,
+    prefix: str,
+    evaluation: Evaluation,
+    classes: Sequence[str],
+    hyper_parameters: Mapping[str, float | str],
+) -> None:
+    """Event files of one evaluation: a trial in the tab HParams, whose metrics are the scalars.
+
+    Args:
+      log_dir: TensorBoard's folder.
+      prefix: of the tags, e.g. "test" for "test/top_1".
+      evaluation: what was found.
+      classes: names of the N classes.
+      hyper_parameters: columns of the trial.
+    """
+    writer = tf.summary.create_file_writer(str(log_dir))
+    with writer.as_default(step=0):
+        hparams.hparams(dict(hyper_parameters), trial_id="")
+        _show_evaluation(prefix, evaluation, classes)
+        _write_proto(hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS))
+    writer.close()
+
+
+def _show_evaluation(prefix: str, evaluation: Evaluation, classes: Sequence[str]) -> None:
+    for name, value in evaluation.metrics.items():
+        tf.summary.scalar(f"{prefix}/{name}", value)
+    if evaluation.confusion is not None:
+        labels = {"rows": "true class", "columns": "prediction"}
+        figure = figures.confusion_figure(evaluation.confusion, classes, **labels)
+        tf.summary.image(f"{prefix}/confusion", _picture(figure))
+    for measure, values in evaluation.per_class.items():
+        tf.summary.histogram(f"{prefix}/{measure}_of_a_class", values[~np.isnan(values)])
+        if len(classes) <= _MANY_CLASSES:
+            for name, value in zip(classes, values, strict=True):
+                if not np.isnan(value):
+                    tf.summary.scalar(f"{prefix}_{measure}/{name}", value)
 
 
 def steps_shown(epochs: float, steps_per_epoch: float) -> frozenset[int]:
@@ -153,9 +180,7 @@ def _strips(clips: np.ndarray) -> np.ndarray:
 
 def _picture(figure: Figure) -> np.ndarray:
     """uint8 [1, H, W, 3]."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[np.newaxis, ..., :3]
+    return figures.pixels(figure)[np.newaxis]
 
 
 def _verbatim(text: str) -> str:

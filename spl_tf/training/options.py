@@ -1,34 +1,56 @@
-"""Options of a stage that exclude or need each other, looked at before anything is written."""
+"""Options of a stage of which can be told, before there is any data, whether they are right."""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
 
 from spl_tf.errors import UserError
+from spl_tf.training.profiling import require_two_steps
 
 
-def require_positive(**options: float) -> None:
-    """Refuses what is no number above 0."""
-    for name, value in options.items():
-        if not isinstance(value, int | float) or value <= 0:
-            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
-
-
-def require_fitting(
+def require_options(
+    strategy: tf.distribute.Strategy,
     *,
+    batch_size: int,
+    accumulation: int,
     select: str,
     stop_after_evaluations: int | None,
     is_validated: bool,
+    profile_steps: Sequence[int] | None,
     freeze_backbone: bool,
     precise_bn_batches: int,
+    **positive: float,
 ) -> None:
-    """Raises UserError unless options of `train_stage` go together; `is_validated` says whether there is validation."""
+    """Refuses options of `train_stage`, before anything is written.
+
+    Args:
+      strategy: whose replicas share a batch; other options are as of `train_stage`.
+      is_validated: whether there are validation shards.
+      **positive: others that have to be above 0, by name.
+
+    Raises:
+      UserError: one of them is out of its range, or they don't fit each other.
+    """
+    positive |= {"batch_size": batch_size, "accumulation": accumulation}
+    if stop_after_evaluations is not None:
+        positive["stop_after_evaluations"] = stop_after_evaluations
+    for name, value in positive.items():
+        if not isinstance(value, int | float) or value <= 0:
+            raise UserError(f"train_stage.{name} = {value!r}: give a number above 0")
+    require_two_steps(profile_steps)
     if select not in ("last", "best"):
         raise UserError(f"train_stage.select {select!r} is neither 'last' nor 'best'")
     if select == "best" and not is_validated:
         raise UserError("train_stage.select = 'best' needs train_stage.validation_shards")
-    if stop_after_evaluations is not None:
-        require_positive(stop_after_evaluations=stop_after_evaluations)
-        if not is_validated:
-            raise UserError("train_stage.stop_after_evaluations needs train_stage.validation_shards")
+    if stop_after_evaluations is not None and not is_validated:
+        raise UserError("train_stage.stop_after_evaluations needs train_stage.validation_shards")
     if freeze_backbone and precise_bn_batches:
         raise UserError(
             "train_stage.precise_bn_batches estimates the statistics that train_stage.freeze_backbone keeps: "
             "leave one of them out"
+        )
+    if batch_size % (strategy.num_replicas_in_sync * accumulation):
+        raise UserError(
+            f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
+            f"x {accumulation} micro-batches"
         )

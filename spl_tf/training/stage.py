@@ -14,7 +14,6 @@ from spl_tf import checksums, files
 from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
-from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference import stage_folder
@@ -35,10 +34,10 @@ from spl_tf.training.identity import claim_folder, hyper_parameters, open_inputs
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
-from spl_tf.training.options import require_fitting, require_positive
+from spl_tf.training.options import require_options
 from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
-from spl_tf.training.profiling import Profile, require_two_steps, tell_if_none_left
+from spl_tf.training.profiling import Profile, tell_if_none_left
 from spl_tf.training.progress import ProgressLine
 from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
@@ -134,32 +133,26 @@ def train_stage(
       Terminated, KeyboardInterrupt: after SIGTERM or Ctrl-C, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
-    require_positive(
+    strategy = device_strategy()
+    require_options(
+        strategy,
         batch_size=batch_size,
+        accumulation=accumulation,
+        select=select,
+        stop_after_evaluations=stop_after_evaluations,
+        is_validated=validation_shards is not None,
+        profile_steps=profile_steps,
+        freeze_backbone=freeze_backbone,
+        precise_bn_batches=precise_bn_batches,
         epochs=epochs,
         num_frames=num_frames,
         frame_stride=frame_stride,
         crop_size=crop_size,
-        accumulation=accumulation,
         evaluate_epochs=evaluate_epochs,
         evaluation_views=evaluation_views,
         steps_per_loop=steps_per_loop,
     )
-    require_two_steps(profile_steps)
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
-    require_fitting(
-        select=select,
-        stop_after_evaluations=stop_after_evaluations,
-        is_validated=inputs.validation is not None,
-        freeze_backbone=freeze_backbone,
-        precise_bn_batches=precise_bn_batches,
-    )
-    strategy = device_strategy()
-    if batch_size % (strategy.num_replicas_in_sync * accumulation):
-        raise UserError(
-            f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
-            f"x {accumulation} micro-batches"
-        )
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():

@@ -64,6 +64,7 @@ class KindsTest(parameterized.TestCase, tf.test.TestCase):
         ("recipe.seeds = [0.5]", "give a list of whole numbers$"),
         ("recipe.strategies = 'spl'", r"give a list of texts in quotes or None, e.g. \['spl'\]$"),
         ("recipe.strategies = ['spl', 1]", "give a list of texts in quotes or None$"),
+        ("recipe.arms = 'spl_b'", r"recipe.arms = 'spl_b': give a table in braces, \{'name': ...\} or None$"),
         ("resnet3d.stem_kernel = (7, 7)", "give 3 whole numbers$"),
         ("resnet3d.non_local = 'all'", "give a whole number or a list of lists of whole numbers$"),
         ("resnet3d.temporal_kernels = [3, 1]", r"give a list of lists of whole numbers or None, e.g. \[\[3, 1\]\]$"),

@@ -16,7 +16,7 @@ import tensorflow as tf
 from spl_tf import checksums, configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.experiment import tasks
+from spl_tf.experiment import checks, tasks
 from spl_tf.experiment.recipe import recipe
 from spl_tf.experiment.resumable import replacing_changed
 from spl_tf.labels import figures, sidecar_files
@@ -45,6 +45,7 @@ class FakeStages:
             mock.patch.multiple(
                 tasks, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
             ),
+            mock.patch.object(checks, "require_network"),
             mock.patch.object(tasks.gc, "collect"),  # No network is built, and a search takes a second.
             mock.patch.multiple(figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
         ):

@@ -13,7 +13,7 @@ from absl.testing import parameterized
 from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
-from spl_tf.experiment.arms import Arm, choose_arms, configured_arms, make_arms
+from spl_tf.experiment.arms import Arm, choose_arms, configured_arms, make_arms, unused_options
 from spl_tf.experiment.noise_matrices import counted_transition, estimated_transition
 from spl_tf.experiment.shared import arm_of_network, shared_places
 
@@ -88,10 +88,26 @@ class MakeArmsTest(parameterized.TestCase, tf.test.TestCase):
         ({"predictions": {"labels": "weak"}}, "a name is letters, digits and '_', and none of predictions"),
         ({"weak": {"shares": "seed0"}}, "shares = 'seed0': give letters and digits, but not shards"),
         ({}, "there is no arm: give recipe.arms"),
+        ({"spl_b": {"num_labels": 9}}, "'spl_b': num_labels is for spl_m, spl_d, not for spl_b: leave it out"),
+        ({"a": {"labels": "weak", "min_confidence": 0.5}}, "min_confidence is for teacher, agreement, .* not for weak"),
+        ({"none": {"web_clips_per_class": 9}}, "'none': web_clips_per_class is for the pre-training, which 'none' has"),
     )
     def test_mistakes_are_told(self, arms, message):
         with self.assertRaisesRegex(UserError, message):
             make_arms(None, arms)
+
+    def test_a_name_is_no_list_of_names(self):
+        with self.assertRaisesRegex(UserError, r"recipe.strategies = 'spl_b': give a list, e.g. \['spl_b'\]"):
+            make_arms("spl_b")
+        with self.assertRaisesRegex(UserError, r"the arms to run are 'weak': give a list, e.g. \['weak'\]"):
+            choose_arms(make_arms(), "weak")
+
+    def test_an_option_that_no_arm_has_a_use_for_is_told(self):
+        arms = make_arms(["none", "weak"], num_labels=5, min_confidence=0.5)
+        self.assertEqual(unused_options(arms)[0], "recipe.num_labels = 5 changes nothing: it is for spl_m, spl_d")
+        self.assertRegex(unused_options(arms)[1], "^recipe.min_confidence = 0.5 changes nothing: it is for teacher, ag")
+        self.assertEmpty(unused_options(make_arms(["weak", "spl_m"], num_labels=5, min_confidence=0.5)))
+        self.assertEmpty(unused_options(make_arms()))
 
     def test_one_list_of_arms_is_enough(self):
         with self.assertRaisesRegex(UserError, "recipe.strategies is one list of arms and recipe.arms another"):
@@ -201,8 +217,7 @@ class TableOfArmsTest(tf.test.TestCase):
             [
                 "teacher",
                 "predictions",
-                "imagenet/finetune",
-                "imagenet/test",
+                "teacher_test",  # And with it "imagenet", which is configured alike.
                 *(f"{arm}{step}" for arm in ("weak", "momentum", "spl_m_4") for step in of_arm),
             ],
         )
@@ -219,7 +234,7 @@ class TableOfArmsTest(tf.test.TestCase):
         self.assertLen((self.folder / "results.csv").read_text().splitlines(), 2)
         shutil.rmtree(self.folder)
         calls, (alone,) = self._run("few")
-        self.assertEqual(calls, ["teacher", *few])
+        self.assertEqual([name for name in calls if name != "teacher_test"], ["teacher", *few])
         self.assertEqual(alone.columns() | {"seconds": 0}, results[3].columns() | {"seconds": 0})
 
     def test_what_a_row_binds_is_in_its_stages_alone(self):
@@ -238,7 +253,7 @@ class TableOfArmsTest(tf.test.TestCase):
 
         def killed(stage, folder, **inputs):
             trained.append(folder)
-            if len(trained) == 4:
+            if len(trained) == 3:
                 raise KeyboardInterrupt
             return train(stage, folder, **inputs)
 
@@ -247,7 +262,7 @@ class TableOfArmsTest(tf.test.TestCase):
             self._run()
         before = list(self.fake.calls)
         self.assertEqual(
-            [path.relative_to(self.folder / "seed0") for path in trained[3:]], [pathlib.Path("weak/finetune")]
+            [path.relative_to(self.folder / "seed0") for path in trained[2:]], [pathlib.Path("weak/finetune")]
         )
         self.assertLen((self.folder / "results.csv").read_text().splitlines(), 2)
         self.fake.train = train
@@ -274,7 +289,8 @@ class TableOfArmsTest(tf.test.TestCase):
         self.assertEmpty(self.fake.calls)
         with self.fake.in_place(), self.assertRaisesRegex(UserError, "run spl_tf.predict again"):
             self.run_recipe(self.folder, [*self.bindings, row % "soft_label"])
-        self.assertEqual(self.fake.calls, ["teacher", "predictions"])  # Which have no scores here.
+        # Predictions have no scores here.
+        self.assertEqual(self.fake.calls, ["teacher", "predictions", "teacher_test"])
 
     def test_the_report_shows_arms_of_one_web_set_in_its_matrix(self):
         self._run()

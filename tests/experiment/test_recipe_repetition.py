@@ -16,7 +16,8 @@ from spl_tf import command, files
 from spl_tf import recipe as recipe_command
 
 # All stages of strategies none and weak, in order.
-ALL = ["teacher", "predictions", "none/finetune", "none/test", "weak/pretrain", "weak/finetune", "weak/test"]
+# Without pre-training it is the teacher's training and test once more: these are copied.
+ALL = ["teacher", "predictions", "teacher_test", "weak/pretrain", "weak/finetune", "weak/test"]
 # Written whatever there is to do.
 _BY_EVERY_RUN = {".lock", "results.csv", "report.html"}
 TEACHER = np.arange(72) % 3
@@ -58,11 +59,14 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         ("recipe.strategies = ['none', 'weak', 'spl_b']", ["spl_b/pretrain", "spl_b/finetune", "spl_b/test"]),
         ("recipe.seeds = [0, 1]", [f"seed1/{name}" for name in ALL]),
         ("SGD.momentum = 0.8", ALL),
-        ("teacher/train_stage.epochs = 9", ["teacher", "predictions"]),  # The weak labels stay what they are.
+        (
+            "teacher/train_stage.epochs = 9",
+            ["teacher", "predictions", "teacher_test"],
+        ),  # The weak labels stay what they are.
         ("predict_clips.num_views = 2", ["predictions"]),
         ("pretrain/train_stage.epochs = 9", ["weak/pretrain", "weak/finetune", "weak/test"]),
         ("finetune/train_stage.epochs = 9", ["none/finetune", "none/test", "weak/finetune", "weak/test"]),
-        ("evaluate_model.num_views = 2", ["none/test", "weak/test"]),
+        ("evaluate_model.num_views = 2", ["teacher_test", "weak/test"]),
         ("recipe.num_labels = 5", []),  # Neither is for these strategies.
         ("recipe.min_confidence = 0.5", []),
         ("recipe.web_clips_per_class = 12", ["predictions", "weak/pretrain", "weak/finetune", "weak/test"]),
@@ -169,7 +173,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(redone, ALL)
         of_pretraining = self.folder / "o" / "seed0" / "weak" / "pretrain" / "backbone.weights.h5"
         begun = {name: str(path) for name, path in self.fake.init_weights.items()}
-        expected = dict.fromkeys(("teacher", "none/finetune", "weak/pretrain"), str(weights))
+        expected = dict.fromkeys(("teacher", "weak/pretrain"), str(weights))
         self.assertEqual(begun, expected | {"weak/finetune": str(of_pretraining)})
 
     @parameterized.named_parameters(
@@ -180,7 +184,28 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
     def test_other_predictions_of_the_teacher_redo_what_is_trained_on_them(self, teacher):
         self.fake.teacher = teacher
         redone = self._calls("recipe.strategies = ['spl']", "teacher/train_stage.epochs = 9")
-        self.assertEqual(redone, ["teacher", "predictions", "spl/pretrain", "spl/finetune", "spl/test"])
+        of_spl = ["spl/pretrain", "spl/finetune", "spl/test"]
+        self.assertEqual(redone, ["teacher", "predictions", "teacher_test", *of_spl])
+
+    def test_without_pretraining_the_network_is_the_teacher_where_both_are_configured_alike(self):
+        seed0 = self.folder / "o" / "seed0"
+        teacher, none = seed0 / "teacher", seed0 / "none" / "finetune"
+        same = [
+            (teacher / name).read_bytes() == (none / name).read_bytes()
+            for name in ("folded.keras", "backbone.weights.h5")
+        ]
+        self.assertEqual(same, [True, True])
+        # Another seed has a teacher of its own, another configuration a network of its own.
+        self.assertEqual(self._calls("recipe.strategies = ['none']"), [])
+        alone = self._calls("recipe.strategies = ['none']", "recipe.seeds = [7]")
+        self.assertEqual(alone, ["seed7/none/finetune", "seed7/none/test"])
+        calls = self._calls("recipe.strategies = ['none', 'weak']", "recipe.seeds = [7]")
+        self.assertEqual(calls, [f"seed7/{name}" for name in ALL if not name.startswith("teacher")])
+        calls = self._calls("finetune/train_stage.epochs = 9", "recipe.seeds = [7]")
+        redone = ["none/finetune", "none/test", "weak/finetune", "weak/test"]
+        self.assertEqual(calls, [f"seed7/{name}" for name in redone])
+        weights = [(folder / "folded.keras").read_bytes() for folder in (seed0.with_name("seed7") / "teacher", teacher)]
+        self.assertNotEqual(*weights)
 
     def test_in_the_second_round_each_strategy_that_asks_a_teacher_asks_its_own_student(self):
         binding = "recipe.rounds = 2"
@@ -237,7 +262,7 @@ class RepetitionTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ("recipe.strategies = ['none', 'spl_x']", "'spl_x'"),
         ("recipe.min_confidence = 1.5", "min_confidence = 1.5"),
-        ("video_folder.folder = 'nowhere'", "nowhere/classes.txt does not exist: set video_folder.folder"),
+        ("video_folder.folder = 'nowhere'", "nowhere is no folder: set video_folder.folder"),
         ("recipe.seed = 1", "did you mean 'seeds'"),
         ("recipe.seeds = 1", "recipe.seeds = 1: give a list"),
         ("recipe.seeds = [0, 1, 0]", "recipe.seeds"),  # The table would take them for three seeds.

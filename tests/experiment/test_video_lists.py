@@ -31,14 +31,23 @@ class VideoFolderTest(parameterized.TestCase, tf.test.TestCase):
     def test_a_validation_split_is_one_more_list(self):
         lists = video_folder(self.folder, folder=self.folder, validation="other.csv")
         self.assertEqual(lists.validation, self.folder / "other.csv")
-        with self.assertRaisesRegex(UserError, f"{self.folder / 'none.csv'} does not exist: set video_folder.folder"):
+        with self.assertRaisesRegex(UserError, f"{self.folder} has no none.csv .*: set video_folder.folder .python -m"):
             video_folder(self.folder, folder=self.folder, validation="none.csv")
 
     @parameterized.parameters("classes.txt", "target_train.csv", "web.csv", "test.csv")
     def test_a_missing_list_is_named_with_how_to_get_it(self, name):
         (self.folder / name).unlink()
-        with self.assertRaisesRegex(UserError, f"{self.folder / name} does not exist: run the tool"):
+        message = rf"{self.folder} has no {name} \(there are other.csv\): run the tool"
+        with self.assertRaisesRegex(UserError, message):
             video_folder(self.folder / "videos", folder=self.folder, how_to_get="run the tool")
+
+    def test_all_missing_lists_are_named_at_once(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        with self.assertRaisesRegex(UserError, f"{empty} has no classes.txt, target_train.csv, web.csv, test.csv: do"):
+            video_folder(self.folder / "videos", folder=empty, how_to_get="do it")
+        with self.assertRaisesRegex(UserError, f"{empty / 'x'} is no folder: do it"):
+            video_folder(self.folder / "videos", folder=empty / "x", how_to_get="do it")
 
 
 class RenderedVideosTest(tf.test.TestCase):

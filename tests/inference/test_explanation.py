@@ -24,7 +24,7 @@ from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.sidecars import Place, open_predictions_of
 from spl_tf.errors import UserError
 from spl_tf.inference.chosen_clips import Choice, choose, read_clips, spl_classes, with_teacher
-from spl_tf.inference.explanation import Target, explained_clips
+from spl_tf.inference.explanation import Explained, Target, explained_clips
 from spl_tf.inference.grad_cam import grad_cam, upsample, with_map
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.labels import predictions, sidecar_files
@@ -143,17 +143,29 @@ class ExplainTest(parameterized.TestCase, tf.test.TestCase):
             picture = tf.io.decode_png(event.tensor_proto.string_val[2])
             self.assertAllEqual(picture, cv2.imread(str(self.folder / row["strip"]))[..., ::-1])
 
-    def test_a_map_of_one_place_is_told_of(self):
-        for layer, told in (("res5_block1_out", True), ("res3_block1_out", False)):
-            with mock.patch.object(logging, "warning") as warning:
-                self.assertEqual(self._execute("--num_clips=1", f"--layer={layer}"), 0)
-            self.assertEqual(
-                [call.args[0].startswith("the map has one place") for call in warning.mock_calls], [True] * told
-            )
+    @parameterized.parameters(
+        ("res5_block1_out", ["the map has one place a picture, too few to say where: name an earlier --layer"]),
+        ("res4_block1_out", ["the map has 2 x 2 places a picture, too few to say where: name an earlier --layer"]),
+        ("res3_block1_out", []),
+    )
+    def test_a_map_too_coarse_to_say_where_is_told_of(self, layer, told):
+        with mock.patch.object(logging, "warning") as warning:
+            self.assertEqual(self._execute("--num_clips=1", f"--layer={layer}"), 0)
+        self.assertEqual([call.args[0] for call in warning.mock_calls], told)
 
-    @parameterized.parameters("--clips=nowhere", "--layer=res9", "--target=rad", "--predictions_dir=nowhere")
-    def test_mistakes_exit_with_2_and_leave_no_picture(self, argument):
-        self.assertEqual(self._execute(argument), 2)
+    def test_the_caption_tells_of_a_coarse_map(self):
+        clip = {field.name: "" for field in dataclasses.fields(Explained)} | {"predicted_score": 0.5, "score": 0.5}
+        clip |= {"place": Place(0, 0), "target": "run"}
+        last = [Explained(**clip | {"cells": cells}).caption[-1] for cells in ((4, 4), (3, 5), (1, 1))]
+        self.assertEqual(last[0], "the map is of what speaks for run, 0.50")
+        self.assertEqual(last[1], "the map of 3 x 5, too coarse, is of what speaks for run, 0.50")
+        self.assertEqual(last[2], "the map of 1 x 1, too coarse, is of what speaks for run, 0.50")
+
+    @parameterized.parameters(
+        "--clips=nowhere", "--layer=res9", "--target=rad", "--predictions_dir=nowhere", "--clips=a --num_clips=2"
+    )
+    def test_mistakes_exit_with_2_and_leave_no_picture(self, arguments):
+        self.assertEqual(self._execute(*arguments.split()), 2)
         self.assertEmpty(list(self.folder.glob("*.*g*")))
 
     def test_clips_are_the_first_ones_or_those_of_a_label_of_an_spl_class_or_of_ids(self):

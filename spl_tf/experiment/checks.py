@@ -1,0 +1,253 @@
+"""What can be told of a recipe before the first shard is cut; found out later, the same mistake costs hours."""
+
+import inspect
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gin
+import keras
+
+from spl_tf import configuration, files
+from spl_tf.cleaning.labellers import find_labeller
+from spl_tf.data.building.settings import Settings
+from spl_tf.data.lists.csv_tables import PATH
+from spl_tf.data.lists.rows import read_rows
+from spl_tf.errors import UserError
+from spl_tf.experiment.arms import Arm
+from spl_tf.experiment.runner import Runner
+from spl_tf.experiment.shared import loss_with_matrix
+from spl_tf.experiment.tasks import networks_forgotten, require_label_options
+from spl_tf.experiment.video_lists import VideoLists
+from spl_tf.hardware.distribution import device_strategy
+from spl_tf.hardware.precision import choose_policy
+from spl_tf.inference.evaluation import evaluate_model
+from spl_tf.inference.prediction import predict_clips
+from spl_tf.labels.both_labels import read_both_labels
+from spl_tf.labels.classes import read_classes
+from spl_tf.training.identity import stage_settings
+from spl_tf.training.objectives.objective import Objective, make_objective
+from spl_tf.training.options import require_options
+from spl_tf.training.schedules import schedule_of
+from spl_tf.training.stage import train_stage
+
+_SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
+_CHOICES = ("batch_size", "accumulation", "select", "profile_steps", "freeze_backbone", "precise_bn_batches")
+_SIZES = ("epochs", "num_frames", "frame_stride", "crop_size", "evaluate_epochs", "evaluation_views", "steps_per_loop")
+# Any will do to make a schedule with.
+_STEPS, _STEPS_PER_EPOCH = 100, 10.0
+
+
+def require_sound_arms(arms: Sequence[Arm], seeds: Sequence[int], init_weights: files.Path | None) -> None:
+    """Refuses what the configuration alone shows to be wrong.
+
+    Raises:
+      UserError: seeds are no list of whole numbers, weights are not there, labels are unknown, a transition has no use,
+        or a binding is what the recipe itself sets.
+    """
+    if isinstance(seeds, int | str) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
+        raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"recipe.seeds = {list(seeds)}: one of them is listed twice")
+    begun_with = {arm.init_weights for arm in arms} | {init_weights for arm in arms if arm.pretrains}
+    for path in begun_with:
+        if path is not None and not callable(path) and not pathlib.Path(path).is_file():
+            raise UserError(
+                f"recipe.init_weights: {path} does not exist: tools.convert.inflate makes one of ImageNet's "
+                "weights; None starts from random ones"
+            )
+    for arm in arms:
+        with configuration.overridden(arm.bindings):
+            if arm.pretrains:
+                find_labeller(arm.labels)
+            _check_transition(arm)
+            for stage in configuration.STAGES:
+                for name in _SET_BY_RECIPE:
+                    if f"train_stage.{name}" in configuration.stage_bindings(stage):
+                        raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
+
+
+def _check_transition(arm: Arm) -> None:
+    """Under the arm's bindings."""
+    if arm.transition is None or not arm.pretrains:
+        return
+    if loss_with_matrix() is None:
+        raise UserError(
+            "recipe.transition is for a loss that uses it: bind pretrain/train_stage.loss to @forward_correction or "
+            "@backward_correction"
+        )
+    if arm.labels != "weak":
+        raise UserError(
+            f"recipe.transition is about the labels of strategy 'weak', not {arm.labels!r}: leave that out of "
+            "recipe.strategies, or give the transition to one of recipe.arms"
+        )
+
+
+def require_sound_stages(runner: Runner, arms: Sequence[Arm]) -> None:
+    """Refuses options of shards, stages, predictions and test that could not work, whatever the lists are.
+
+    Raises:
+      UserError: the first one found.
+    """
+    for quota in dict.fromkeys(arm.web_clips_per_class for arm in arms):
+        _require_shard_options(runner, quota)
+    known: set[tuple[object, ...]] = set()  # Settings of stages, and of networks, that were found sound.
+    for arm in arms:
+        with configuration.overridden(arm.bindings):
+            for stage in _stages(arm):
+                settings = tuple(sorted(stage_settings(stage).items()))
+                if settings not in known:
+                    _require_stage(stage, runner.short_side, known)
+                    known.add(settings)
+            if arm.pretrains:
+                _require_inference("teacher", predict_clips, runner.short_side)
+            _require_inference("finetune", evaluate_model, runner.short_side)
+
+
+def require_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
+    """Makes or finds the lists of all arms; returns a line on how each of them came to be.
+
+    Raises:
+      UserError: some are missing; all are named.
+    """
+    notes: list[str] = []
+    missing: list[str] = []
+    for arm in arms:
+        try:
+            notes.append(runner.lists(arm).note)
+        except UserError as error:
+            missing.append(str(error).partition("\n  In call to configurable")[0])  # gin says where it was called.
+    if missing:
+        raise UserError("; ".join(dict.fromkeys(missing)))
+    return list(dict.fromkeys(notes))
+
+
+def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
+    """Refuses lists that can't be read, and options that don't fit them.
+
+    Returns:
+      Lines on what the user should know.
+
+    Raises:
+      UserError: a list has not the columns it needs, labels don't fit the classes, a stage or test asks for what the
+        lists don't have.
+    """
+    num_videos = {}
+    for lists in dict.fromkeys(map(runner.lists, arms)):
+        _require_columns(lists)
+        num_videos[lists] = sum(1 for _ in read_rows(lists.target, "recipe.videos"))
+    notes = []
+    for arm in arms:
+        lists = runner.lists(arm)
+        classes = read_classes(lists.classes)
+        with configuration.overridden(arm.bindings):
+            require_label_options(f"arm {arm.name!r}", arm.labels, classes, arm.num_labels, arm.min_confidence)
+            for stage in _stages(arm):
+                batch_size = _stage_options(stage, is_validated=lists.validation is not None)["batch_size"]
+                if stage != "pretrain" and batch_size > num_videos[lists]:
+                    notes.append(
+                        f"{stage}/train_stage.batch_size = {batch_size} is more than the {num_videos[lists]} videos of "
+                        f"{lists.target}: a step sees some of them several times"
+                    )
+            with gin.config_scope("finetune"):
+                background = _options("finetune/", evaluate_model)["background"]
+            if background is not None and background not in classes:
+                raise UserError(f"evaluate_model.background = {background!r} is no class of {lists.classes}")
+        if arm.transition is not None and lists.both_labels is not None:
+            read_both_labels(lists.both_labels, classes)
+    return list(dict.fromkeys(notes))
+
+
+def _stages(arm: Arm) -> Sequence[str]:
+    return configuration.STAGES if arm.pretrains else ("finetune",)
+
+
+def _require_columns(lists: VideoLists) -> None:
+    """That every list can be read and says of what class its videos are."""
+    columns = {lists.target: "label", lists.test: "label", lists.validation: "label", lists.web: "query"}
+    for path, label_column in columns.items():
+        if path is None:
+            continue
+        first = next(read_rows(path, "recipe.videos", label_column), None)
+        if first is None:
+            raise UserError(f"{path} has no rows: give one line per video")
+        if absent := [column for column in (PATH, label_column) if column not in first]:
+            has = ", ".join(name for name in first if name)
+            raise UserError(f"{path} has no column {' and '.join(map(repr, absent))} (it has {has}): add it")
+
+
+def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
+    """Of clean sets and web set."""
+    common: dict[str, Any] = {"fps": float(runner.fps), "short_side": runner.short_side, "jpeg_quality": 90}
+    common |= {"manifest": "", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
+    for seconds, quota in ((0.0, None), (float(runner.web_clip_seconds), clips_per_class)):
+        Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
+
+
+def _stage_options(stage: str, *, is_validated: bool) -> dict[str, Any]:
+    """What a stage will be trained with, if that can be."""
+    with gin.config_scope(stage):
+        options = _options(f"{stage}/", train_stage, _SET_BY_RECIPE)
+    checked = {name: options[name] for name in (*_CHOICES, *_SIZES)}
+    require_options(device_strategy(), is_validated=is_validated, **checked)
+    return options
+
+
+def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object, ...]]) -> None:
+    options = _stage_options(stage, is_validated=True)
+    _require_crop("train_stage", options["crop_size"], short_side)
+    choose_policy(options["precision"])
+    with gin.config_scope(stage):
+        learned = make_objective(options["objective"], **{name: options[name] for name in ("loss", "data_parameters")})
+        rate = options["learning_rate"]
+        if callable(rate):
+            _options(f"{stage}/", rate)
+        schedule = schedule_of(rate, _STEPS, _STEPS_PER_EPOCH)
+        try:
+            options["optimizer"](learning_rate=schedule)
+        except (TypeError, ValueError) as error:  # Keras' way to refuse an option.
+            raise UserError(f"{stage}/train_stage.optimizer: {error}") from error
+        bindings = configuration.stage_bindings(stage, ("spl_tf.models.", "spl_tf.losses."))
+        network = (options["backbone"], options["objective"], *sorted(bindings.items()))
+        if network not in known_networks:
+            require_network(options["backbone"], learned)
+            known_networks.add(network)
+
+
+def require_network(backbone: Callable[..., keras.Model], learned: Objective) -> None:
+    """Builds it for two classes and forgets it: its options are checked in many places on the way."""
+    with networks_forgotten():
+        learned.head(backbone(folded=False), 2, 0)
+        learned.build(2, 2)
+
+
+def _require_inference(stage: str, configurable: Callable[..., Any], short_side: int) -> None:
+    """Options of predictions and test."""
+    name = configurable.__name__
+    with gin.config_scope(stage):
+        options = _options(f"{stage}/", configurable)
+    for option, value in options.items():
+        if type(value) is int and value < 1:
+            raise UserError(f"{name}.{option} = {value}: give 1 or more")
+    choose_policy(options["precision"])
+    _require_crop(name, options.get("crop_size") or 1, short_side)
+
+
+def _require_crop(name: str, crop_size: int, short_side: int) -> None:
+    if crop_size > short_side:
+        raise UserError(
+            f"{name}.crop_size = {crop_size} is larger than recipe.short_side = {short_side}: choose a smaller crop, "
+            "or larger frames"
+        )
+
+
+def _options(where: str, configurable: Callable[..., Any], without: Sequence[str] = ()) -> dict[str, Any]:
+    """What a configurable's keyword arguments will be in this scope, by gin or by default."""
+    name = configurable.__name__
+    parameters = inspect.signature(configurable).parameters.values()
+    options = {each.name: each.default for each in parameters if each.kind is each.KEYWORD_ONLY}
+    options |= gin.get_bindings(name)
+    for option, value in options.items():
+        if option not in without and (value is gin.REQUIRED or value is inspect.Parameter.empty):
+            raise UserError(f"{where}{name}.{option} has no value: give one in the gin file or with --gin_param")
+    return options
