@@ -13,6 +13,7 @@ A notebook needs few names, loaded when first asked for (`docs/python.md`):
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from spl_tf.data.dataset import load_dataset as open_shards
     from spl_tf.inference.trained_model import load_trained as load
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
+
+# TensorFlow leaves oneDNN off on processors without AVX-512, where it halves the time of a training step all the same.
+# Read when TensorFlow is imported.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __all__ = ["__version__", "labels", "load", "losses", "metrics", "models", "open_shards"]
 

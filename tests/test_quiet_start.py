@@ -87,6 +87,14 @@ class QuietStartTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((done.returncode, done.stdout), (2, ""))
         self.assertLen(done.stderr.splitlines(), 1, done.stderr)
 
+    @parameterized.parameters((None, "1"), ("0", "0"))
+    def test_onednn_is_on_unless_the_environment_says_otherwise(self, given, expected):
+        environment = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+        environment |= {"TF_ENABLE_ONEDNN_OPTS": given} if given else {}
+        command = [sys.executable, "-c", "import os, spl_tf; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+        self.assertEqual(done.stdout.strip(), expected)
+
 
 if __name__ == "__main__":
     tf.test.main()
