@@ -63,10 +63,17 @@ Written into D:
                  text file, not decodable, decoder crashed, not done within --seconds_per_video, duplicate,
                  near-duplicate, ...; partner is the copy that is kept (or held out), distance how
                  far the two are apart: 0 equal, above 0.1 no near-duplicates
+  notes.csv      rows that gave clips though their video is damaged (with the clips that show it),
+                 shorter than its header says, changes its size, or has wrong timestamps
+
+Times are the file's own, from where a player starts it. Interlaced video is deinterlaced, pixels
+become square, transparency lies on white, colours are those of the file's matrix and range. High
+dynamic range, sound with a cover, playlists and scripts are rejected by name; no other file and no
+address is opened.
 
 A killed run goes on with the same command; finished shards are not made again. Another setting or
 manifest needs another folder. The shards' bytes depend on the manifest, the settings and the
-version of OpenCV, not on --workers. To make rejected videos count after mending them, start with an
+versions of PyAV and OpenCV, not on --workers. To make rejected videos count after mending them, start with an
 empty folder.
 
 --verify reads every record back: lengths, checksums, every JPEG file, labels, times, ids that

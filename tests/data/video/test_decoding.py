@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.building.cutting import ClipFormat, cut_clips
+from spl_tf.data.building.damage import Note
 from spl_tf.data.manifest import Video
 from spl_tf.data.video import reader as reader_module
 from spl_tf.data.video.reader import VideoReader
@@ -117,6 +118,30 @@ class DecodingTest(parameterized.TestCase, tf.test.TestCase):
             with seek:
                 reader.start_before(22_000_000)
             self.assertLen(list(reader), 1000)
+
+    def test_a_video_that_changes_its_size_is_scaled_to_its_first_and_noted(self):
+        parts = []
+        for name, size in (("a.h264", (64, 48)), ("b.h264", (128, 96))):
+            write_numbered(self.folder / name, 30, options=B_FRAMES, size=size)
+            parts.append((self.folder / name).read_bytes())
+        path, notes = self.folder / "v.h264", []
+        path.write_bytes(b"".join(parts))
+        clips = list(cut_clips(row(path), None, ClipFormat(0.4, 25.0, 48, 95), notes.append))
+        self.assertEqual([number_of(jpeg) for clip in clips for jpeg in clip.frames], [*range(30), *range(30)])
+        self.assertIn(Note("changes its size", "(64x48, 128x96)"), notes)
+
+    def test_joined_files_go_on_from_each_other(self):
+        """As recorders join transport streams, whose clock begins again."""
+        write_numbered(self.folder / "a.ts", 50, options=B_FRAMES)
+        path = self.folder / "v.ts"
+        path.write_bytes(2 * (self.folder / "a.ts").read_bytes())
+        with contextlib.closing(VideoReader(str(path))) as reader:
+            found = [(time_us, number_of(reader.pixels())) for time_us in reader]
+            self.assertEqual([number for _, number in found], [*range(50), *range(50)])
+            steps = np.diff([time_us for time_us, _ in found])
+            self.assertAllClose(np.delete(steps, 49), np.full(98, 40_000), atol=100)
+            self.assertBetween(steps[49], 1, 100_000)
+            self.assertAllClose(reader.duration_us(), found[-1][0] + 40_000, atol=100_000)
 
     def test_two_readings_are_equal_and_conversion_may_come_later(self):
         path = self.folder / "v.mp4"
