@@ -39,9 +39,7 @@ class Damage:
             if len(named) > _MOST_CLIPS_NAMED:
                 named[_MOST_CLIPS_NAMED:] = [f"and {len(named) - _MOST_CLIPS_NAMED} more"]
             where = f"seen in {', '.join(named)}" if named else "in no clip"
-            notes.append(
-                Note("damaged", f"({count} packets or frames, from {reader.errors_us[0] / 1e6:.1f} s on, {where})")
-            )
+            notes.append(Note("damaged", f"({count} packets, from {reader.errors_us[0] / 1e6:.1f} s on, {where})"))
         if reader.repaired_times:
             notes.append(Note("wrong or no timestamps", f"({reader.repaired_times})"))
         if len(reader.sizes) > 1:

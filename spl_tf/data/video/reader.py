@@ -8,7 +8,7 @@ import bisect
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import av
@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from spl_tf.data.video import containers
 from spl_tf.data.video.clock import LONGEST_STEP_US, Clock
+from spl_tf.data.video.complaints import complaints
 from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.pictures import Converter, TimedFrame, orientation_of, require_standard_range, without_fields
 
@@ -52,7 +53,7 @@ class VideoReader:
       promised_us: where the container's header says that the video ends; 0 where it says nothing.
       names: codec and container.
       sizes: (width, height) of the stored frames so far.
-      errors_us: a time for each packet or frame that was found damaged so far, that of the last frame before it.
+      errors_us: a time for each packet that was found damaged so far, that of the last frame before it.
       repaired_times: timestamps that were not believed so far.
 
     Raises:
@@ -165,21 +166,21 @@ class VideoReader:
     def _timed(self, *, jumped: bool = False) -> Iterator[TimedFrame]:
         """All frames from where the container stands. After a jump those before a key frame may lack what they need."""
         self._clock, settled = Clock(self.period_us), not jumped
+        heard = complaints()
+        heard.clear()
         for packet in _packets(self._container, self._stream, self._note_error):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError as error:
-                _require_memory(error)
-                if settled and not isinstance(error, av.EOFError):
-                    self._note_error()
-                continue
+            frames, failed = _decoded(packet)
+            failed |= bool(heard)
+            heard.clear()
+            if failed and settled:
+                self._note_error()
             for frame in frames:
                 stamp = frame.pts if frame.pts is not None else frame.dts
                 time_us = self._clock.time_us(self._microseconds(stamp))
                 if frame.key_frame:
                     settled = True
                     self._keys_us.append(time_us)
-                if frame.is_corrupt and settled:
+                if frame.is_corrupt and settled and not failed:
                     self._note_error()
                 yield TimedFrame(time_us, self._us(frame.duration or 0), frame)
 
@@ -209,10 +210,19 @@ def _packets(container: InputContainer, stream: VideoStream, note_error: Callabl
                 attempts = 0
                 yield packet
             return
-        except av.FFmpegError as error:
+        except (av.FFmpegError, IndexError) as error:  # IndexError: PyAV of a stream that begins behind the header.
             _require_memory(error)
             attempts += 1
             note_error()
+
+
+def _decoded(packet: Packet) -> tuple[Sequence[VideoFrame], bool]:
+    """The frames a packet completes, and whether it could not be decoded."""
+    try:
+        return packet.decode(), False
+    except av.FFmpegError as error:
+        _require_memory(error)
+        return [], not isinstance(error, av.EOFError)
 
 
 def _require_usable_size(height: int, width: int) -> None:
@@ -220,7 +230,7 @@ def _require_usable_size(height: int, width: int) -> None:
         raise UnreadableError("unusable size", f"({width}x{height})")
 
 
-def _require_memory(error: av.FFmpegError) -> None:
+def _require_memory(error: Exception) -> None:
     if isinstance(error, MemoryError):
         raise error
 

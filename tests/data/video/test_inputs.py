@@ -69,7 +69,7 @@ class InputsTest(parameterized.TestCase, tf.test.TestCase):
         ((_, video_id, label, note),) = notes
         self.assertEqual((video_id, label), ("noise", "a"))
         self.assertRegex(
-            note, r"damaged \(24 packets or frames, from 4.9 s on, seen in noise@4000 \d+, noise@6000 \d+\)"
+            note, r"damaged \(30 packets, from 4.9 s on, seen in noise@4000 \d+, noise@6000 \d+\)"
         )
         self.assertIn("used in spite of faults 1 (damaged 1): see notes.csv", summary(dataset))
 
