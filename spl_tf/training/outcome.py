@@ -161,7 +161,7 @@ class Selection:
 
     @property
     def _remedy(self) -> str:
-        if not self.by:
+        if not self._decides:
             return "delete this file alone and run the same command: metrics.json lacks the evaluations before, then"
         return f"copy it again, or move {self.folder.parent} away and train again"
 
