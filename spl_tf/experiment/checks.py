@@ -179,7 +179,7 @@ def _require_columns(lists: VideoLists) -> None:
 def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
     """Of clean sets and web set."""
     common: dict[str, Any] = {"fps": float(runner.fps), "short_side": runner.short_side, "jpeg_quality": 90}
-    common |= {"manifest": "", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
+    common |= {"manifest": "list", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
     for seconds, quota in ((0.0, None), (float(runner.web_clip_seconds), clips_per_class)):
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 
