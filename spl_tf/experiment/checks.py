@@ -32,7 +32,10 @@ from spl_tf.training.schedules import schedule_of
 from spl_tf.training.stage import train_stage
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
-_CHOICES = ("batch_size", "accumulation", "select", "profile_steps", "freeze_backbone", "precise_bn_batches")
+# Of `train_stage`, those that its own check names, and those that have to be above 0.
+_CHECKED = [
+    each.name for each in inspect.signature(require_options).parameters.values() if each.kind is each.KEYWORD_ONLY
+]
 _SIZES = ("epochs", "num_frames", "frame_stride", "crop_size", "evaluate_epochs", "evaluation_views", "steps_per_loop")
 # Any will do to make a schedule with.
 _STEPS, _STEPS_PER_EPOCH = 100, 10.0
@@ -188,7 +191,7 @@ def _stage_options(stage: str, *, is_validated: bool) -> dict[str, Any]:
     """What a stage will be trained with, if that can be."""
     with gin.config_scope(stage):
         options = _options(f"{stage}/", train_stage, _SET_BY_RECIPE)
-    checked = {name: options[name] for name in (*_CHOICES, *_SIZES)}
+    checked = {name: options[name] for name in (*_CHECKED, *_SIZES) if name in options}
     require_options(device_strategy(), is_validated=is_validated, **checked)
     return options
 
