@@ -32,7 +32,10 @@ from spl_tf.training.schedules import schedule_of
 from spl_tf.training.stage import train_stage
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
-_CHOICES = ("batch_size", "accumulation", "select", "profile_steps", "freeze_backbone", "precise_bn_batches")
+# Of `train_stage`, those that its own check names, and those that have to be above 0.
+_CHECKED = [
+    each.name for each in inspect.signature(require_options).parameters.values() if each.kind is each.KEYWORD_ONLY
+]
 _SIZES = ("epochs", "num_frames", "frame_stride", "crop_size", "evaluate_epochs", "evaluation_views", "steps_per_loop")
 # Any will do to make a schedule with.
 _STEPS, _STEPS_PER_EPOCH = 100, 10.0
@@ -179,7 +182,7 @@ def _require_columns(lists: VideoLists) -> None:
 def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
     """Of clean sets and web set."""
     common: dict[str, Any] = {"fps": float(runner.fps), "short_side": runner.short_side, "jpeg_quality": 90}
-    common |= {"manifest": "", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
+    common |= {"manifest": "list", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
     for seconds, quota in ((0.0, None), (float(runner.web_clip_seconds), clips_per_class)):
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 
@@ -188,7 +191,7 @@ def _stage_options(stage: str, *, is_validated: bool) -> dict[str, Any]:
     """What a stage will be trained with, if that can be."""
     with gin.config_scope(stage):
         options = _options(f"{stage}/", train_stage, _SET_BY_RECIPE)
-    checked = {name: options[name] for name in (*_CHOICES, *_SIZES)}
+    checked = {name: options[name] for name in (*_CHECKED, *_SIZES) if name in options}
     require_options(device_strategy(), is_validated=is_validated, **checked)
     return options
 
