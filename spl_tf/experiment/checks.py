@@ -32,7 +32,15 @@ from spl_tf.training.schedules import schedule_of
 from spl_tf.training.stage import train_stage
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
-_CHOICES = ("batch_size", "accumulation", "select", "profile_steps", "freeze_backbone", "precise_bn_batches")
+_CHOICES = (
+    "batch_size",
+    "accumulation",
+    "select",
+    "stop_after_evaluations",
+    "profile_steps",
+    "freeze_backbone",
+    "precise_bn_batches",
+)
 _SIZES = ("epochs", "num_frames", "frame_stride", "crop_size", "evaluate_epochs", "evaluation_views", "steps_per_loop")
 # Any will do to make a schedule with.
 _STEPS, _STEPS_PER_EPOCH = 100, 10.0
@@ -179,7 +187,7 @@ def _require_columns(lists: VideoLists) -> None:
 def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
     """Of clean sets and web set."""
     common: dict[str, Any] = {"fps": float(runner.fps), "short_side": runner.short_side, "jpeg_quality": 90}
-    common |= {"manifest": "", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
+    common |= {"manifest": "list", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
     for seconds, quota in ((0.0, None), (float(runner.web_clip_seconds), clips_per_class)):
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 
