@@ -193,9 +193,9 @@ def _map_shard(folder: pathlib.Path, shard: Shard) -> tuple[np.ndarray, np.ndarr
 
 
 def _map(path: pathlib.Path) -> np.ndarray:
+    is_whole = checksums.ends_with_checksum(path)
     values = map_array(path, _MAKE_AGAIN)
-    assert isinstance(values, np.memmap)
     # Older files have no last line with a checksum.
-    if checksums.ends_with_checksum(path) or path.stat().st_size == values.offset + values.nbytes:
+    if is_whole or path.stat().st_size == getattr(values, "offset", 0) + values.nbytes:
         return values
     raise UserError(f"{path} is damaged (it has another checksum than its last line says): {_MAKE_AGAIN}")

@@ -68,9 +68,7 @@ class InputsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((dataset.num_clips, dataset.notes), (10, {"damaged": 1}))
         ((_, video_id, label, note),) = notes
         self.assertEqual((video_id, label), ("noise", "a"))
-        self.assertRegex(
-            note, r"damaged \(30 packets, from 4.9 s on, seen in noise@4000 \d+, noise@6000 \d+\)"
-        )
+        self.assertRegex(note, r"damaged \(30 packets, from 4.9 s on, seen in noise@4000 \d+, noise@6000 \d+\)")
         self.assertIn("used in spite of faults 1 (damaged 1): see notes.csv", summary(dataset))
 
     @parameterized.parameters("slide70s.mp4", "slide70s.mkv")
