@@ -61,4 +61,5 @@ def _member(archive: zipfile.ZipFile, name: str, kind: np.dtype, shape: tuple[in
         content = member.read(num_bytes + 1)  # One more: at the member's end its checksum is compared.
     if len(content) != num_bytes:
         raise ValueError(f"{name} has another length than it says")
-    return np.frombuffer(content, kind).reshape(shape, order="F" if in_columns else "C")
+    values = np.frombuffer(content, kind).reshape(shape, order="F" if in_columns else "C")
+    return values.copy(order="K")  # One that can be written to, as of np.load.
