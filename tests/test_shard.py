@@ -69,7 +69,7 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(
         ("--manifest={0}/none.csv", "none.csv is no file: check --manifest"),
-        ("--manifest={0}", "is a folder without a subfolder named by a class"),
+        ("--manifest={0}", "whose files are read: choose another --output_dir"),
         ("--exclude={0}/none.csv", "none.csv is no file: check --exclude"),
         ("--frames_fps=0", "frames_fps is 0.0: it must be 0.001 to 1000"),
         ("--exclude={0}/classes.txt", "classes.txt names no video"),

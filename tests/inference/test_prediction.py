@@ -201,7 +201,7 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
         before = _states(labels)
         folders = [f"--model_dir={self.trained_dir}", f"--shards={self.web}"]
         complaint = self._complaint(predict_command, *folders, f"--output_dir={labels}")
-        self.assertIn("labels holds labels, which predictions would overwrite: use another --output_dir", complaint)
+        self.assertIn("labels is a folder of labels: choose another one", complaint)
         self.assertEqual(_states(labels), before)
 
         folder = self._copy_of_predictions()

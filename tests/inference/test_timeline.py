@@ -128,7 +128,7 @@ class TimelineTest(parameterized.TestCase, tf.test.TestCase):
         self.video.write_bytes(content)
         code, printed, complaint = self._call(f"--video={self.video}")
         self.assertEqual(code, 0, complaint)
-        self.assertRegex(printed, r"day.mp4 is used, though: damaged \(\d+ packets or frames, from")
+        self.assertRegex(printed, r"day.mp4 is used, though: damaged \(\d+ packets, from")
         self.assertLen(json.loads((self.folder / "t" / "timeline.json").read_text())["notes"], 1)
 
     def test_scores_that_are_not_finite_are_refused(self):

@@ -180,7 +180,7 @@ class FaultsTest(parameterized.TestCase, tf.test.TestCase):
         with mock.patch.object(manifest.tables, "write", write_until):
             code, _, error = self.execute()
         self.assertEqual((code, error), (exit_code, f"spl_tf: {word}; the same command begins anew"))
-        with self.assertRaisesRegex(UserError, "classes.txt does not exist"):
+        with self.assertRaisesRegex(UserError, "has no classes.txt"):
             video_folder(self.folder, folder=self.output)
         self.assertEqual(self.execute()[0], 0)
         video_folder(self.folder, folder=self.output)

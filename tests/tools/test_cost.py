@@ -64,7 +64,7 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
     def test_a_network_that_estimates_a_noise_matrix_is_another_arm_s_or_one_more(self):
         table = "recipe.arms = {%s'f': {'labels': 'weak', 'transition': @estimated_transition, 'bindings': {"
         table += "'pretrain/train_stage.loss': @forward_correction}}}"
-        for others, count in (("", 2), ("'weak': {}, ", 2), ("'weak': {'min_confidence': 0.5}, ", 3)):
+        for others, count in (("", 2), ("'weak': {}, ", 2), ("'t': {'labels': 'teacher'}, ", 3)):
             self.assertEqual(self._parts(table % others)["pre-training"].clips, count * 670_000)
 
     def test_another_web_set_needs_other_predictions_but_no_other_teacher(self):

@@ -46,7 +46,7 @@ class DamagedNotesTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_metrics_are_written_again_without_training(self, content, message):
         self.write("metrics.json", content)
-        remedy = "delete finished.json beside it, and step.json where there is one, and run the same command again"
+        remedy = "delete finished.json beside it and run the same command again, which only writes what was trained"
         with self.assertRaisesRegex(UserError, f"metrics.json is damaged or not ours .*{message}.*: {remedy}"):
             read_metrics(self.folder)
 
@@ -59,7 +59,9 @@ class DamagedNotesTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_identity_of_a_run_can_be_had_again_from_the_same_command(self, content):
         self.write("run.json", content)
         self.write("finished.json", "{}")
-        with self.assertRaisesRegex(UserError, "run.json is damaged or not ours .*: the same command with another"):
+        with self.assertRaisesRegex(
+            UserError, "run.json is damaged or not ours .*: delete this file alone and run"
+        ):
             claim_folder(self.folder, {"epochs": "3"})
 
     @parameterized.parameters(*NOT_JSON, "{}", '{"dtype_policy": "float64"}', '{"dtype_policy": ["float32"]}')
@@ -73,14 +75,14 @@ class DamagedNotesTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(*(content for content in NOT_JSON if content != "[]"))
     def test_evaluations_can_be_gone_on_without(self, content):
         self.write("evaluations.json", content)
-        with self.assertRaisesRegex(UserError, "evaluations.json is damaged .*: delete this file to go on"):
-            Selection(self.folder, None).history()
+        with self.assertRaisesRegex(UserError, "evaluations.json is damaged .*: delete this file alone and run"):
+            Selection(self.folder, "top_1").history()
 
     def test_an_evaluation_without_what_is_selected_by_is_damage(self):
         self.write("evaluations.json", '[{"step": 3, "top_1": 0.5}, {"step": 6}]')
-        self.assertLen(Selection(self.folder, None).history(), 2)
+        self.assertLen(Selection(self.folder, "top_1").history(), 2)
         with self.assertRaisesRegex(UserError, "an entry without top_1"):
-            Selection(self.folder, "top_1").history()
+            Selection(self.folder, "top_1", keeps_best=True).history()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ AROUND_A_RUN = {
     "rendered_videos",
     "render_actions",
     "predict_clips",
+    "predict_timeline",
     "evaluate_model",
     "score_shards",
     "cleannet",
