@@ -59,9 +59,7 @@ class DamagedNotesTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_identity_of_a_run_can_be_had_again_from_the_same_command(self, content):
         self.write("run.json", content)
         self.write("finished.json", "{}")
-        with self.assertRaisesRegex(
-            UserError, "run.json is damaged or not ours .*: delete this file alone and run"
-        ):
+        with self.assertRaisesRegex(UserError, "run.json is damaged or not ours .*: delete this file alone and run"):
             claim_folder(self.folder, {"epochs": "3"})
 
     @parameterized.parameters(*NOT_JSON, "{}", '{"dtype_policy": "float64"}', '{"dtype_policy": ["float32"]}')
