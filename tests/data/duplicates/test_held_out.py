@@ -4,7 +4,6 @@ import json
 import math
 import pathlib
 
-import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -160,15 +159,6 @@ class HeldOutTest(parameterized.TestCase, tf.test.TestCase):
             UserError, "test.csv names no video: .* needs a column 'video_id', 'path' or 'address'"
         ):
             read_held_out([test])
-
-    def test_the_four_test_videos_among_the_web_videos_of_ucf6_are_found(self):
-        data = pathlib.Path(__file__).parents[3].parent / "shared/data/ucf6"
-        if not data.is_dir():
-            pytest.skip("optional local data ucf6 is absent")
-        classes = (data / "classes.txt").read_text().split("\n")[:6]
-        entries = read_manifest(data / "web.csv", classes, "query")
-        checked, _ = reject_held_out(entries, read_held_out([data / "test.csv"]))
-        self.assertLen([entry for entry in checked if isinstance(entry, Rejection)], 4)
 
     def test_a_missing_list_is_named(self):
         with self.assertRaisesRegex(UserError, "nowhere.csv is no file: check --exclude"):

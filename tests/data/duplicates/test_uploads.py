@@ -146,7 +146,7 @@ class UploadsTest(UploadCase):
         self.assertEqual(
             {name: (entry.kind, entry.partner) for name, entry in rejected.items()},
             {f"dw{name}": ("near-duplicate", f"w{name}") for name in copies}
-            | {f"v_{name}": ("held out", f"v_{name}") for name in leaks},
+            | {f"v_{name}": ("held out", f"videos/v_{name}.mp4") for name in leaks},
         )
         kept = {entry.video_id: entry.queries for entry in entries if isinstance(entry, Video)}
         self.assertEqual(
