@@ -6,6 +6,7 @@ user's or a full or read-only disk (one line, no traceback), 130 after Ctrl-C,
 """
 
 import errno
+import importlib
 import os
 import re
 import signal
@@ -132,6 +133,13 @@ def define_gin_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_multi_string(
         "gin_search_path", [], "Folder to look for gin files in, repeatable.", flag_values=flag_values
     )
+    flags.DEFINE_multi_string(
+        "gin_import",
+        [],
+        "Python module of your own that is run before the gin files are read, repeatable: they may then name what it "
+        "registers with gin. Modules are imported from here alone: an import in a gin file is refused.",
+        flag_values=flag_values,
+    )
 
 
 def require_flags(flag_values: flags.FlagValues, *names: str) -> None:
@@ -153,6 +161,14 @@ def parse_gin(flag_values: flags.FlagValues) -> None:
         configuration,
     )
 
+    for module in flag_values.gin_import:
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise UserError(
+                f"--gin_import={module}: {error}; give a module's name, e.g. my_losses for a my_losses.py in a folder "
+                "on PYTHONPATH"
+            ) from error
     for line in configuration.parse(flag_values.gin_file or (), flag_values.gin_param, flag_values.gin_search_path):
         print(f"gin: {line}", file=sys.stderr, flush=True)
 

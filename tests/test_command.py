@@ -5,10 +5,12 @@ import errno
 import importlib
 import io
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import gin
 import tensorflow as tf
@@ -119,6 +121,25 @@ class ExecuteTest(parameterized.TestCase, tf.test.TestCase):
         self.assertRegex(
             printed, "^gin: train_stage.epochs = 1 holds for every stage, instead of teacher/.* = 30, .*\n$"
         )
+
+    def test_a_module_that_the_command_line_names_may_be_named_in_gin_files(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        source = "import gin\n@gin.configurable\ndef loss_of_{0}(labels, logits, epochs):\n    return labels\n"
+        (folder / "mine_for_gin.py").write_text(source.format("mine"))
+        (folder / "mine.gin").write_text("train_stage.loss = @loss_of_mine\n")
+        self.enter_context(mock.patch.object(sys, "path", [str(folder), *sys.path]))
+        values = flags.FlagValues()
+        command.define_gin_flags(values)
+        for arguments, code, said in (
+            ([], 2, "No configurable matching .*loss_of_mine"),
+            (["--gin_import=nothing_of_mine"], 2, "--gin_import=nothing_of_mine: No module named .*PYTHONPATH"),
+            (["--gin_import=mine_for_gin"], 0, "^$"),
+        ):
+            found, printed = _call(
+                lambda: command.parse_gin(values), f"--gin_file={folder / 'mine.gin'}", *arguments, flag_values=values
+            )
+            self.assertEqual(found, code, printed)
+            self.assertRegex(printed, said)
 
     def test_a_second_call_starts_from_the_defaults(self):
         values = _flag_values()

@@ -59,7 +59,7 @@ def read_lines(lines: Iterable[str]) -> list[Binding]:
 
     Raises:
       UserError: a line can't be read, an unknown name (with the nearest known one), a parameter that the program
-        sets itself, a macro with a scope, or an import, which could run anything.
+        sets itself, a macro with a scope, or an import, which could run anything and is the command line's to allow.
     """
     read: list[Binding] = []
     for line in lines:
@@ -111,8 +111,8 @@ def _bindings(statement: config_parser.BindingStatement, source: Source | None) 
     where = f"{source.name} line {statement.location.line_num}: " if source else ""
     if isinstance(statement, config_parser.ImportStatement):
         raise UserError(
-            f"gin: {where}{statement.location.line_content.strip()}: no module can be imported, a gin file names what "
-            "spl_tf registers (python -m spl_tf.settings): remove the line"
+            f"gin: {where}{statement.location.line_content.strip()}: a gin file imports no module, it names what "
+            "spl_tf registers (python -m spl_tf.settings): remove the line, and give a module of your own with --gin_import"
         )
     if isinstance(statement, config_parser.BlockDeclaration):
         return  # Its bindings come one by one.

@@ -2,7 +2,7 @@
 
 import inspect
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gin
@@ -146,7 +146,9 @@ def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
         with configuration.overridden(arm.bindings):
             require_label_options(f"arm {arm.name!r}", arm.labels, classes, arm.num_labels, arm.min_confidence)
             for stage in _stages(arm):
-                batch_size = _stage_options(stage, is_validated=lists.validation is not None)["batch_size"]
+                options = _stage_options(stage)
+                _require_validation(stage, options, lists)
+                batch_size = options["batch_size"]
                 if stage != "pretrain" and batch_size > num_videos[lists]:
                     notes.append(
                         f"{stage}/train_stage.batch_size = {batch_size} is more than the {num_videos[lists]} videos of "
@@ -159,6 +161,17 @@ def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
         if arm.transition is not None and lists.both_labels is not None:
             read_both_labels(lists.both_labels, classes)
     return list(dict.fromkeys(notes))
+
+
+def _require_validation(stage: str, options: Mapping[str, Any], lists: VideoLists) -> None:
+    if stage != "pretrain" and lists.validation is not None:
+        return
+    for name, without in (("select", "last"), ("stop_after_evaluations", None)):
+        if options.get(name, without) != without:
+            why = "pre-training has no validation set: bind it for teacher/ and finetune/ alone"
+            if stage != "pretrain":
+                why = "the lists have no validation set: name one, e.g. video_folder.validation"
+            raise UserError(f"{stage}: train_stage.{name} = {options[name]!r}, but {why}")
 
 
 def _stages(arm: Arm) -> Sequence[str]:
@@ -187,17 +200,17 @@ def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 
 
-def _stage_options(stage: str, *, is_validated: bool) -> dict[str, Any]:
-    """What a stage will be trained with, if that can be."""
+def _stage_options(stage: str) -> dict[str, Any]:
+    """What a stage will be trained with, if that can be; whether there is a validation set, the lists say."""
     with gin.config_scope(stage):
         options = _options(f"{stage}/", train_stage, _SET_BY_RECIPE)
     checked = {name: options[name] for name in (*_CHECKED, *_SIZES) if name in options}
-    require_options(device_strategy(), is_validated=is_validated, **checked)
+    require_options(device_strategy(), is_validated=True, **checked)
     return options
 
 
 def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object, ...]]) -> None:
-    options = _stage_options(stage, is_validated=True)
+    options = _stage_options(stage)
     _require_crop("train_stage", options["crop_size"], short_side)
     choose_policy(options["precision"])
     with gin.config_scope(stage):

@@ -28,9 +28,9 @@ class ReadingTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "inner.gin").write_text(f"train_stage.epochs = 1\n{line}\nsubprocess.getoutput.cmd = 'id'\n")
         (self.folder / "a.gin").write_text("include 'inner.gin'\n")
         for names in (["inner.gin"], ["a.gin"]):
-            with self.assertRaisesRegex(UserError, rf"^gin: inner\.gin line 2: {line}: no module can be imported"):
+            with self.assertRaisesRegex(UserError, rf"^gin: inner\.gin line 2: {line}: a gin file imports no module"):
                 self._parse(*names)
-        with self.assertRaisesRegex(UserError, f"^gin: {line}: no module"):
+        with self.assertRaisesRegex(UserError, f"^gin: {line}: a gin file imports no module"):
             configuration.parse([], [line])
         configuration.parse([])
         with self.assertRaisesRegex(UserError, "no module"), configuration.overridden([line]):

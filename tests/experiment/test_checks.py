@@ -29,7 +29,14 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         ("finetune/train_stage.batch_size = 0", "train_stage.batch_size = 0: give a number above 0"),
         ("pretrain/train_stage.accumulation = 3", "train_stage.batch_size = 4 does not divide by 1 replicas x 3"),
-        ("train_stage.select = 'best'", "train_stage.select = 'best' needs train_stage.validation_shards"),
+        (
+            "finetune/train_stage.select = 'best'",
+            "finetune: train_stage.select = 'best', but the lists have no validation set: name one, e.g. video_folder.",
+        ),
+        (
+            "pretrain/train_stage.stop_after_evaluations = 2",
+            "pretrain: train_stage.stop_after_evaluations = 2, but pre-training has no .*for teacher/ and finetune/",
+        ),
         ("teacher/train_stage.crop_size = 33", "train_stage.crop_size = 33 is larger than recipe.short_side = 32"),
         ("evaluate_model.crop_size = 33", "evaluate_model.crop_size = 33 is larger than recipe.short_side = 32"),
         ("train_stage.precision = 'float8'", "precision 'float8' is none of auto"),

@@ -44,14 +44,21 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(found["teacher"], (77_000, 210))
         self.assertEqual(found["fine-tuning"], (77_000, 210))
         self.assertEqual(found["prediction"], (670_000, 1))
-        self.assertEqual(found["test"], (5_000, 3))
+        self.assertEqual(found["test"], (2 * 5_000, 3))  # The teacher's too.
         self.assertAllClose(parts["test"].gigamacs, 2 * parts["pre-training"].gigamacs, rtol=0.01)  # Twice the frames.
 
     def test_seeds_and_strategies_share_the_teacher(self):
         parts = self._parts("recipe.strategies=['none','weak','spl']", "recipe.seeds=[0,1]")
         self.assertEqual(parts["teacher"].clips, 2 * 77_000)
         self.assertEqual(parts["pre-training"].clips, 4 * 670_000)
-        self.assertEqual(parts["fine-tuning"].clips, 6 * 77_000)
+        self.assertEqual(parts["fine-tuning"].clips, 4 * 77_000)  # That of "none" is the teacher's training.
+        self.assertEqual(parts["test"].clips, 6 * 5_000)
+
+    def test_training_without_web_data_that_is_not_the_teacher_s_costs(self):
+        bindings = "recipe.strategies=['none','weak']", "finetune/train_stage.accumulation=2"
+        parts = self._parts(*bindings)
+        self.assertEqual(parts["fine-tuning"].clips, 2 * 77_000)
+        self.assertEqual(parts["test"].clips, 3 * 5_000)
 
     def test_students_of_later_rounds_cost_all_but_a_teacher(self):
         parts = self._parts("recipe.strategies=['none','weak','spl','spl_b']", "recipe.rounds=3")
@@ -59,7 +66,7 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(found["teacher"], 77_000)
         self.assertEqual(found["prediction"], 5 * 670_000)  # Of the teacher, and of two students of SPL and SPL-B.
         self.assertEqual(found["pre-training"], 7 * 670_000)
-        self.assertEqual(found["fine-tuning"], 8 * 77_000)
+        self.assertEqual(found["fine-tuning"], 7 * 77_000)
 
     def test_a_network_that_estimates_a_noise_matrix_is_another_arm_s_or_one_more(self):
         table = "recipe.arms = {%s'f': {'labels': 'weak', 'transition': @estimated_transition, 'bindings': {"

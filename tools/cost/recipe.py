@@ -2,7 +2,7 @@
 
   python -m tools.cost.recipe --gin_file=papers/spl/table1.gin [--arms=spl_b]
 
-What arms share, as the teacher, counts once.
+What arms share, as the teacher, counts once; so does fine-tuning without pre-training that is the teacher's training.
 FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
 Hours = FLOPs / (--gpu_tflops x --utilization). How many classes, target and test videos there are, a recipe of
 gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS, and in WEB_CLIPS how many web clips where it
@@ -87,7 +87,8 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
       UserError: nothing says the number of classes, videos or web clips.
     """
     from spl_tf import configuration
-    from spl_tf.experiment.shared import PREDICTIONS, TEACHER, arm_of_network, asks_for_network, shared_places
+    from spl_tf.experiment.shared import PREDICTIONS, arm_of_network, asks_for_network, shared_places
+    from spl_tf.training.identity import stage_settings
 
     places = shared_places(arms)
     # Estimating a noise matrix takes a network of cross-entropy, mostly another arm's.
@@ -103,20 +104,30 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
             counted.add(once)
             parts.append(Part(name, gigamacs, number * seeds, passes))
 
+    def add_test(gigamacs: float, once: object = None) -> None:
+        views = math.prod(_value(f"evaluate_model.{name}", "finetune", 1) for name in ("num_views", "num_crops"))
+        add("test", gigamacs, _size("test_videos", sizes), views, once and ("test", once))
+
+    def on_target(stage: str, init_weights: object) -> object:
+        """What training on the target set from given weights depends on, apart from the seed."""
+        return tuple(sorted(stage_settings(stage).items())), init_weights
+
     for arm in pretrained:
         with configuration.overridden(arm.bindings):
-            trained, _ = _gigamacs()
+            trained, tested = _gigamacs()
             web, place = _web_clips(arm, sizes), places[arm]
-            add("teacher", trained, _size("target_videos", sizes), _steps("teacher"), (TEACHER, place[TEACHER]))
+            teacher = on_target("teacher", _value("recipe.init_weights", "", None))
+            add("teacher", trained, _size("target_videos", sizes), _steps("teacher"), teacher)
+            add_test(tested, teacher)
             own = arm if arm.round > 1 else place[PREDICTIONS]
             add("prediction", trained, web, 1, (PREDICTIONS, own))
             add("pre-training", trained, web, _steps("pretrain"))
     for arm in chosen:
         with configuration.overridden(arm.bindings):
             trained, tested = _gigamacs()
-            views = math.prod(_value(f"evaluate_model.{name}", "finetune", 1) for name in ("num_views", "num_crops"))
-            add("fine-tuning", trained, _size("target_videos", sizes), _steps("finetune"))
-            add("test", tested, _size("test_videos", sizes), views)
+            alone = None if arm.pretrains else on_target("finetune", arm.init_weights)
+            add("fine-tuning", trained, _size("target_videos", sizes), _steps("finetune"), alone)
+            add_test(tested, alone)
     return _merged(parts)
 
 
