@@ -18,10 +18,15 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from spl_tf import configurables  # noqa: F401  Registers everything a gin file may name.
+from spl_tf import (
+    configurables,  # noqa: F401  Registers everything a gin file may name.
+    configuration,
+)
 from spl_tf.data.building.shards import write_shards
 from spl_tf.inference.features import ClipFeatures
 from spl_tf.inference.trained_model import ClipInput, save_trained
+from spl_tf.training.stage import train_stage
+from tests import tiny_network  # noqa: F401  Likewise.
 
 flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.
 
@@ -114,9 +119,7 @@ def color_shards(color_videos, tmp_path_factory) -> pathlib.Path:
 
 # The smallest network and run that all tests of training share.
 TINY = (
-    "train_stage.backbone = @resnet3d",
-    "resnet3d.depth = 10",
-    "resnet3d.width_multiplier = 0.125",
+    "train_stage.backbone = @tiny_network",
     "train_stage.num_frames = 4",
     "train_stage.frame_stride = 2",
     "train_stage.crop_size = 28",
@@ -133,7 +136,20 @@ TINY = (
 
 @pytest.fixture(scope="session")
 def tiny_bindings() -> tuple[str, ...]:
+    """A process of its own needs `--gin_import=tests.tiny_network` for them."""
     return TINY
+
+
+@pytest.fixture(scope="session")
+def colour_stage(color_shards, tmp_path_factory) -> pathlib.Path:
+    """Folder of a teacher trained until it knows the target colours, 60 steps in float32; not to be changed."""
+    folder = tmp_path_factory.mktemp("colour_stage") / "teacher"
+    configuration.parse([], [*TINY, "train_stage.precision = 'float32'", "train_stage.epochs = 20"])
+    with gin.config_scope("teacher"):
+        train_stage("teacher", folder, train_shards=color_shards / "target")
+    gin.clear_config()
+    keras.utils.clear_session(free_memory=False)
+    return folder
 
 
 @pytest.fixture(scope="session")

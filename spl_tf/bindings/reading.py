@@ -112,7 +112,7 @@ def _bindings(statement: config_parser.BindingStatement, source: Source | None) 
     if isinstance(statement, config_parser.ImportStatement):
         raise UserError(
             f"gin: {where}{statement.location.line_content.strip()}: a gin file imports no module, it names what "
-            "spl_tf registers (python -m spl_tf.settings): remove the line, and give a module of your own with --gin_import"
+            "spl_tf registers (python -m spl_tf.settings): remove the line; give a module of your own with --gin_import"
         )
     if isinstance(statement, config_parser.BlockDeclaration):
         return  # Its bindings come one by one.

@@ -19,7 +19,7 @@ from spl_tf.inference.trained_model import require_distributions
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import Written, labels_identity, stale_labels, write_folder
+from spl_tf.labels.label_writing import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.labellers import weak as weak_labels
 from spl_tf.labels.predictions import Predictions
 from spl_tf.labels.targets import DISCARDED

@@ -18,8 +18,8 @@ from spl_tf.errors import UserError
 from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_folder import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.label_map import FittedLabeller, Pairs
+from spl_tf.labels.label_writing import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.labellers import labeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions, made_by, open_predictions

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spl_tf.errors import UserError
-from spl_tf.files import Path, atomic_path, require_regular
+from spl_tf.files import Path, atomic_path
 from spl_tf.labels.finite_scores import require_finite_scores
 from spl_tf.labels.parquet_files import expanded, opened
 from spl_tf.labels.target_columns import SCHEMAS, read_targets, target_arrays
@@ -185,23 +185,6 @@ def read_header(path: Path, schema: pa.Schema, remedy: str) -> Header:
             decode(metadata.get(b"made_by", b"{}"), dict[str, str | int], f"{path}: made_by", remedy),
             metadata.get(b"labels", b"").decode(),
         )
-
-
-def holds_predictions(path: Path) -> bool:
-    """Whether a file is a prediction side-car; False for one too damaged to tell."""
-    try:
-        require_regular(path, "")
-        return "teacher" in pq.read_schema(path).names
-    except (pa.ArrowException, OSError, UnicodeDecodeError, UserError):
-        return False
-
-
-def require_labels(path: Path, remedy: str) -> None:
-    """Raises UserError unless a file is a label side-car, of any form."""
-    with opened(path, remedy) as file:
-        names = set(file.schema_arrow.names)
-    form = next((form for form, schema in SCHEMAS.items() if names.issuperset(schema.names)), SINGLE)
-    read_header(path, SCHEMAS[form], remedy)
 
 
 def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf.errors import UserError
-from spl_tf.labels import predictions, sidecar_files
+from spl_tf.labels import label_writing, predictions, sidecar_files
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.label_folder import read_cells, read_confusion, read_summary
 
@@ -64,7 +64,7 @@ class DamagedSidecarsTest(tf.test.TestCase):
 
         def read():
             predictions.open_predictions(self.predictions)
-            sidecar_files.holds_predictions(path)
+            label_writing.holds_predictions(path)
             # Ids are not among the columns whose values count.
             columns = ["weak", "teacher", "confidence"]
             return [batch.to_pydict() for batch in sidecar_files.read_predictions(path, columns)]

@@ -11,7 +11,8 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.labels import sidecar_files
-from spl_tf.labels.sidecar_files import PREDICTION, holds_predictions, read_header, read_predictions
+from spl_tf.labels.label_writing import holds_predictions
+from spl_tf.labels.sidecar_files import PREDICTION, read_header, read_predictions
 
 METADATA = {"shard_fingerprint": "f", "ids_digest": "d", "made_by": '{"model": "m", "top_k": 5}'}
 

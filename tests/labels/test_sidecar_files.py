@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.labels import sidecar_files
+from spl_tf.labels import label_writing, sidecar_files
 
 IDS = ["v1_0", "v1_1", "v2_0"]
 
@@ -100,16 +100,16 @@ class SidecarsTest(parameterized.TestCase, tf.test.TestCase):
             self._read()
 
     def test_only_a_prediction_is_taken_for_one(self):
-        self.assertFalse(sidecar_files.holds_predictions(self.path))
+        self.assertFalse(label_writing.holds_predictions(self.path))
         self._write_labels()
-        self.assertFalse(sidecar_files.holds_predictions(self.path))
+        self.assertFalse(label_writing.holds_predictions(self.path))
         with open(self.path, "r+b") as opened:
             opened.truncate(20)
-        self.assertFalse(sidecar_files.holds_predictions(self.path))
+        self.assertFalse(label_writing.holds_predictions(self.path))
         sidecar_files.write_predictions(
             self.path, clip_ids=[], weak=np.zeros(0), teacher=[], confidence=[], shard_fingerprint="f"
         )
-        self.assertTrue(sidecar_files.holds_predictions(self.path))
+        self.assertTrue(label_writing.holds_predictions(self.path))
 
     @parameterized.parameters(
         ({"num_records": 120}, "web-00003-of-00008.parquet has 3 labels, its shard web-00003-of-00008 120 records"),

@@ -9,7 +9,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.labels import sidecar_files
+from spl_tf.labels import label_writing, sidecar_files
 from spl_tf.labels.target_columns import SCHEMAS
 from spl_tf.labels.targets import SingleLabels, SparseTargets, distributions
 from tests.labels.several import several_labels
@@ -187,10 +187,10 @@ class TargetColumnsTest(parameterized.TestCase, tf.test.TestCase):
     def test_every_form_is_known_for_a_label_file(self):
         for targets in (SEVERAL, DISTRIBUTION, SingleLabels(np.array([0, -1, 2, 2]))):
             self._write(targets)
-            sidecar_files.require_labels(self.path, "")
+            label_writing.require_labels(self.path, "")
         pq.write_table(pa.table({"clip_id": IDS}), self.path)
         with self.assertRaisesRegex(UserError, "has no column 'label' of type int32: choose another"):
-            sidecar_files.require_labels(self.path, "choose another")
+            label_writing.require_labels(self.path, "choose another")
 
     def test_take_keeps_lists_together(self):
         rows = np.array([3, 0, 0, 1])

@@ -16,7 +16,8 @@ import tensorflow as tf
 from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
 from spl_tf.models.transfer import read_backbone_weights
-from tools.study import variants
+from tests.tiny_network import tiny_network
+from tools.study import steps, variants
 from tools.study.arms import Arm
 from tools.study.results import read_rows
 from tools.study.run import Study, run_arms
@@ -35,6 +36,7 @@ ARMS = [
 ]
 # The whole web set is 4 videos of 6 clips a class.
 HALF = dataclasses.replace(variants.VARIANTS["clips50"], clips_per_class=12)
+FRAMES = variants.Variant(("train_stage.num_frames = 1", "tiny_network.temporal_kernel = 1"))
 COLORS = ("red", "green", "blue")
 
 
@@ -47,7 +49,6 @@ def study(color_videos, tiny_bindings, tmp_path_factory):
     (folder / "videos" / "web_truth.csv").write_text("\n".join(["video_id,start_s,end_s,action", *truth]) + "\n")
     bindings = (
         *tiny_bindings,
-        "resnet3d.stem_kernel = (3, 5, 5)",
         "recipe.videos = @video_folder",
         f"video_folder.folder = '{folder / 'videos'}'",
         "video_folder.target = 'target.csv'",
@@ -67,7 +68,10 @@ def study(color_videos, tiny_bindings, tmp_path_factory):
 def _run(arms, folder, bindings):
     configuration.parse([], bindings)
     try:
-        with mock.patch.dict(variants.VARIANTS, clips50=HALF):
+        with (
+            mock.patch.dict(variants.VARIANTS, clips50=HALF),
+            mock.patch.multiple(steps, resnet3d=tiny_network, FRAMES=FRAMES),
+        ):
             run_arms(ucf6_study(folder / "out", ARMS), arms, folder / "results.jsonl")
     finally:
         gin.clear_config()

@@ -120,7 +120,7 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
         plugin = plugin_data_pb2.HParamsPluginData.FromString
         started = plugin(events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content)
         self.assertEqual(started.session_start_info.hparams["train_stage.batch_size"].number_value, 4)
-        self.assertEqual(started.session_start_info.hparams["train_stage.backbone"].string_value, "@resnet3d")
+        self.assertEqual(started.session_start_info.hparams["train_stage.backbone"].string_value, "@tiny_network")
         self.assertEqual(started.session_start_info.hparams["stage"].string_value, "teacher")
         self.assertEqual(_status(folder / "logs"), api_pb2.STATUS_SUCCESS)
         self.assertNotEmpty(list((folder / "logs").rglob("*.xplane.pb")))
