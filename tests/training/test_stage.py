@@ -216,7 +216,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
             self.assertAllEqual(weight, trained[weight.path], weight.path)
 
     def test_bfloat16_trains_and_keeps_float32_weights(self):
-        options = ["train_stage.precision = 'bfloat16'", "train_stage.epochs = 12"]
+        options = ["train_stage.precision = 'bfloat16'", "train_stage.epochs = 5"]
         metrics = self._train(bindings=[*options, "train_stage.clip_norm = 5.0"])
         self.assertEqual(metrics["precision"], "mixed_bfloat16")
         self.assertLess(metrics["train"]["loss"], 1.0)
