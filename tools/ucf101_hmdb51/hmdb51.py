@@ -12,6 +12,7 @@ import pathlib
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.ucf101_hmdb51.file_index import FileIndex, video_files
+from tools.ucf101_hmdb51.split import Split
 
 _LISTS = "the lists are testTrainMulti_7030_splits of the HMDB51 download"
 _TRAIN, _TEST, _UNUSED = "1", "2", "0"
@@ -30,12 +31,6 @@ class Video:
         return f"{self.class_name}/{text(self.file_name.removesuffix('.avi'))}"
 
 
-@dataclasses.dataclass(frozen=True)
-class Split:
-    train: tuple[Video, ...]
-    test: tuple[Video, ...]
-
-
 def read_classes(folder: str | os.PathLike) -> tuple[str, ...]:
     """The sorted names of the classes that have a list, of whatever split.
 
@@ -48,7 +43,7 @@ def read_classes(folder: str | os.PathLike) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def read_split(folder: str | os.PathLike, number: int) -> Split:
+def read_split(folder: str | os.PathLike, number: int) -> Split[Video]:
     """The official split 1, 2 or 3, by class, then in the order of its list.
 
     Raises:

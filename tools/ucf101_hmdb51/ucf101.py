@@ -11,6 +11,7 @@ import re
 
 from spl_tf.errors import UserError
 from tools.ucf101_hmdb51.file_index import FileIndex, video_files
+from tools.ucf101_hmdb51.split import Split
 
 _LISTS = "the lists are ucfTrainTestlist of the UCF101 download"
 _STEM = re.compile(r"v_.+(_g\d+_c\d+)", re.IGNORECASE)
@@ -35,12 +36,6 @@ class Video:
         return self.file_name.removesuffix(".avi")
 
 
-@dataclasses.dataclass(frozen=True)
-class Split:
-    train: tuple[Video, ...]
-    test: tuple[Video, ...]
-
-
 def read_classes(folder: str | os.PathLike) -> tuple[str, ...]:
     """The class names of classInd.txt; the official id of the first one is 1.
 
@@ -57,7 +52,7 @@ def read_classes(folder: str | os.PathLike) -> tuple[str, ...]:
     return tuple(names)
 
 
-def read_split(folder: str | os.PathLike, number: int) -> Split:
+def read_split(folder: str | os.PathLike, number: int) -> Split[Video]:
     """The official split 1, 2 or 3, in the order of its lists.
 
     Raises:
