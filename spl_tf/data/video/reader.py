@@ -21,7 +21,8 @@ from av.video.stream import VideoStream
 
 from spl_tf.data.video import containers
 from spl_tf.data.video.clock import LONGEST_STEP_US, Clock
-from spl_tf.data.video.complaints import complaints
+from spl_tf.data.video.complaints import complaints, heard
+from spl_tf.data.video.container_checks import container_faults
 from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.pictures import Converter, TimedFrame, orientation_of, require_standard_range, without_fields
 
@@ -54,6 +55,7 @@ class VideoReader:
       names: codec and container.
       sizes: (width, height) of the stored frames so far.
       errors_us: a time for each packet that was found damaged so far, that of the last frame before it.
+      complaints: what FFmpeg says is wrong with the container, as far as it looks ahead on opening it.
       repaired_times: timestamps that were not believed so far.
 
     Raises:
@@ -62,8 +64,12 @@ class VideoReader:
 
     def __init__(self, path: str):
         self._path = path
+        heard().clear()
         self._container, self._stream = containers.open_video(path)
         self.names = containers.names(self._container, self._stream)
+        # FFmpeg looks at the first megabytes here. What its decoders say of them they say again.
+        demuxer = self._container.format.name
+        self.complaints = [text.strip() for _, name, text in complaints(self._stream.index) if name == demuxer]
         self._origin_us = self._container.start_time or 0
         self.promised_us = self._container.duration or 0
         rate = self._stream.guessed_rate or Fraction(_USUAL_FPS)
@@ -160,18 +166,26 @@ class VideoReader:
                     ends.append(self._end_us(time_us, self._us(packet.duration or 0)))
         return max(ends)
 
+    def container_faults(self) -> list[tuple[str, str]]:
+        """Kind and detail of each that FFmpeg does not see, see `container_checks`. Reads the whole file."""
+        try:
+            return container_faults(self._path, self._container.format.name)
+        except OSError as error:
+            raise UnreadableError("cannot be read", f"({error.strerror or error})") from error
+
     def close(self) -> None:
         self._container.close()
 
     def _timed(self, *, jumped: bool = False) -> Iterator[TimedFrame]:
         """All frames from where the container stands. After a jump those before a key frame may lack what they need."""
         self._clock, settled = Clock(self.period_us), not jumped
-        heard = complaints()
-        heard.clear()
+        messages = heard()
+        messages.clear()
         for packet in _packets(self._container, self._stream, self._note_error):
             frames, failed = _decoded(packet)
-            failed |= bool(heard)
-            heard.clear()
+            failed |= packet.is_corrupt
+            if messages:
+                failed |= bool(complaints(self._stream.index))
             if failed and settled:
                 self._note_error()
             for frame in frames:
