@@ -9,6 +9,7 @@ _TS_PACKETS = (188, 192, 204)
 _TS_SYNC = 0x47
 _PACKETS_COMPARED = 5
 _LONGEST_OGG_PAGE = 65_307
+_OGG_HEAD = 27
 _OGG_LAST_PAGE = 4
 # RFC 8794 and 9559.
 _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
@@ -57,8 +58,10 @@ def _has_last_ogg_page(path: str) -> bool:
         tail = opened.read()
     place = tail.find(b"OggS")
     while place >= 0:
-        if place + 5 < len(tail) and tail[place + 5] & _OGG_LAST_PAGE:
-            return True
+        head = tail[place : place + _OGG_HEAD]
+        if len(head) == _OGG_HEAD and head[5] & _OGG_LAST_PAGE:
+            lengths = tail[place + _OGG_HEAD :][: head[-1]]
+            return place + _OGG_HEAD + head[-1] + sum(lengths) <= len(tail)
         place = tail.find(b"OggS", place + 1)
     return False
 

@@ -73,6 +73,11 @@ class ToldDamageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn(what, self.notes(path)["cut off"])
         self.assertNotEmpty(self.clips)
 
+    def test_a_last_page_that_is_not_whole(self):
+        path = self.write("a.ogv", "libvpx")
+        path.write_bytes(path.read_bytes()[:-10])
+        self.assertIn("cut off", self.notes(path))
+
     def test_a_transport_stream_that_lacks_a_packet(self):
         path = self.write("a.ts", "libx265")
         content = path.read_bytes()
