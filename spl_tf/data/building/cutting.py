@@ -85,12 +85,13 @@ def probe(video: Video) -> Probe | Failure:
         with contextlib.closing(open_reader(video.path, video.frames_fps)) as reader:
             end_us, promised_us = reader.duration_us(), reader.promised_us
             start_us = max(reader.start_us, round(video.start_seconds * 1e6))
+            notes = [Note(kind, detail) for kind, detail in reader.container_faults()]
     except (UnreadableError, cv2.error) as error:
         return _failure(error)
-    notes: tuple[Note, ...] = ()
     if end_us < _LEAST_SHOWN * promised_us:
-        notes = (Note("shorter than its header says", f"({end_us / 1e6:.1f} of {promised_us / 1e6:.1f} s)"),)
-    return Probe(start_us, round(min(end_us, _end_us(video), start_us + _LONGEST_US)), notes)
+        detail = f"({end_us / 1e6:.1f} of {promised_us / 1e6:.1f} s)"
+        notes.append(Note("shorter than its header says", detail))
+    return Probe(start_us, round(min(end_us, _end_us(video), start_us + _LONGEST_US)), tuple(notes))
 
 
 def spool_clips(cut: Cut) -> Spooled | Failure:

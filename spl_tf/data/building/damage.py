@@ -40,6 +40,9 @@ class Damage:
                 named[_MOST_CLIPS_NAMED:] = [f"and {len(named) - _MOST_CLIPS_NAMED} more"]
             where = f"seen in {', '.join(named)}" if named else "in no clip"
             notes.append(Note("damaged", f"({count} packets, from {reader.errors_us[0] / 1e6:.1f} s on, {where})"))
+        elif reader.complaints:
+            more = f" and {len(reader.complaints) - 1} more" if len(reader.complaints) > 1 else ""
+            notes.append(Note("damaged", f"(its container: {reader.complaints[0]}{more})"))
         if reader.repaired_times:
             notes.append(Note("wrong or no timestamps", f"({reader.repaired_times})"))
         if len(reader.sizes) > 1:

@@ -38,7 +38,9 @@ class Clock:
             self.repairs += 1
             self.last_us += self._period_us
         else:
-            self.last_us = self._step(self.last_us, stamp_us)
+            now = stamp_us + self._offset_us
+            usual = 0 < now - self.last_us <= _LONG_STEP_US and self._before_restart is None
+            self.last_us = now if usual else self._step(self.last_us, stamp_us)
         self._stamp_us = stamp_us
         return self.last_us
 

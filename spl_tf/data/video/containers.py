@@ -52,6 +52,8 @@ _SIGNATURES = (
     (b"\xff\xd8\xff", "a JPEG image: give it the suffix .jpg"),
     (b"\x89PNG", "a PNG image: give it the suffix .png"),
 )
+# Checksums and the ends of pictures are compared with what was decoded, which FFmpeg leaves out where no one asks.
+_DECODER_OPTIONS = {"err_detect": "crccheck+bitstream+buffer+aggressive"}
 _NOT_OPENED = "cannot be opened as a video"
 
 
@@ -74,6 +76,7 @@ def open_video(path: str) -> tuple[av.container.InputContainer, VideoStream]:
         container.close()
         raise
     stream.codec_context.thread_count = 1
+    stream.codec_context.options = _DECODER_OPTIONS
     return container, stream
 
 

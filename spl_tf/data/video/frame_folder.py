@@ -34,6 +34,7 @@ class FrameFolder:
       names: what it is.
       sizes: (width, height) of the frames; there is one.
       errors_us: empty, since a damaged frame is not passed over.
+      complaints: empty.
       repaired_times: 0.
 
     Raises:
@@ -52,6 +53,7 @@ class FrameFolder:
         self.names = f"folder of {len(self._paths)} frames"
         self.sizes = {(self.width, self.height): None}
         self.errors_us: list[int] = []
+        self.complaints: list[str] = []
         self.repaired_times = 0
 
     def start_before(self, time_us: int) -> None:
@@ -100,6 +102,10 @@ class FrameFolder:
     def duration_us(self) -> int:
         """Length: each frame is shown for a period."""
         return round(len(self._paths) * 1e6 / self._fps)
+
+    def container_faults(self) -> list[tuple[str, str]]:
+        """None: a gap in the numbers is an error, and how many there were is said nowhere."""
+        return []
 
     def close(self) -> None:
         """There is nothing to close: files are open only while they are read."""

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -19,6 +20,8 @@ from spl_tf.data.video.errors import UnreadableError
 
 # Transparent pixels show this grey level, as web pages do.
 BACKGROUND = 255
+# H.264 and HEVC keep no more pictures back.
+_MOST_REORDERED = 16
 # Transfer functions of ITU-T H.273, table 3, whose values shown as they are would be a dull picture.
 _HDR = {16: "PQ", 18: "HLG"}
 
@@ -44,20 +47,26 @@ class Converter:
     def __init__(self, first: VideoFrame):
         self._orientation = orientation_of(first)
         self._reformatter = VideoReformatter()
-        self._transparent: dict[str, bool] = {}
+        self._forms: dict[str, tuple[str, int]] = {}
 
     def pixels(self, frame: VideoFrame) -> np.ndarray:
-        form = frame.format
-        transparent = self._transparent.get(form.name)
-        if transparent is None:
-            transparent = any(component.is_alpha for component in form.components)
-            self._transparent[form.name] = transparent
-        wanted = "bgra" if transparent else "bgr24"
+        """The frame, which may share its memory with nothing but this array."""
+        name = frame.format.name
+        if name not in self._forms:
+            transparent = any(component.is_alpha for component in frame.format.components)
+            self._forms[name] = ("bgra", 4) if transparent else ("bgr24", 3)
+        form, channels = self._forms[name]
         try:
-            pixels = self._reformatter.reformat(frame, format=wanted, threads=1).to_ndarray()
+            converted = self._reformatter.reformat(frame, format=form, threads=1)
+            if converted is frame:
+                pixels = converted.to_ndarray()
+            else:  # In the memory it has, without a copy.
+                (plane,) = converted.planes
+                shape, strides = (converted.height, converted.width, channels), (plane.line_size, channels, 1)
+                pixels = np.ndarray(shape, np.uint8, cast("memoryview[int]", plane), 0, strides)
         except (av.FFmpegError, ValueError) as error:
             raise UnreadableError("frames of unknown form", f"({frame.format.name})") from error
-        return self._orientation.applied_to(on_background(pixels) if transparent else pixels)
+        return self._orientation.applied_to(pixels if channels == 3 else on_background(pixels))
 
 
 def on_background(pixels: np.ndarray) -> np.ndarray:
@@ -98,6 +107,18 @@ class TimedFrame(NamedTuple):
     time_us: int
     length_us: int
     frame: VideoFrame
+
+
+def with_sorted_times(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
+    """Deals the frames' times to them in ascending order, where they are those of the order of decoding."""
+    waiting, times = collections.deque[TimedFrame](), list[int]()
+    for timed in frames:
+        waiting.append(timed)
+        heapq.heappush(times, timed.time_us)
+        if len(waiting) > _MOST_REORDERED:
+            yield waiting.popleft()._replace(time_us=heapq.heappop(times))
+    for timed, time_us in zip(waiting, sorted(times), strict=True):
+        yield timed._replace(time_us=time_us)
 
 
 def without_fields(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:

@@ -10,6 +10,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 import av
 import cv2
@@ -21,9 +22,17 @@ from av.video.stream import VideoStream
 
 from spl_tf.data.video import containers
 from spl_tf.data.video.clock import LONGEST_STEP_US, Clock
-from spl_tf.data.video.complaints import complaints
+from spl_tf.data.video.complaints import complaints, heard
+from spl_tf.data.video.container_checks import container_faults
 from spl_tf.data.video.errors import UnreadableError
-from spl_tf.data.video.pictures import Converter, TimedFrame, orientation_of, require_standard_range, without_fields
+from spl_tf.data.video.pictures import (
+    Converter,
+    TimedFrame,
+    orientation_of,
+    require_standard_range,
+    with_sorted_times,
+    without_fields,
+)
 
 # 8K; decoding it takes a GB and a half.
 MAX_VIDEO_PIXELS = 8192 * 4608
@@ -32,14 +41,22 @@ MAX_JPEG_SIDE = 65_500
 _USUAL_FPS = 25.0
 # Containers with an index and a time for each frame. The clock of a transport or program stream may start again.
 _JUMPABLE = ("mov", "matroska")
+# Containers that number packets as they are decoded, and codecs whose packets do not say where a picture is shown.
+_UNORDERED, _REORDERING = ("avi", "mxf"), ("h264", "hevc")
 # Nearer moments are read up to from the first frame.
 _FAR_US = 20_000_000
 # A jump is aimed ahead of the wanted moment: frames may need others from before their key frame.
 _LEAD_US = 5_000_000
 # A broken container that gives nothing for so many attempts has ended.
 _MOST_ATTEMPTS = 64
+# A processor's cache holds the code of reading, of decoding or of scaling: each takes less time several times in a row.
+_MOST_AHEAD = 8
+_PIXELS_AHEAD = 8 * 320 * 240
 # The last frame shown is among so many packets at the end of a file.
 _MOST_REORDERED = 64
+
+
+_Item = TypeVar("_Item")
 
 
 class VideoReader:
@@ -54,6 +71,7 @@ class VideoReader:
       names: codec and container.
       sizes: (width, height) of the stored frames so far.
       errors_us: a time for each packet that was found damaged so far, that of the last frame before it.
+      complaints: what FFmpeg says is wrong with the container, as far as it looks ahead on opening it.
       repaired_times: timestamps that were not believed so far.
 
     Raises:
@@ -62,10 +80,16 @@ class VideoReader:
 
     def __init__(self, path: str):
         self._path = path
+        heard().clear()
         self._container, self._stream = containers.open_video(path)
         self.names = containers.names(self._container, self._stream)
+        # FFmpeg looks at the first megabytes here. What its decoders say of them they say again.
+        demuxer = self._container.format.name
+        self.complaints = [text.strip() for _, name, text in complaints(self._stream.index) if name == demuxer]
         self._origin_us = self._container.start_time or 0
         self.promised_us = self._container.duration or 0
+        if self._container.format.name.startswith("matroska"):  # Its length is where it ends.
+            self.promised_us = max(0, self.promised_us - self._origin_us)
         rate = self._stream.guessed_rate or Fraction(_USUAL_FPS)
         self.period_us = round(1_000_000 / rate if Fraction(1, 100) <= rate <= 1000 else 1_000_000 / _USUAL_FPS)
         self.sizes: dict[tuple[int, int], None] = {}
@@ -122,9 +146,10 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[int]:
         """Yields each frame's time in microseconds, increasing but in damaged files (see `Clock`)."""
-        for timed in without_fields(self._frames):
+        num_frames = max(1, min(_MOST_AHEAD, _PIXELS_AHEAD // (self.height * self.width)))
+        for timed in without_fields(_ahead(self._frames, num_frames)):
             self._current = timed
-            self.sizes.setdefault((timed.frame.width, timed.frame.height))
+            self.sizes[timed.frame.width, timed.frame.height] = None
             yield timed.time_us
 
     def later(self) -> Callable[[], np.ndarray]:
@@ -133,7 +158,7 @@ class VideoReader:
 
     def pixels(self) -> np.ndarray:
         """The current frame, uint8 [H, W, 3] BGR, upright; of the stored size, whatever the shape of its pixels."""
-        return self.later()()
+        return self._converter.pixels(self._current.frame)
 
     @property
     def repaired_times(self) -> int:
@@ -154,41 +179,62 @@ class VideoReader:
         clock, ends = Clock(self.period_us), collections.deque([self.start_us + self.period_us], _MOST_REORDERED)
         container, stream = containers.open_video(self._path)
         with container:
-            for packet in _packets(container, stream, lambda: None):
-                if packet.size and not packet.is_discard:
-                    time_us = clock.time_us(self._microseconds(packet.pts if packet.pts is not None else packet.dts))
+            for packet in _packets(container, stream):
+                if packet is not None and packet.size and not packet.is_discard:
+                    stamp = packet.pts if packet.pts is not None else packet.dts
+                    time_us = clock.time_us(None if stamp is None else self._us(stamp) - self._origin_us)
                     ends.append(self._end_us(time_us, self._us(packet.duration or 0)))
         return max(ends)
+
+    def container_faults(self) -> list[tuple[str, str]]:
+        """Kind and detail of each that FFmpeg does not see, see `container_checks`. Reads the whole file."""
+        try:
+            return container_faults(self._path, self._container.format.name)
+        except OSError as error:
+            raise UnreadableError("cannot be read", f"({error.strerror or error})") from error
 
     def close(self) -> None:
         self._container.close()
 
     def _timed(self, *, jumped: bool = False) -> Iterator[TimedFrame]:
+        frames = self._stamped(jumped)
+        reordered = self._container.format.name in _UNORDERED and self._stream.codec_context.name in _REORDERING
+        return with_sorted_times(frames) if reordered else frames
+
+    def _stamped(self, jumped: bool) -> Iterator[TimedFrame]:
         """All frames from where the container stands. After a jump those before a key frame may lack what they need."""
         self._clock, settled = Clock(self.period_us), not jumped
-        heard = complaints()
-        heard.clear()
-        for packet in _packets(self._container, self._stream, self._note_error):
-            frames, failed = _decoded(packet)
-            failed |= bool(heard)
-            heard.clear()
+        index, messages, time_of, us = self._stream.index, heard(), self._clock.time_us, self._us
+        messages.clear()
+        for packet, failed in _ahead(self._read(), _MOST_AHEAD):
+            if packet is None:
+                self._note_error()
+                continue
+            frames, undecoded = _decoded(packet)
+            failed = failed or undecoded or packet.is_corrupt
+            if messages:
+                failed = bool(complaints(index)) or failed
             if failed and settled:
                 self._note_error()
             for frame in frames:
-                stamp = frame.pts if frame.pts is not None else frame.dts
-                time_us = self._clock.time_us(self._microseconds(stamp))
+                if (stamp := frame.pts) is None:
+                    stamp = frame.dts
+                time_us = time_of(None if stamp is None else us(stamp) - self._origin_us)
                 if frame.key_frame:
                     settled = True
                     self._keys_us.append(time_us)
                 if frame.is_corrupt and settled and not failed:
                     self._note_error()
-                yield TimedFrame(time_us, self._us(frame.duration or 0), frame)
+                yield TimedFrame(time_us, us(frame.duration), frame)
+
+    def _read(self) -> Iterator[tuple[Packet | None, bool]]:
+        """`_packets`, and whether FFmpeg complained while it read them."""
+        index, messages = self._stream.index, heard()
+        for packet in _packets(self._container, self._stream):
+            yield packet, bool(messages) and bool(complaints(index))
 
     def _note_error(self) -> None:
         self.errors_us.append(max([self._clock.last_us, *self.errors_us[-1:]]))
-
-    def _microseconds(self, stamp: int | None) -> int | None:
-        return None if stamp is None else self._us(stamp) - self._origin_us
 
     def _us(self, ticks: int) -> int:
         """Ticks of the stream to microseconds, by integers: a `Fraction` takes a tenth of a small frame's decoding."""
@@ -201,8 +247,15 @@ class VideoReader:
         return time_us + max(self.period_us, min(length_us, self.promised_us - time_us))
 
 
-def _packets(container: InputContainer, stream: VideoStream, note_error: Callable[[], None]) -> Iterator[Packet]:
-    """All packets that can be read, then one that empties the decoder; goes on behind what is damaged."""
+def _ahead(items: Iterator[_Item], count: int) -> Iterator[_Item]:
+    """The same packets or frames, read so many at a time."""
+    while batch := collections.deque(itertools.islice(items, count)):
+        while batch:
+            yield batch.popleft()
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet | None]:
+    """All packets that can be read, None for what is damaged between them, then one that empties the decoder."""
     attempts = 0
     while attempts < _MOST_ATTEMPTS:
         try:
@@ -213,7 +266,7 @@ def _packets(container: InputContainer, stream: VideoStream, note_error: Callabl
         except (av.FFmpegError, IndexError) as error:  # IndexError: PyAV of a stream that begins behind the header.
             _require_memory(error)
             attempts += 1
-            note_error()
+            yield None
 
 
 def _decoded(packet: Packet) -> tuple[Sequence[VideoFrame], bool]:
