@@ -88,15 +88,23 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLess(np.abs(plain - unbarred).mean(), 4)
         self.assertLess(dark[:, :, :2].mean(), 20)
 
-    def test_a_card_in_front_does_not_hide_the_bars_behind_it(self):
+    @parameterized.parameters(20, 60, 160, 340)
+    def test_a_card_in_front_does_not_hide_the_bars_behind_it(self, length):
         film = self.films.film(1, 200)
-        card = np.full((160, 160, 160, 3), 200, np.uint8)  # As long as a block of pictures.
+        card = np.full((length, 160, 160, 3), 200, np.uint8)
         barred = np.concatenate([card, np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))])
         plain, behind = (
             fingerprint(Interval(self.films.write(self.folder / f"{len(frames)}.mp4", frames), 0.0, INFINITY))
             for frames in (film, barred)
         )
-        self.assertLess(np.abs(plain.pictures.astype(float) - behind.pictures[32:])[2:].mean(), 4)
+        begin = length * RATE // 20
+        self.assertLess(np.abs(plain.pictures.astype(float) - behind.pictures[begin:])[1:].max(axis=0).mean(), 12)
+
+    def test_a_moment_of_darkness_is_no_bar(self):
+        film = self.films.film(1, 200)
+        film[80:120, :30] = 0
+        path = self.films.write(self.folder / "v.avi", film, codec="MJPG")
+        self.assertLess(fingerprint(Interval(path, 0.0, INFINITY)).pictures[18:22, :3].max(), 20)
 
     def test_what_cannot_be_decoded_has_none(self):
         (self.folder / "text.mp4").write_text("no video")
