@@ -175,10 +175,13 @@ def _centres(known: np.ndarray) -> np.ndarray:
 
 
 def _nearest(known: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
-    """The `count` most similar centres of each vector, int64 [N, count], in no order."""
-    if count >= len(centres):
-        return np.tile(np.arange(len(centres)), (len(known), 1))
-    return np.argpartition(known @ centres.T, -count, axis=1)[:, -count:]
+    """The `count` most similar centres of each vector, all where there are fewer, int64 [N, count]."""
+    similarity = known @ centres.T
+    nearest = np.empty((len(known), min(count, len(centres))), np.int64)
+    for number in range(nearest.shape[1]):  # Several times faster than a partial sort of thousands.
+        nearest[:, number] = similarity.argmax(axis=1)
+        similarity[np.arange(len(known)), nearest[:, number]] = -np.inf
+    return nearest
 
 
 def _grouped(cells: np.ndarray, count: int) -> list[np.ndarray]:
