@@ -3,8 +3,8 @@
 A fixed rate, not relative moments: the pictures of a piece are the same wherever the piece lies, so a copy with
 its beginning cut off, or one inside a longer upload, has them too. Each picture is a mean over half a second with
 weights that fall off to both sides: between two of them others can be interpolated, and a frame more or less, or
-the noise of an encoder, hardly changes them. Black bars are cut off first, of each picture its own: what is black for
-seconds around it. A card in front of a film has none, and wherever a piece lies, its bars are the same.
+the noise of an encoder, hardly changes them. Black and white bars are cut off first, of each picture its own: what is
+so for seconds around it. A card in front of a film has none, and wherever a piece lies, its bars are the same.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.frame_folder import Reader, open_reader
 from spl_tf.data.video.images import read_image
 
-VERSION = 3
+VERSION = 4
 RATE = 4
 SIDE = 16
 _SAMPLES_PER_PICTURE = 4
@@ -27,7 +27,7 @@ _WEIGHTS = np.hanning(14)[1:-1].astype(np.float32)
 _MARGIN = (len(_WEIGHTS) - _SAMPLES_PER_PICTURE) // 2
 _PICTURES_PER_BLOCK = 64
 _LONG_SIDE = 128
-# Grey levels: codecs leave some noise in black bars; and what must follow a bar within three pixels.
+# Grey levels: codecs leave some noise in bars; and what must follow a bar within three pixels.
 _BLACK = 16
 _EDGE = 24
 _LEAST_SHARE_OF_SIDE = 0.2
@@ -152,13 +152,22 @@ def _means(samples: np.ndarray) -> np.ndarray:
 
 
 def _without_bars(means: np.ndarray) -> np.ndarray:
-    """What [T, h, w] show inside their black bars, uint8 [T, SIDE, SIDE]."""
-    rows, columns = (_lasting(np.percentile(means, 98, axis=axis)) for axis in (2, 1))
-    pictures = []
-    for mean, row, column in zip(means, rows, columns, strict=True):
-        (top, bottom), (left, right) = _inside(row), _inside(column)
-        pictures.append(cv2.resize(mean[top:bottom, left:right], (SIDE, SIDE), interpolation=cv2.INTER_AREA))
+    """What [T, h, w] show inside their bars, white ones outside of black ones, uint8 [T, SIDE, SIDE]."""
+    darkened = means.copy()
+    for picture, white in zip(darkened, _insides(255 - means), strict=True):
+        inside = picture[white].copy()
+        picture[:] = 0
+        picture[white] = inside
+    shown = (mean[inside] for mean, inside in zip(means, _insides(darkened), strict=True))
+    pictures = [cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for picture in shown]
     return np.rint(pictures).astype(np.uint8)
+
+
+def _insides(means: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns inside the black bars of each of [T, h, w]."""
+    rows, columns = (_lasting(np.percentile(means, 98, axis=axis)) for axis in (2, 1))
+    for row, column in zip(rows, columns, strict=True):
+        yield slice(*_inside(row)), slice(*_inside(column))
 
 
 def _lasting(brightness: np.ndarray) -> np.ndarray:

@@ -58,6 +58,13 @@ class FingerprintsTest(FilmCase):
         made = (whole, flipped, short, inside)
         self.assertEqual([one.is_damaged for one in made], [False, True, True, False])
 
+    def test_white_bars_are_cut_off_and_black_ones_inside_them(self):
+        film = self.films.film(1, 60)
+        barred = np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))
+        barred = np.pad(barred, ((0, 0), (0, 0), (16, 24), (0, 0)), constant_values=255)
+        plain, unbarred = (self.fingerprint(frames).pictures.astype(float) for frames in (film, barred))
+        self.assertLess(np.abs(plain - unbarred).mean(), 4)
+
     def test_black_bars_are_cut_off_but_not_a_scene_that_fades_to_black(self):
         film = self.films.film(1, 32)
         barred = np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))
