@@ -18,7 +18,7 @@ from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.frame_folder import Reader, open_reader
 from spl_tf.data.video.images import read_image
 
-VERSION = 4
+VERSION = 5
 RATE = 4
 SIDE = 16
 _SAMPLES_PER_PICTURE = 4
@@ -27,9 +27,11 @@ _WEIGHTS = np.hanning(14)[1:-1].astype(np.float32)
 _MARGIN = (len(_WEIGHTS) - _SAMPLES_PER_PICTURE) // 2
 _PICTURES_PER_BLOCK = 64
 _LONG_SIDE = 128
-# Grey levels: codecs leave some noise in bars; and what must follow a bar within three pixels.
+# Of 255 levels from dark to bright: codecs leave some noise in bars; and what must follow a bar within three pixels.
 _BLACK = 16
 _EDGE = 24
+# Grey levels: a video of fewer is flat, not pale.
+_LEAST_RANGE = 64
 _LEAST_SHARE_OF_SIDE = 0.2
 # Pictures: what is black for less is no bar but a dark moment.
 _LEAST_RUN = 3 * RATE
@@ -153,8 +155,10 @@ def _means(samples: np.ndarray) -> np.ndarray:
 
 def _without_bars(means: np.ndarray) -> np.ndarray:
     """What [T, h, w] show inside their bars, white ones outside of black ones, uint8 [T, SIDE, SIDE]."""
-    darkened = means.copy()
-    for picture, white in zip(darkened, _insides(255 - means), strict=True):
+    # The bars of a paler or brighter copy are grey: the darkest level of half a minute is black.
+    low, high = np.percentile(means, (0.5, 99.5))
+    darkened = (means - low) * (255 / max(high - low, _LEAST_RANGE))
+    for picture, white in zip(darkened, _insides(255 - darkened), strict=True):
         inside = picture[white].copy()
         picture[:] = 0
         picture[white] = inside

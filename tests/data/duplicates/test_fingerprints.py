@@ -65,6 +65,13 @@ class FingerprintsTest(FilmCase):
         plain, unbarred = (self.fingerprint(frames).pictures.astype(float) for frames in (film, barred))
         self.assertLess(np.abs(plain - unbarred).mean(), 4)
 
+    @parameterized.parameters((1.0, 40), (0.5, 64))
+    def test_grey_bars_of_a_brighter_or_paler_copy_are_cut_off(self, gain, offset):
+        film = self.films.film(1, 60)
+        copy = (np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0))) * gain + offset).clip(0, 255).astype(np.uint8)
+        plain, unbarred = (self.fingerprint(frames).pictures.astype(float) for frames in (film, copy))
+        self.assertLess(np.abs(plain * gain + offset - unbarred).mean(), 5)
+
     def test_black_bars_are_cut_off_but_not_a_scene_that_fades_to_black(self):
         film = self.films.film(1, 32)
         barred = np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))
