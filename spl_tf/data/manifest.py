@@ -146,6 +146,16 @@ def read_interval(row: dict[str, Any]) -> tuple[float, float] | None:
     return (start, end) if is_interval else None  # None also where either is not a number (nan).
 
 
+def read_frames_fps(row: dict[str, Any], default: float | None) -> float | None:
+    """Frames per second of a row's folder of frames, `default` where it gives none; nan when it is no number."""
+    return _number(row[FPS], math.nan) if text(row.get(FPS)) else default
+
+
+def is_usable_fps(fps: float) -> bool:
+    """Whether a folder of frames can be read at this rate."""
+    return 0.001 <= fps <= 1000
+
+
 @dataclasses.dataclass(frozen=True)
 class _RowReader:
     """Reads the rows of one manifest.
@@ -189,10 +199,10 @@ class _RowReader:
             return reject("file name is not UTF-8", "(rename it)")
         if fault:
             return reject(fault)
-        fps = self._frames_per_second(row) if is_folder else None
+        fps = read_frames_fps(row, self.frames_fps) if is_folder else None
         if is_folder and fps is None:
             return reject("not a file", f"(a folder of frames needs a column {FPS!r} or --frames_fps)")
-        if fps is not None and not (0.001 <= fps <= 1000):
+        if fps is not None and not is_usable_fps(fps):
             return reject("unusable fps", f"({text(row.get(FPS))!r})")
         if kind := "" if is_folder else kind_without_picture(path):
             return reject(f"{kind}, no video")
@@ -211,9 +221,6 @@ class _RowReader:
             address=text(row.get(ADDRESS)),
             frames_fps=fps,
         )
-
-    def _frames_per_second(self, row: dict[str, Any]) -> float | None:
-        return _number(row[FPS], math.nan) if text(row.get(FPS)) else self.frames_fps
 
 
 def _look_at(path: str) -> tuple[bool, str]:

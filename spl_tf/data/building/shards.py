@@ -88,7 +88,7 @@ def write_shards(
         raise UserError(
             f"{output_dir} lies in the folder {manifest}, whose files are read: choose another --output_dir"
         )
-    held_out = read_held_out(exclude, compares_contents=not keep_duplicates)
+    held_out = read_held_out(exclude, compares_contents=not keep_duplicates, frames_fps=frames_fps)
     settings = settings_of(
         manifest,
         label_column=label_column,

@@ -3,8 +3,8 @@
 A fixed rate, not relative moments: the pictures of a piece are the same wherever the piece lies, so a copy with
 its beginning cut off, or one inside a longer upload, has them too. Each picture is a mean over half a second with
 weights that fall off to both sides: between two of them others can be interpolated, and a frame more or less, or
-the noise of an encoder, hardly changes them. Black bars are cut off first, anew every few seconds, since a card in
-front of a film has others than the film.
+the noise of an encoder, hardly changes them. Black and white bars are cut off first, of each picture its own: what is
+so for seconds around it. A card in front of a film has none, and wherever a piece lies, its bars are the same.
 """
 
 import dataclasses
@@ -18,19 +18,23 @@ from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.frame_folder import Reader, open_reader
 from spl_tf.data.video.images import read_image
 
-VERSION = 2
+VERSION = 5
 RATE = 4
 SIDE = 16
 _SAMPLES_PER_PICTURE = 4
 # Weights of the samples around a picture's own, before and behind: about a Gaussian of 0.16 s.
 _WEIGHTS = np.hanning(14)[1:-1].astype(np.float32)
 _MARGIN = (len(_WEIGHTS) - _SAMPLES_PER_PICTURE) // 2
-_PICTURES_PER_BLOCK = 32
+_PICTURES_PER_BLOCK = 64
 _LONG_SIDE = 128
-# Grey levels: codecs leave some noise in black bars; and what must follow a bar within three pixels.
+# Of 255 levels from dark to bright: codecs leave some noise in bars; and what must follow a bar within three pixels.
 _BLACK = 16
 _EDGE = 24
+# Grey levels: a video of fewer is flat, not pale.
+_LEAST_RANGE = 64
 _LEAST_SHARE_OF_SIDE = 0.2
+# Pictures: what is black for less is no bar but a dark moment.
+_LEAST_RUN = 3 * RATE
 # What gives less than this of the length that its header promises is damaged.
 _LEAST_SHARE_OF_LENGTH = 0.9
 
@@ -125,39 +129,63 @@ def _small_grey(frame: np.ndarray) -> np.ndarray:
 def _pictures(samples: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Blocks of pictures, uint8 [n, SIDE, SIDE]."""
     kept: list[np.ndarray] = []
-    margin = 0  # Samples of the block before, which the first picture's weights reach.
-    wanted = _PICTURES_PER_BLOCK * _SAMPLES_PER_PICTURE
+    before = 0  # Pictures of the block before, which tell the first ones' bars.
     for sample in samples:
         kept.append(sample if not kept or sample.shape == kept[0].shape else cv2.resize(sample, kept[0].shape[::-1]))
-        if len(kept) == margin + wanted + _MARGIN:
-            yield _block(np.stack(kept), margin, _PICTURES_PER_BLOCK)
-            kept, margin = kept[margin + wanted - _MARGIN :], _MARGIN
-    count = round((len(kept) - margin) / _SAMPLES_PER_PICTURE)
-    if count or (kept and not margin):
-        yield _block(np.stack(kept), margin, max(1, count))
+        if len(kept) == _SAMPLES_PER_PICTURE * (before + _PICTURES_PER_BLOCK + _LEAST_RUN):
+            means = _means(np.stack(kept))
+            yield _without_bars(means)[before : before + _PICTURES_PER_BLOCK]
+            kept = kept[-2 * _SAMPLES_PER_PICTURE * _LEAST_RUN :]
+            before = _LEAST_RUN
+    if kept:
+        yield _without_bars(_means(np.stack(kept)))[before:]
 
 
-def _block(samples: np.ndarray, first: int, count: int) -> np.ndarray:
-    """Weighted means of [n, h, w], those of the first picture around sample `first`, without bars."""
+def _means(samples: np.ndarray) -> np.ndarray:
+    """Pictures of [n, h, w], each a weighted mean around its moment, float32 [T, h, w]."""
+    count = max(1, round(len(samples) / _SAMPLES_PER_PICTURE))
     weights = np.zeros((count, len(samples) + 2 * len(_WEIGHTS) + _SAMPLES_PER_PICTURE), np.float32)
     for number in range(count):
-        begin = first - _MARGIN + number * _SAMPLES_PER_PICTURE + len(_WEIGHTS)
+        begin = number * _SAMPLES_PER_PICTURE - _MARGIN + len(_WEIGHTS)
         weights[number, begin : begin + len(_WEIGHTS)] = _WEIGHTS
     weights = weights[:, len(_WEIGHTS) : len(_WEIGHTS) + len(samples)]
     weights /= weights.sum(axis=1, keepdims=True)
-    means = np.tensordot(weights, samples.astype(np.float32), axes=1)
-    top, bottom = _without_bars(_brightness(means, axis=2))
-    left, right = _without_bars(_brightness(means, axis=1))
-    means = means[:, top:bottom, left:right]
-    return np.rint([cv2.resize(mean, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for mean in means]).astype(np.uint8)
+    return np.tensordot(weights, samples.astype(np.float32), axes=1)
 
 
-def _brightness(means: np.ndarray, axis: int) -> np.ndarray:
-    """Of each row (or column) of [n, h, w] most of the time: a moment without bars may be a card's."""
-    return np.quantile(np.percentile(means, 98, axis=axis), 0.85, axis=0)
+def _without_bars(means: np.ndarray) -> np.ndarray:
+    """What [T, h, w] show inside their bars, white ones outside of black ones, uint8 [T, SIDE, SIDE]."""
+    # The bars of a paler or brighter copy are grey: the darkest level of half a minute is black.
+    low, high = np.percentile(means, (0.5, 99.5))
+    darkened = (means - low) * (255 / max(high - low, _LEAST_RANGE))
+    for picture, white in zip(darkened, _insides(255 - darkened), strict=True):
+        inside = picture[white].copy()
+        picture[:] = 0
+        picture[white] = inside
+    shown = (mean[inside] for mean, inside in zip(means, _insides(darkened), strict=True))
+    pictures = [cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for picture in shown]
+    return np.rint(pictures).astype(np.uint8)
 
 
-def _without_bars(brightness: np.ndarray) -> tuple[int, int]:
+def _insides(means: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns inside the black bars of each of [T, h, w]."""
+    rows, columns = (_lasting(np.percentile(means, 98, axis=axis)) for axis in (2, 1))
+    for row, column in zip(rows, columns, strict=True):
+        yield slice(*_inside(row)), slice(*_inside(column))
+
+
+def _lasting(brightness: np.ndarray) -> np.ndarray:
+    """Brightness of rows (or columns), [T, h], where dark moments are filled.
+
+    Each moment has the highest of those _LEAST_RUN successive ones around it that are darkest.
+    """
+    run = min(_LEAST_RUN, len(brightness))
+    highest = np.lib.stride_tricks.sliding_window_view(brightness, run, axis=0).max(axis=-1)
+    highest = np.pad(highest, ((run - 1, run - 1), (0, 0)), constant_values=np.inf)
+    return np.lib.stride_tricks.sliding_window_view(highest, run, axis=0).min(axis=-1)
+
+
+def _inside(brightness: np.ndarray) -> tuple[int, int]:
     """First and last + 1 of the rows (or columns) inside black bars; all of them when little would be left.
 
     A bar ends with an edge: a dark scene that fades to black has none, and where it is cut would be chance.

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from spl_tf.data.addresses import normalized_address
 from spl_tf.data.lists.csv_tables import PATH, text
 from spl_tf.data.lists.rows import ADDRESS, VIDEO_ID, read_rows
-from spl_tf.data.manifest import Rejection, Video, read_interval
+from spl_tf.data.manifest import Rejection, Video, is_usable_fps, read_frames_fps, read_interval
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
@@ -28,17 +28,19 @@ class HeldOutFile:
     """A held-out video whose file is there, beside the held-out manifest or among the uploads.
 
     Attributes:
-      path: the file, resolved against its manifest's folder.
+      path: the file or folder of frames, resolved against its manifest's folder.
       name: what names the video in the held-out manifest: its path there, or the id, file name or address by
         which an upload was recognised.
       interval: seconds, as in a `Video`.
       manifest: the held-out manifest's name.
+      frames_fps: frames per second of a folder of frames; None for a file.
     """
 
     path: str
     name: str
     interval: tuple[float, float]
     manifest: str
+    frames_fps: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,13 +84,16 @@ class _Match:
     manifest: str
 
 
-def read_held_out(manifests: Sequence[Path], *, compares_contents: bool = True) -> HeldOut:
+def read_held_out(
+    manifests: Sequence[Path], *, compares_contents: bool = True, frames_fps: float | None = None
+) -> HeldOut:
     """Reads the names of all held-out videos.
 
     Args:
       manifests: of held-out videos.
       compares_contents: what shows the same as a held-out file will be found by that: names are read only of rows
         that have no file.
+      frames_fps: frames per second of folders of frames, where a row has no `fps`; None takes no folder without.
 
     Raises:
       UserError: a manifest cannot be read, or no row of it has a `video_id`, a `path` or an `address`.
@@ -99,16 +104,17 @@ def read_held_out(manifests: Sequence[Path], *, compares_contents: bool = True) 
     for manifest in map(pathlib.Path, manifests):
         folder = manifest if manifest.is_dir() else manifest.parent
         names_a_video = False
-        for row in read_rows(manifest, "--exclude"):
+        for row in read_rows(manifest, "--exclude", with_frame_folders=frames_fps is not None):
             video_id, path, address = text(row.get(VIDEO_ID)), text(row.get(PATH)), text(row.get(ADDRESS))
             if video_id:
                 held_out.ids[video_id] = manifest.name
             if address:
                 held_out.addresses[normalized_address(address)] = manifest.name
-            is_there = bool(path) and (folder / path).is_file()
+            fps = read_frames_fps(row, frames_fps) if path and (folder / path).is_dir() else None
+            is_there = bool(path) and ((folder / path).is_file() or (fps is not None and is_usable_fps(fps)))
             if is_there:
                 interval = read_interval(row) or (0.0, math.inf)
-                files.append(HeldOutFile(str(folder / path), path, interval, manifest.name))
+                files.append(HeldOutFile(str(folder / path), path, interval, manifest.name, fps))
                 held_out.places.setdefault(os.path.realpath(files[-1].path), files[-1])
             num_missing += bool(path) and not is_there
             if not (is_there and compares_contents):
@@ -143,7 +149,8 @@ def reject_held_out(
     for entry in entries:
         if isinstance(entry, Video) and entry.upload_id in recognised:
             match = recognised[entry.upload_id]
-            rejected_files[HeldOutFile(entry.path, match.name, entry.interval, match.manifest)] = None
+            held = HeldOutFile(entry.path, match.name, entry.interval, match.manifest, entry.frames_fps)
+            rejected_files[held] = None
             label, distance = "|".join(entry.label_texts), None if match.kind == _BY_NAME else 0.0
             entry = Rejection(entry.listed_path, entry.video_id, label, match.kind, match.detail, match.name, distance)
         checked.append(entry)

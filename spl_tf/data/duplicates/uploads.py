@@ -169,7 +169,7 @@ def _near(
 
 
 def _interval(upload: Video | HeldOutFile) -> Interval:
-    return Interval(upload.path, *upload.interval, upload.frames_fps if isinstance(upload, Video) else None)
+    return Interval(upload.path, *upload.interval, upload.frames_fps)
 
 
 def _relation(copy: NearCopy) -> str:

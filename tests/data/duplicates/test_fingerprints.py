@@ -1,9 +1,8 @@
+"""What is kept of a video: its pictures, without bars, and whether it is whole; and the files of many."""
+
 import pathlib
 
-import cv2
 import numpy as np
-import pytest
-import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.duplicates import fingerprint_files
@@ -11,23 +10,14 @@ from spl_tf.data.duplicates.fingerprint_files import make_fingerprints
 from spl_tf.data.duplicates.fingerprints import RATE, SIDE, Interval, fingerprint
 from spl_tf.data.video.reader import VideoReader
 from spl_tf.data.workers import Failure
+from tests.data.duplicates.film_case import INFINITY, FilmCase, in_this_process
 
-INFINITY = float("inf")
 
-
-class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _fixtures(self, films, monkeypatch):
-        self.films, self.monkeypatch = films, monkeypatch
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-
+class FingerprintsTest(FilmCase):
     def test_pictures_are_means_around_four_moments_of_each_second(self):
         levels = np.arange(20, 20 + 2 * 96, 2)  # Frame i is 20 + 2 i grey, five frames a picture.
         frames = np.broadcast_to(levels[:, None, None, None], (96, 48, 64, 3)).astype(np.uint8)
-        made = fingerprint(Interval(self.films.write(self.folder / "v.mp4", frames), 0.0, INFINITY))
+        made = self.fingerprint(frames)
         self.assertEqual((made.pictures.shape, made.pictures.dtype), ((19, SIDE, SIDE), np.uint8))
         middles = (np.arange(19) + 0.5) * 20.0 / RATE - 0.5
         self.assertAllClose(made.pictures.mean(axis=(1, 2))[1:-1], 20 + 2 * middles[1:-1], atol=2)
@@ -35,27 +25,19 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_a_piece_has_the_same_pictures_wherever_it_lies(self):
         before, piece = self.films.film(1, 230), self.films.film(2, 200)
-        alone, inside = (
-            fingerprint(Interval(self.films.write(self.folder / f"{number}.avi", frames, codec="MJPG"), 0.0, INFINITY))
-            for number, frames in enumerate((piece, np.concatenate([before, piece])))
-        )
+        alone, inside = (self.fingerprint(frames, codec="MJPG") for frames in (piece, np.concatenate([before, piece])))
         self.assertAllClose(inside.pictures[46 + 1 : -1], alone.pictures[1:-1], atol=4)
 
     def test_a_folder_of_frames_is_the_video_it_was_cut_from(self):
         film = self.films.film(1, 60)
-        (self.folder / "frames").mkdir()
-        for number, frame in enumerate(film):
-            cv2.imwrite(str(self.folder / f"frames/img_{number:05d}.jpg"), frame)
-        folder = fingerprint(Interval(str(self.folder / "frames"), 0.0, INFINITY, 20.0))
-        video = fingerprint(Interval(self.films.write(self.folder / "v.avi", film, codec="MJPG"), 0.0, INFINITY))
-        self.assertAllClose(folder.pictures, video.pictures, atol=6)
+        folder = fingerprint(Interval(self.write_frames("frames", film), 0.0, INFINITY, 20.0))
+        self.assertAllClose(folder.pictures, self.fingerprint(film, codec="MJPG").pictures, atol=6)
 
     def test_an_interval_is_that_part_alone(self):
         first, second = self.films.film(1, 40), self.films.film(2, 40)
         whole = self.films.write(self.folder / "whole.avi", np.concatenate([first, second]), codec="MJPG")
-        alone = self.films.write(self.folder / "alone.avi", second, codec="MJPG")
         part = fingerprint(Interval(whole, 2.0, 4.0))
-        self.assertAllClose(part.pictures, fingerprint(Interval(alone, 0.0, INFINITY)).pictures, atol=4)
+        self.assertAllClose(part.pictures, self.fingerprint(second, codec="MJPG").pictures, atol=4)
 
     def test_what_is_shorter_than_its_header_says_or_has_damaged_packets_is_damaged(self):
         path = self.films.write(self.folder / "v.mp4", self.films.film(1, 100))
@@ -76,27 +58,43 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
         made = (whole, flipped, short, inside)
         self.assertEqual([one.is_damaged for one in made], [False, True, True, False])
 
+    def test_white_bars_are_cut_off_and_black_ones_inside_them(self):
+        film = self.films.film(1, 60)
+        barred = np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))
+        barred = np.pad(barred, ((0, 0), (0, 0), (16, 24), (0, 0)), constant_values=255)
+        plain, unbarred = (self.fingerprint(frames).pictures.astype(float) for frames in (film, barred))
+        self.assertLess(np.abs(plain - unbarred).mean(), 4)
+
+    @parameterized.parameters((1.0, 40), (0.5, 64))
+    def test_grey_bars_of_a_brighter_or_paler_copy_are_cut_off(self, gain, offset):
+        film = self.films.film(1, 60)
+        copy = (np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0))) * gain + offset).clip(0, 255).astype(np.uint8)
+        plain, unbarred = (self.fingerprint(frames).pictures.astype(float) for frames in (film, copy))
+        self.assertLess(np.abs(plain * gain + offset - unbarred).mean(), 5)
+
     def test_black_bars_are_cut_off_but_not_a_scene_that_fades_to_black(self):
         film = self.films.film(1, 32)
         barred = np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))
         faded = (film * np.clip(np.arange(160) / 100, 0, 1)[:, None]).astype(np.uint8)
-        paths = [
-            self.films.write(self.folder / f"{number}.avi", frames, codec="MJPG")
-            for number, frames in enumerate((film, barred, faded))
-        ]
-        plain, unbarred, dark = (fingerprint(Interval(path, 0.0, INFINITY)).pictures.astype(float) for path in paths)
+        plain, unbarred, dark = (
+            self.fingerprint(frames, codec="MJPG").pictures.astype(float) for frames in (film, barred, faded)
+        )
         self.assertLess(np.abs(plain - unbarred).mean(), 4)
         self.assertLess(dark[:, :, :2].mean(), 20)
 
-    def test_a_card_in_front_does_not_hide_the_bars_behind_it(self):
+    @parameterized.parameters(20, 60, 160, 340)
+    def test_a_card_in_front_does_not_hide_the_bars_behind_it(self, length):
         film = self.films.film(1, 200)
-        card = np.full((160, 160, 160, 3), 200, np.uint8)  # As long as a block of pictures.
+        card = np.full((length, 160, 160, 3), 200, np.uint8)
         barred = np.concatenate([card, np.pad(film, ((0, 0), (20, 20), (0, 0), (0, 0)))])
-        plain, behind = (
-            fingerprint(Interval(self.films.write(self.folder / f"{len(frames)}.mp4", frames), 0.0, INFINITY))
-            for frames in (film, barred)
-        )
-        self.assertLess(np.abs(plain.pictures.astype(float) - behind.pictures[32:])[2:].mean(), 4)
+        plain, behind = (self.fingerprint(frames).pictures.astype(float) for frames in (film, barred))
+        begin = length * RATE // 20
+        self.assertLess(np.abs(plain - behind[begin:])[1:].max(axis=0).mean(), 12)
+
+    def test_a_moment_of_darkness_is_no_bar(self):
+        film = self.films.film(1, 200)
+        film[80:120, :30] = 0
+        self.assertLess(self.fingerprint(film, codec="MJPG").pictures[18:22, :3].max(), 20)
 
     def test_what_cannot_be_decoded_has_none(self):
         (self.folder / "text.mp4").write_text("no video")
@@ -156,7 +154,7 @@ class FingerprintsTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(".npy", ".npz")
     def test_changed_and_cut_files_are_made_anew(self, suffix):
         interval = Interval(self.films.write(self.folder / "v.mp4", self.films.film(1, 40)), 0.0, INFINITY)
-        self.monkeypatch.setattr(fingerprint_files, "run_in_workers", lambda function, jobs, **_: map(function, jobs))
+        self.monkeypatch.setattr(fingerprint_files, "run_in_workers", in_this_process)
         right = np.array(make_fingerprints([interval], self.folder / "F", 1, 10.0)[0])
         (path,) = (self.folder / "F").glob(f"*{suffix}")
         whole = path.read_bytes()

@@ -1,18 +1,16 @@
 """Copies of a video stay near through encoders, crops, mirrors, cuts and logos; other moments of a scene do not."""
 
 import itertools
-import pathlib
 
 import cv2
 import numpy as np
-import pytest
-import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.duplicates.fingerprint_files import Chunk
-from spl_tf.data.duplicates.fingerprints import SIDE, Interval, fingerprint
+from spl_tf.data.duplicates.fingerprints import SIDE
 from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
 from spl_tf.data.duplicates.near_duplicates import AROUND, DISTANCE_LIMIT, NONE, compare
+from tests.data.duplicates.film_case import FilmCase
 
 
 def resized(frames, width, height):
@@ -57,22 +55,12 @@ COPIES = {
 }
 
 
-class NearDuplicatesTest(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _fixtures(self, films):
-        self.films = films
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-
-    def fingerprint(self, frames, **options):
-        suffix = ".avi" if "codec" in options else ".mp4"
-        path = self.films.write(self.folder / f"{len(list(self.folder.iterdir()))}{suffix}", frames, **options)
-        return fingerprint(Interval(path, 0.0, float("inf"))).pictures
+class NearDuplicatesTest(FilmCase):
+    def pictures(self, frames, **options):
+        return self.fingerprint(frames, **options).pictures
 
     def match(self, first, second):
-        """What two fingerprints have in common, by the search and the comparison."""
+        """What the pictures of two have in common, by the search and the comparison."""
         chunk = Chunk(np.concatenate([first, second]), np.cumsum([0, len(first), len(second)]))
         found = find_lookalikes([chunk], np.ones(2, bool), np.zeros(2, bool)).pairs.tolist()
         if not found:
@@ -85,24 +73,24 @@ class NearDuplicatesTest(parameterized.TestCase, tf.test.TestCase):
     def test_a_copy_is_found_and_near(self, kind):
         original = self.films.film(1, 140)
         frames, options, seconds = COPIES[kind](original)
-        match = self.match(self.fingerprint(original), self.fingerprint(frames, **options))
+        match = self.match(self.pictures(original), self.pictures(frames, **options))
         self.assertLess(match.distance, DISTANCE_LIMIT / 1.5)
         self.assertBetween(match.seconds, 0.85 * min(seconds, 7), 1.1 * max(seconds, 7))
 
     def test_of_a_longer_upload_the_piece_is_found(self):
         piece = self.films.film(1, 120)
         longer = np.concatenate([self.films.film(2, 300), piece, self.films.film(3, 200)])
-        match = self.match(self.fingerprint(piece), self.fingerprint(longer))
+        match = self.match(self.pictures(piece), self.pictures(longer))
         self.assertLess(match.distance, DISTANCE_LIMIT)
         self.assertBetween(match.seconds, 5.0, 6.5)
 
     def test_uploads_that_share_two_of_three_pieces_have_those_in_common(self):
         shared, other = [self.films.film(seed, 60) for seed in (1, 2)], [self.films.film(seed, 60) for seed in (3, 4)]
-        match = self.match(*(self.fingerprint(np.concatenate([*shared, piece])) for piece in other))
+        match = self.match(*(self.pictures(np.concatenate([*shared, piece])) for piece in other))
         self.assertBetween(match.seconds, 5.0, 6.5)  # Of nine.
 
     def test_different_clips_of_one_scene_have_nothing_in_common(self):
-        clips = [self.fingerprint(self.films.film(1, 100, motion=motion)) for motion in range(12)]
+        clips = [self.pictures(self.films.film(1, 100, motion=motion)) for motion in range(12)]
         for first, second in itertools.combinations(clips, 2):
             # The pictures themselves are alike: it is the motion that tells.
             self.assertGreater(np.corrcoef(first.mean(axis=0).ravel(), second.mean(axis=0).ravel())[0, 1], 0.5)
@@ -113,25 +101,25 @@ class NearDuplicatesTest(parameterized.TestCase, tf.test.TestCase):
         pieces = [[self.films.film(seed, 60, motion=motion) for seed in (1, 2)] for motion in (3, 4)]
         # The scenes nearly stand still: the cut is the largest change by far.
         calm = [np.concatenate([(0.85 * p.mean(axis=0) + 0.15 * p).astype(np.uint8) for p in pair]) for pair in pieces]
-        match = self.match(*map(self.fingerprint, calm))
+        match = self.match(*map(self.pictures, calm))
         self.assertTrue(match.seconds < 3 or match.distance > DISTANCE_LIMIT, match)
 
     def test_flat_and_dark_videos_are_like_nothing(self):
-        flat = [self.fingerprint(np.full((40, 60, 80, 3), level, np.uint8)) for level in (0, 100, 100)]
+        flat = [self.pictures(np.full((40, 60, 80, 3), level, np.uint8)) for level in (0, 100, 100)]
         for first, second in itertools.combinations(flat, 2):
             self.assertEqual(self.match(first, second), NONE)
             self.assertEqual(compare(first, second, VIEWS[0], 3, 3), NONE)
 
     def test_still_videos_are_compared_by_their_picture(self):
         first, other = (np.repeat(self.films.film(seed, 1), 40, axis=0) for seed in (1, 2))
-        still, copy, stranger = (self.fingerprint(frames) for frames in (first, resized(first[:30], 120, 90), other))
+        still, copy, stranger = (self.pictures(frames) for frames in (first, resized(first[:30], 120, 90), other))
         match = self.match(still, copy)
         self.assertLess(match.distance, DISTANCE_LIMIT)
         self.assertGreater(match.seconds, 1.2)
         self.assertEqual(compare(still, stranger, VIEWS[0], 3, 3), NONE)
 
     def test_strangers_are_far(self):
-        fingerprints = [self.fingerprint(self.films.film(seed, 40)) for seed in range(8)]
+        fingerprints = [self.pictures(self.films.film(seed, 40)) for seed in range(8)]
         for first, second in itertools.combinations(fingerprints, 2):
             match = self.match(first, second)
             self.assertTrue(match.seconds < 1.5 or match.distance > DISTANCE_LIMIT, match)

@@ -8,6 +8,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from absl.testing import parameterized
 
 from spl_tf.data.duplicates import fingerprint_files
 from spl_tf.data.duplicates.held_out import read_held_out
@@ -105,6 +106,31 @@ class UploadsTest(UploadCase):
         entries = self.checked(self.manifest(rows), ("a",), self.manifest([{"path": "test.mp4"}], "test.csv"))
         self.assertIsInstance(entries[1], Video)
         self.assertRegex(entries[0].reason, r"held out \(shows [34]\.\d s of test.mp4 of test.csv\)")
+
+    @parameterized.parameters(False, True)
+    def test_a_folder_of_frames_is_a_copy_of_the_video_it_was_cut_from(self, is_held_out):
+        self.write_frames("frames", self.films.film(1, 40))
+        self.write("again.mp4", 1)
+        self.write("other.mp4", 2)
+        folder = {"path": "frames", "query": "a", "fps": 20.0, "rank": 1}
+        rows = [{"path": name, "query": "b", "rank": 2} for name in ("again.mp4", "other.mp4")]
+        if is_held_out:
+            found = self.outcome(rows, self.manifest([folder], "test.csv"))
+            self.assertEqual(found, {"again": ("held out", "frames", True), "other": ("b",)})
+        else:
+            near = ("near-duplicate", "frames", True)
+            self.assertEqual(self.outcome([folder, *rows]), {"frames": ("a", "b"), "again": near, "other": ("b",)})
+
+    def test_copies_of_a_folder_of_frames_that_is_held_out_by_its_id_are_held_out(self):
+        self.write_frames("frames", self.films.film(1, 40))
+        self.write("again.mp4", 1)
+        rows = [
+            {"path": "frames", "query": "a", "fps": 20.0, "video_id": "v1"},
+            {"path": "again.mp4", "query": "a", "video_id": "v2"},
+        ]
+        held_out = self.manifest([{"video_id": "v1"}], "test.csv")
+        outcome = self.outcome(rows, held_out)
+        self.assertEqual(outcome, {"v1": ("held out", "v1", 0.0), "v2": ("held out", "v1", True)})
 
     def test_images_and_undecodable_files_are_compared_by_content_only(self):
         picture = self.films.film(1, 1)[0]

@@ -1,35 +1,26 @@
 """A manifest of made films, and what becomes of each row."""
 
 import csv
-import pathlib
-
-import pytest
-import tensorflow as tf
-from absl.testing import parameterized
 
 from spl_tf.data.duplicates import fingerprint_files, uploads
 from spl_tf.data.duplicates.held_out import read_held_out, reject_held_out
 from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
 from spl_tf.data.manifest import Video, read_manifest
+from tests.data.duplicates.film_case import FilmCase, in_this_process
 
 
-class UploadCase(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _fixtures(self, films, monkeypatch):
-        self.films, self.monkeypatch = films, monkeypatch
-
+class UploadCase(FilmCase):
     def setUp(self):
         super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
         for module in (fingerprint_files, uploads):
-            self.monkeypatch.setattr(module, "run_in_workers", lambda function, jobs, **_: map(function, jobs))
+            self.monkeypatch.setattr(module, "run_in_workers", in_this_process)
 
     def write(self, name, seed, **options):
         return self.films.write(self.folder / name, self.films.film(seed, 40), **options)
 
     def manifest(self, rows, name="web.csv"):
         with open(self.folder / name, "w", newline="") as opened:
-            writer = csv.DictWriter(opened, ["path", "query", "rank", "video_id", "start", "end", "address"])
+            writer = csv.DictWriter(opened, ["path", "query", "rank", "video_id", "start", "end", "address", "fps"])
             writer.writeheader()
             writer.writerows(rows)
         return self.folder / name
