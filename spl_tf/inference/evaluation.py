@@ -126,6 +126,10 @@ def evaluate_model(
     arrays = {"scores": videos.means().astype(np.float32)}
     if found.confusion is not None:
         arrays["confusion"] = found.confusion
+    finished = output_dir / "metrics.json"
+    if finished.exists():
+        print(f"{output_dir}: replaces the evaluation that lies there", flush=True)
+        finished.unlink()  # Until it is back the folder is incomplete.
     for name, values in arrays.items():
         with files.atomic_path(output_dir / f"{name}.npy") as path:
             np.save(path, values)

@@ -173,6 +173,11 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(np.trace(confusion) / confusion.sum(), np.mean(hits))
         self.assertEqual(confusion.sum(axis=1).tolist(), [4, 4, 4])
         self.assertEqual(metrics["top_5"], 1.0)  # Of three classes.
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told):
+            again = evaluate_model(self.trained_dir, self.shards / "test", self.folder)
+        self.assertEqual(again, metrics)
+        self.assertIn(f"{self.folder}: replaces the evaluation that lies there\n", told.getvalue())
 
     def test_two_replicas_and_training_s_summary_say_the_same(self):
         expected = evaluate_model(self.random_dir, self.web_dir, self.folder, batch_size=5)

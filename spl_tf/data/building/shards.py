@@ -82,6 +82,9 @@ def write_shards(
     """
     output_dir = pathlib.Path(output_dir)
     num_workers = (os.cpu_count() or 1) if workers is None else workers
+    for name, names in (("classes", classes), ("exclude", exclude)):
+        if isinstance(names, str):
+            raise UserError(f"{name} = {names!r}: give a list, e.g. [{names!r}]")
     if num_workers < 1 or not seconds_per_video > 0:
         raise UserError(f"workers is {workers}, seconds_per_video {seconds_per_video}: both must be above 0")
     if pathlib.Path(manifest).is_dir() and output_dir.resolve().is_relative_to(pathlib.Path(manifest).resolve()):
