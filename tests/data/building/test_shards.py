@@ -263,7 +263,7 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("classes", "exclude")
     def test_a_text_where_a_list_is_meant_is_refused(self, name):
         with self.assertRaisesRegex(UserError, rf"^{name} = 'a.csv': give a list, e.g. \['a.csv'\]"):
-            write_shards("web.csv", self.folder / "o", **{"classes": ("a",), "label_column": "query", name: "a.csv"})
+            self.write(**{name: "a.csv"})
 
     def test_a_file_in_the_folders_place_is_refused(self):
         with self.assertRaisesRegex(UserError, "is not a folder"):
