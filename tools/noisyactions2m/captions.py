@@ -1,8 +1,8 @@
 """Sentences of caption files: what people wrote under pictures and videos.
 
 JSON in any nesting gives the texts of its keys caption(s), sentence(s), phrase and raw, and of lists of tokens: COCO,
-Visual Genome, MSR-VTT, ActivityNet Captions and Entities, SBU. A CSV file gives its column of that name. Other files give
-a sentence a line; in a line with tabs it is the cell of the most words (Flickr30k, TGIF, Conceptual Captions).
+Visual Genome, MSR-VTT, ActivityNet Captions and Entities, SBU. A CSV file gives its column of that name. Other files
+give a sentence a line; in a line with tabs it is the cell of the most words (Flickr30k, TGIF, Conceptual Captions).
 """
 
 import os

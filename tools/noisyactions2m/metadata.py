@@ -11,18 +11,17 @@
                     searched for: it is its field "query" if you add one, else the name of its folder, else of its file.
                     yt-dlp's .info.json, and searches with `entries` (yt-dlp -J). Lists of any of these.
   *.jsonl, .ndjson  one of these a line.
-  *.csv, .tsv       a result a row. Columns are known by their names (id, video_id, title, description, tags, query, rank,
-                    ...: records.py lists them); --csv_columns=FIELD=COLUMN,... says it of others. | stands between tags
-                    and comments.
+  *.csv, .tsv       a result a row. Columns are known by their names (id, video_id, title, description, tags, query,
+                    rank, ...: records.py lists them); --csv_columns=FIELD=COLUMN,... says it of others. | stands
+                    between tags and between comments.
 
 --site is that of results which do not tell. --queries is the list of tools.noisyactions2m.queries: it tells which
 searches were classes (column concepts) and which sentences; without it all are concepts.
 
-Written, for --output=metadata.parquet: the table (table.py) and metadata.rejected.csv (file,position,key,reason), which
-lists what gave no row and each field that could not be read. A video found several times is one row: of texts, dates and
-numbers the first there is, of tags, comments, addresses and queries all. metadata.parquet.parts beside it is for sorting;
-a run that was stopped goes on from there, if no file has changed, and deletes it at the end. It takes about as much room
-as the results.
+Written, for --output=metadata.parquet: the table (table.py) and metadata.rejected.csv (file,position,key,reason),
+which lists what gave no row and each field that could not be read. A video found several times is one row: of texts,
+dates and numbers the first there is, of tags, comments, addresses and queries all. metadata.parquet.parts beside it is
+for sorting: a run that was stopped goes on from there, if no file has changed, and deletes it at the end.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """One search result, of whichever source, as the fields of the table.
 
-Flickr's pages, yt-dlp's information, lines of JSON and rows of CSV differ in the names of the fields alone: each field is
-the first of its names that can be read. What cannot be read is a fault of the field, and the record is kept without it.
+Flickr's pages, yt-dlp's information, lines of JSON and rows of CSV differ in the names of the fields alone: each field
+is the first of its names that can be read. What cannot be read is a fault, and the record is kept without it.
 """
 
 import re
@@ -145,6 +145,7 @@ def flat(photo: dict[str, Any]) -> dict[str, Any]:
         "datetaken": dates.get("taken"),
         "datetakenunknown": dates.get("takenunknown"),
         **{name: place.get(name) for name in ("latitude", "longitude", "accuracy")},
+        "comments": None,  # How many there are.
         "url": None,
     }
 

@@ -1,7 +1,7 @@
 """Saved search results, file by file: every result a record or a reason why not, with its place in the file.
 
-A JSON file is one result or one page of them, and is read whole; JSON lines have one of these a line; CSV has a result a row.
-Either may be UTF-8, with Latin-1 in between, or UTF-16 with its mark.
+A JSON file is one result or one page of them, and is read whole; JSON lines have one of these a line; CSV has a result
+a row. Either may be UTF-8, with Latin-1 in between, or UTF-16 with its mark.
 """
 
 import codecs
@@ -26,6 +26,7 @@ SUFFIXES = (".json", *LINES, *TABLES)
 
 _MOST_BYTES = 256 << 20  # Of a JSON file, which takes about ten times as much when it is read.
 _LONGEST_LINE = 64 << 20
+_EMPTY = "a list of results without any"
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _CALL = re.compile(rb"[\w.$]+\s*\((.*)\)\s*;?\s*", re.DOTALL)
 _PAGE_NUMBER = re.compile(r"(?:[-_. ]*page)?[-_. ]*\d+$", re.IGNORECASE)
@@ -150,7 +151,7 @@ def _of_table(opened: BinaryIO, options: Options) -> Iterator[Result]:
             yield Result(number, 0, None, [reason])
         else:
             row = {fields[name]: cell for name, cell in zip(columns, cells, strict=False) if name in fields}
-            yield _result(number, 0, lambda item=row: records.read_record(item, options.site))
+            yield _result(number, 0, records.read_record, row, options.site)
 
 
 def columns_of(header: list[str], given: Mapping[str, str]) -> dict[str, str]:
@@ -175,7 +176,9 @@ def _results(content: bytes, source: _Source, line: int) -> Iterator[Result]:
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         yield Result(line, 0, None, [f"damaged JSON ({' '.join(reason.split())})"])
         return
-    if isinstance(value, list):
+    if value == []:
+        yield Result(line, 0, None, [_EMPTY])
+    elif isinstance(value, list):
         for item, entry in enumerate(value, 1):
             for result in _of_value(entry, source, line):
                 yield dataclasses.replace(result, item=item)
@@ -195,34 +198,34 @@ def _of_value(value: Any, source: _Source, line: int) -> Iterator[Result]:
         query = _first_line(value.get("query"), value.get("text")) or source.query
         yield from _of_list(page["photo"], line, "flickr", query, _rank_before(page))
     elif isinstance(photo, dict) and "id" not in value:
-        yield _result(line, 0, lambda: records.read_record(records.flat(photo), "flickr"))
+        yield _result(line, 0, records.read_record, records.flat(photo), "flickr")
     elif isinstance(comments, dict) and "photo_id" in comments:
-        yield _result(line, 0, lambda: records.read_comments(comments))
+        yield _result(line, 0, records.read_comments, comments)
     elif isinstance(sizes, dict) and "size" in sizes:
         name = _first_line(value.get("photo_id"), value.get("id")) or "".join(re.findall(r"\d{6,}", source.stem)[:1])
-        yield _result(line, 0, lambda: records.read_sizes(sizes, name))
+        yield _result(line, 0, records.read_sizes, sizes, name)
     elif value.get("_type") in ("playlist", "multi_video"):
         query = _first_line(value.get("title"), value.get("id"))
         yield from _of_list(value.get("entries"), line, source.site, query, 0)
     else:
-        yield _result(line, 0, lambda: records.read_record(value, source.site))
+        yield _result(line, 0, records.read_record, value, source.site)
 
 
 def _of_list(entries: Any, line: int, site: str, query: str, before: int | None) -> Iterator[Result]:
     if not isinstance(entries, list) or not entries:
-        yield Result(line, 0, None, ["a list of results without any"])
+        yield Result(line, 0, None, [_EMPTY])
         return
     for item, entry in enumerate(entries, 1):
         if isinstance(entry, dict):
             rank = None if before is None else before + item
-            yield _result(line, item, lambda entry=entry, rank=rank: records.read_record(entry, site, query, rank))
+            yield _result(line, item, records.read_record, entry, site, query, rank)
         else:
             yield Result(line, item, None, [f"{values.shown(entry)} instead of an object"])
 
 
-def _result(line: int, item: int, read_one: Callable[[], tuple[Record, list[str]]]) -> Result:
+def _result(line: int, item: int, read_one: Callable[..., tuple[Record, list[str]]], *arguments: Any) -> Result:
     try:
-        record, faults = read_one()
+        record, faults = read_one(*arguments)
     except Unusable as error:
         return Result(line, item, None, [str(error)])
     return Result(line, item, record, faults)

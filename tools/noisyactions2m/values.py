@@ -138,7 +138,10 @@ def shown(value: Any) -> str:
     """A value for a message; a list or an object can be nested deeper than it can be written."""
     if isinstance(value, list | dict):
         return f"({_kind(value)})"
-    found = repr(value) if isinstance(value, str) else str(value) if abs(value) < 1e300 else "(a number)"
+    try:
+        found = repr(value) if isinstance(value, str) else str(value)
+    except ValueError:  # More digits than Python writes.
+        return "(a number)"
     return found if len(found) <= _MOST_SHOWN else f"{found[:_MOST_SHOWN]}..."
 
 
