@@ -218,7 +218,7 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_queries_tell_concepts_from_sentences(self):
         (self.folder / "queries.csv").write_text(
-            "query,kind,origins\ndive,class,A:Dive\nsit,class,A:sit\nsit,sentence,C:Sit\na man sit,sentence,C:A man sits"
+            "query,kind,origins\ndive,class,A:Dive\nsit,class,A:sit\nsit,sentence,C:Sit\na man sit,sentence,C:It sits"
         )
         queries = ["Dive", "sit", "a man sit", "other"]
         self.write("found/a.jsonl", [{"id": "1", "site": "x", "query": query, "rank": 1} for query in queries])

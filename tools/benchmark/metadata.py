@@ -2,7 +2,7 @@
 
   python -m tools.benchmark.metadata --records=2000000 --form=jsonl --folder=/tmp/made
 
-Results are made, as they are of Flickr: pages of 250 (--form=pages, in folders), one result a line of one file (jsonl),
+Results are made, as they are of Flickr: pages of 250 (--form=pages, in folders), one result a line of one file (jsonl)
 or rows of one CSV file (csv). A video is found by 1.25 queries on average, has a title, a description of 40 words and 12
 tags, and every ninth 5 comments; every thousandth result is damaged. The folder is kept, and used again.
 """
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 class _Watch:
-    """The largest sum of the memory of this process and its children, ten times a second (proportional set size)."""
+    """The largest sum of the memory of this process and its children, twice a second (proportional set size)."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -71,7 +71,7 @@ class _Watch:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._ended.wait(0.1):
+        while not self._ended.wait(0.5):
             children = pathlib.Path("/proc/self/task").glob("*/children")
             names = ["self", *(name for path in children for name in _text(path).split())]
             sizes = (_text(pathlib.Path(f"/proc/{name}/smaps_rollup")) for name in names)

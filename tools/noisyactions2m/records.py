@@ -193,11 +193,12 @@ class _Fields:
             wrong = 0
             for entry in entries:
                 try:
-                    inner = entry.get(key, entry) if isinstance(entry, dict) else entry
-                    if text := values.text(inner):
-                        found[text] = None
+                    text = values.text(entry.get(key, entry) if isinstance(entry, dict) else entry)
                 except ValueError:
                     wrong += 1
+                    continue
+                if text:
+                    found[text] = None
             if wrong:
                 self._faults.append(f"{name}: {wrong} of {len(entries)} are no text")
             return list(found)

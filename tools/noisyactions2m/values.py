@@ -38,9 +38,7 @@ def text(value: Any) -> str | None:
         value = value["_content"]
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{_kind(value)} instead of text")
-    found = str(value)
+    found = value if isinstance(value, str) else _written(value)
     if "&" in found:
         found = html.unescape(found)
     if not found.isascii():  # Only then can there be any.
@@ -143,6 +141,12 @@ def shown(value: Any) -> str:
     except ValueError:  # More digits than Python writes.
         return "(a number)"
     return found if len(found) <= _MOST_SHOWN else f"{found[:_MOST_SHOWN]}..."
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{_kind(value)} instead of text")
+    return str(value)
 
 
 def _moment(value: Any, earliest: datetime.datetime) -> int | None:
