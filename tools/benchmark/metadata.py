@@ -2,9 +2,9 @@
 
   python -m tools.benchmark.metadata --records=2000000 --form=jsonl --folder=/tmp/made
 
-Results are made, as they are of Flickr: pages of 250 (--form=pages, in folders), one result a line of one file (jsonl)
-or rows of one CSV file (csv). A video is found by 1.25 queries on average, has a title, a description of 40 words and 12
-tags, and every ninth 5 comments; every thousandth result is damaged. The folder is kept, and used again.
+Results are made, as they are of Flickr: pages of 250 (--form=pages, in folders), one result a line of one file (jsonl),
+or rows of one CSV file (csv). A video is found by 1.25 queries on average, has a title, a description of 40 words and
+12 tags, and every ninth 5 comments; every thousandth result is damaged. The folder is kept, and used again.
 """
 
 import csv
