@@ -179,8 +179,10 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         generator = random.Random(0)
         lines, expected = [], set()
         for number in range(300):
-            choice = generator.randrange(5)
-            if choice == 0:
+            choice = generator.randrange(6)
+            if choice == 5:
+                lines.append(" ")
+            elif choice == 0:
                 lines.append('{"id": "1", "site')
             elif choice == 1:
                 lines.append(json.dumps({"id": generator.choice([None, "", [], "a b"]), "site": "x"}))
@@ -202,7 +204,7 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         rejected = self.rejected()
         self.assertLen([row for row in rejected if "neither" in row[3]], 1)
         places = {place for _, place, key, _ in rejected if place and not key}
-        broken = {f"line {number}" for number, line in enumerate(lines, 1) if not self.is_record(line)}
+        broken = {f"line {number}" for number, line in enumerate(lines, 1) if line.strip() and not self.is_record(line)}
         self.assertEqual(places, broken)
         fields = [(key, reason.split(":")[0]) for _, _, key, reason in rejected if key]
         wrong = [key for key, line in ((f"x/{n}", line) for n, line in enumerate(lines)) if "long" in line]
@@ -297,12 +299,15 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         self.write("found/a.jsonl", [{"id": "1", "site": "x"}])
         (self.folder / "empty").mkdir()
         (self.folder / "q.csv").write_text("a,b\n1,2\n")
+        self.output.with_name("metadata.parquet.parts").mkdir(parents=True)
+        (self.output.with_name("metadata.parquet.parts") / "thesis.pdf").touch()
         for arguments, results, said in (
             ([], None, "--results missing"),
             ([], "none", "none does not exist"),
             ([], "empty", "has no .json"),
             (["--csv_columns=name=Title"], "found", "is not FIELD=COLUMN"),
             ([f"--queries={self.folder}/q.csv"], "found", "no columns query and kind"),
+            ([], "found", "not ours"),
             ([f"--output={self.folder}/a.csv"], "found", "does not end in .parquet"),
         ):
             code, _, err = self.execute(*arguments, results=results)

@@ -230,6 +230,7 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
         line = json.dumps({"id": "1", "site": "x", "title": "\u00e9"}, ensure_ascii=False)
         for name in ("a.json", "a.jsonl"):
             self.assertEqual(self.one(name, line.encode("utf-16")).record.title, "\u00e9")
+        self.assertEqual(self.one("a.jsonl", line.encode("utf-16") + b"\n").record.title, "\u00e9")  # Half a letter.
         (result,) = self.read("a.csv", "id,site,title\n1,x,\u00e9\n".encode("utf-16"))
         self.assertEqual(result.record.title, "\u00e9")
 
@@ -289,8 +290,13 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
             {"_content": {}},
             {"tag": 1},
         ]
+        deep = []
+        for _ in range(400):
+            deep = [deep]
+        things.append(deep)
         names = sorted(
-            {name for names in result_files.records.NAMES.values() for name in names} | {"formats", "photos", "sizes"}
+            {name for names in result_files.records.NAMES.values() for name in names}
+            | {"formats", "photos", "photo", "sizes", "datetakenunknown", "media", "url_o"}
         )
         for _ in range(3000):
             item = {name: generator.choice(things) for name in generator.sample(names, 6)}
@@ -310,6 +316,8 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(found[0].record.title, 'A "quoted", title')
         self.assertEqual(found[0].record.tags, ["x", "y"])
         self.assertEqual(found[1].record.queries, [("food", None)])
+        first, *_ = self.read("r.csv", content.encode(), Options("youtube", {"query": "Kind"}))
+        self.assertEqual((first.line, first.record, first.reasons), (1, None, ["no column 'Kind' (--csv_columns)"]))
 
     def test_a_damaged_row_costs_no_other_row(self):
         content = (
@@ -337,16 +345,19 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
         lines[5] = ""
         lines[6] = "{"
         content = "\n".join(lines).encode()
-        whole = [(r.record and r.record.id, r.reasons) for r in self.read("r.jsonl", content)]
+        whole = [(r.line, r.record and r.record.id, r.reasons) for r in self.read("r.jsonl", content)]
         path = str(self.folder / "r.jsonl")
         for _ in range(200):
             cuts = sorted(
-                {0, len(content), *(generator.randrange(len(content)) for _ in range(generator.randrange(5)))}
+                {0, 1, len(content), *(generator.randrange(len(content)) for _ in range(generator.randrange(5)))}
             )
             found = []
             for start, end in itertools.pairwise(cuts):
-                found += result_files.read(Piece(path, start, end), Options())
-            self.assertEqual([(r.record and r.record.id, r.reasons) for r in found], whole)
+                piece = Piece(path, start, end)
+                before = result_files.lines_before(piece)
+                results = result_files.read(piece, Options())
+                found += [(before + r.line, r.record and r.record.id, r.reasons) for r in results]
+            self.assertEqual(found, whole)
 
 
 if __name__ == "__main__":

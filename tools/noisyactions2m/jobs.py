@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import tqdm
 
 from spl_tf.data.file_kinds import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from spl_tf.errors import UserError
@@ -49,7 +51,7 @@ def plan(sources: Sequence[str], ours: Sequence[str], options: Sequence[object])
     jobs: list[Job] = []
     others: list[str] = []
     digest = hashlib.sha256(json.dumps([_FORMAT, _BYTES, _FILES, *map(str, options)]).encode())
-    written = {os.path.realpath(path) for path in ours}
+    written = {os.path.basename(path): os.path.realpath(path) for path in ours}
     seen: set[str] = set()
     for source in sources:
         if not os.path.exists(source):
@@ -57,10 +59,11 @@ def plan(sources: Sequence[str], ours: Sequence[str], options: Sequence[object])
         root = source if os.path.isdir(source) else ""
         pieces: list[Piece] = []
         size = 0
-        for path in _files(source, written) if root else [source]:
-            if (real := os.path.realpath(path)) in seen:
-                continue
-            seen.add(real)
+        for path in tqdm.tqdm(_files(source, written) if root else [source], desc="listing", unit="file"):
+            if len(sources) > 1:  # Of millions of files not one more than has to be.
+                if (real := os.path.realpath(path)) in seen:
+                    continue
+                seen.add(real)
             if not path.lower().endswith(result_files.SUFFIXES):
                 if not path.lower().endswith((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)):
                     others.append(path)
@@ -83,13 +86,18 @@ def plan(sources: Sequence[str], ours: Sequence[str], options: Sequence[object])
     return Plan(jobs, others, digest.hexdigest())
 
 
-def _files(folder: str, written: set[str]) -> Iterator[str]:
+def _files(folder: str, written: Mapping[str, str]) -> Iterator[str]:
+    """The files below a folder, by name, but for those whose real path is written to (name -> real path)."""
     for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if os.path.realpath(os.path.join(place, name)) not in written)
+        folders[:] = sorted(name for name in folders if not _is_written(place, name, written))
         for name in sorted(names):
             path = os.path.join(place, name)
-            if os.path.isfile(path) and os.path.realpath(path) not in written:
+            if os.path.isfile(path) and not _is_written(place, name, written):
                 yield path
+
+
+def _is_written(place: str, name: str, written: Mapping[str, str]) -> bool:
+    return name in written and os.path.realpath(os.path.join(place, name)) == written[name]
 
 
 def _divided(path: str, size: int) -> list[Piece]:

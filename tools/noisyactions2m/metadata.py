@@ -54,6 +54,7 @@ flags.DEFINE_integer("num_workers", os.cpu_count(), "Processes.", lower_bound=1,
 flags.DEFINE_string("output", None, "Parquet file for the table.", flag_values=FLAGS)
 
 REJECTED_COLUMNS = ("file", "position", "key", "reason")
+_OURS = (".lock", "plan.json", "read-*", "rows-*", files.TEMPORARY)
 _SECONDS_PER_JOB = 6 * 3600.0
 
 
@@ -118,6 +119,9 @@ def _note(count: int, what: str) -> str:
 def _begin(parts: pathlib.Path, identity: str) -> None:
     """Keeps what an earlier run left there of the same files and options, and deletes anything else."""
     plan = parts / "plan.json"
+    strange = [path for path in parts.iterdir() if not any(map(path.match, _OURS))]
+    if strange:
+        raise UserError(f"{parts} is for sorting and holds {strange[0].name}, which is not ours: move it elsewhere")
     if plan.exists() and stored.read_json(plan, dict[str, str], f"delete {parts}") == {"identity": identity}:
         return
     for path in parts.iterdir():
@@ -132,9 +136,7 @@ def _run(
     """The answer of each job, in order."""
     call = functools.partial(_call, function, others)
     answers = run_in_workers(call, jobs, num_workers=workers, seconds_per_job=_SECONDS_PER_JOB)
-    for answer, job in zip(
-        tqdm.tqdm(answers, desc=what, total=len(jobs), unit="part", disable=None), jobs, strict=True
-    ):
+    for answer, job in zip(tqdm.tqdm(answers, desc=what, total=len(jobs), unit="part"), jobs, strict=True):
         if isinstance(answer, Failure):
             names = [piece.path for piece in job.pieces] if isinstance(job, Job) else ["sorted results"]
             raise UserError(

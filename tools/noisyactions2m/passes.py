@@ -29,7 +29,6 @@ class Read(msgspec.Struct):
       records: how many.
       unusable: places of the files without a record.
       faults: fields that could not be read.
-      lines: of the last file of JSON lines.
     """
 
     runs: list[runs.Run]
@@ -37,7 +36,6 @@ class Read(msgspec.Struct):
     records: int = 0
     unusable: int = 0
     faults: int = 0
-    lines: int = 0
 
 
 class Merged(msgspec.Struct):
@@ -62,9 +60,7 @@ def read_job(job: Job, folder: str, options: Options) -> Read:
     ):
         rejected = csv.writer(opened)
         for piece in job.pieces:
-            answer.lines = 0
             for result in result_files.read(piece, options, job.root):
-                answer.lines = max(answer.lines, result.line)
                 key = ""
                 if result.record is None:
                     answer.unusable += 1
@@ -81,16 +77,13 @@ def read_job(job: Job, folder: str, options: Options) -> Read:
 
 def read_rejected(answers: Sequence[Read], jobs: Sequence[Job]) -> Iterator[tuple[str, str, str, str]]:
     """(file, position, key, reason) of all jobs, in order; lines are counted from the beginning of their file."""
-    lines_before = 0
     for answer, job in zip(answers, jobs, strict=True):
-        if not job.pieces[0].start:
-            lines_before = 0
+        before = result_files.lines_before(job.pieces[0]) if answer.unusable or answer.faults else 0
         with open(answer.rejected, encoding="utf-8", newline="") as opened:
             for path, line, item, key, reason in csv.reader(opened):
-                places = [f"line {lines_before + int(line)}"] if int(line) else []
+                places = [f"line {before + int(line)}"] if int(line) else []
                 places += [f"item {item}"] if int(item) else []
                 yield path, " ".join(places), key, reason
-        lines_before += answer.lines
 
 
 def merge_range(wanted: runs.Range, folder: str, queries: str | None) -> Merged:

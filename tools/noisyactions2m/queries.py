@@ -71,7 +71,7 @@ def main() -> None:
 def merged(originals: Iterable[Original]) -> dict[tuple[str, str], list[Original]]:
     """(query, kind) -> its originals; those without a word are under an empty query. In the order of first mention."""
     queries: dict[tuple[str, str], list[Original]] = {}
-    for original in tqdm.tqdm(originals, desc="lemmatising", unit="name", disable=None):
+    for original in tqdm.tqdm(originals, desc="lemmatising", unit="name"):
         queries.setdefault((lemmas.lemmatised(original.text), original.kind), []).append(original)
     return queries
 

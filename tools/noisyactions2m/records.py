@@ -96,7 +96,7 @@ def read_record(
     if not site:
         raise Unusable("no site (give --site)")
     latitude, longitude = _place(fields, faults)
-    unknown = str(item.get("datetakenunknown", "")) == "1"
+    unknown = item.get("datetakenunknown") in ("1", 1)
     record = Record(
         site,
         name,
@@ -257,12 +257,15 @@ def _place(fields: _Fields, faults: list[str]) -> tuple[float | None, float | No
 def _addresses(item: dict[str, Any], page: str | None) -> list[tuple[str, str]]:
     """(size, url): the page, Flickr's url_o, url_m and so on, and formats of yt-dlp whose address does not expire."""
     formats = item["formats"] if isinstance(item.get("formats"), list) else []
-    files = [entry for entry in formats if isinstance(entry, dict) and "expire" not in str(entry.get("url"))]
     return _listed(
         [("page", page)]
         + [(name.removeprefix("url_"), url) for name, url in item.items() if name.startswith("url_")]
-        + [(entry.get("format_id"), entry.get("url")) for entry in files]
+        + [(entry.get("format_id"), _lasting(entry.get("url"))) for entry in formats if isinstance(entry, dict)]
     )
+
+
+def _lasting(url: Any) -> str | None:
+    return url if isinstance(url, str) and "expire" not in url else None
 
 
 def _listed(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[str, str]]:

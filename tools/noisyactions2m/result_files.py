@@ -24,7 +24,7 @@ LINES = (".jsonl", ".ndjson")
 TABLES = (".csv", ".tsv")
 SUFFIXES = (".json", *LINES, *TABLES)
 
-_MOST_BYTES = 256 << 20  # Of a JSON file, which takes about ten times as much when it is read.
+_MOST_BYTES = 128 << 20  # Of a JSON file, which takes several times as much when it is read.
 _LONGEST_LINE = 64 << 20
 _EMPTY = "a list of results without any"
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -93,6 +93,18 @@ def is_utf_16(path: str) -> bool:
         return opened.read(2) in _MARKS
 
 
+def lines_before(piece: Piece) -> int:
+    """How many lines of its file begin before those of a piece."""
+    count, last = 0, b"\n"
+    with open(piece.path, "rb") as opened:
+        left = piece.start
+        while left and (content := opened.read(min(left, 1 << 24))):
+            count += content.count(b"\n")
+            last = content[-1:]
+            left -= len(content)
+    return count + (last != b"\n")
+
+
 @dataclasses.dataclass(frozen=True)
 class _Source:
     site: str
@@ -109,8 +121,9 @@ def _of_json(opened: BinaryIO, source: _Source) -> Iterator[Result]:
 
 def _of_lines(opened: BinaryIO, piece: Piece, source: _Source) -> Iterator[Result]:
     lines = _recoded(opened)
-    place = max(piece.start - 1, 0)
-    if place:  # The line that begins before belongs to the piece before.
+    place = 0
+    if piece.start:  # The line that begins before belongs to the piece before.
+        place = piece.start - 1
         opened.seek(place)
         place += _skip_line(opened)
     number = 0
@@ -147,6 +160,9 @@ def _of_table(opened: BinaryIO, options: Options) -> Iterator[Result]:
                 return
             fields = columns_of(cells, options.columns)
             columns = cells
+            absent = sorted(set(options.columns.values()) - set(columns))
+            if absent:
+                yield Result(number, 0, None, [f"no column {column!r} (--csv_columns)" for column in absent])
         elif cells is None:
             yield Result(number, 0, None, [reason])
         else:
@@ -253,7 +269,7 @@ def _recoded(opened: BinaryIO) -> Any:
     """The file as UTF-8, from its beginning."""
     mark = opened.read(2)
     opened.seek(0)
-    return codecs.EncodedFile(opened, "utf-8", "utf-16") if mark in _MARKS else opened
+    return codecs.EncodedFile(opened, "utf-8", "utf-16", "replace") if mark in _MARKS else opened
 
 
 def _decoded(content: bytes) -> str:
