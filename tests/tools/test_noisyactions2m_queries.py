@@ -41,6 +41,7 @@ class LemmasTest(parameterized.TestCase):
         ("raking leaves", "rake leaf"),
         ("Rose", "rose"),  # A flower as well: not of to rise.
         ("glasses", "glasses"),
+        ("Putting on pants", "put on pants"),
         ("anything", "anything"),
         ("building", "building"),
         ("building cabinet", "build cabinet"),
@@ -182,12 +183,13 @@ class QueriesTest(tf.test.TestCase):
                 self.assertFalse(re.search(r"[^\W_]", row["original"]))
 
     def test_report_names_what_a_query_is_shared_with_and_unknown_words(self):
-        self.write("more.txt", "zorbing\nSit\n")
+        self.write("more.txt", "zorbing\nSit\nzorbing at the 3 of them\n")
         self.execute(f"--classes=UCF={self.folder}/ucf.txt", f"--classes=M={self.folder}/more.txt")
         report = {row["original"]: row for row in read_csv(self.folder / "queries.report.csv")}
         self.assertEqual(report["Sit"]["shared_with"], "UCF:Sitting")
         self.assertEqual(report["Sitting"]["shared_with"], "M:Sit")
         self.assertEqual(report["zorbing"]["unknown_words"], "zorbing")
+        self.assertEqual(report["zorbing at the 3 of them"]["unknown_words"], "zorbing")
         self.assertEqual(report["zorbing"]["query"], "zorbing")
 
     def test_mistakes_are_one_line(self):

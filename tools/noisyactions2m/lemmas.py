@@ -24,6 +24,13 @@ _DETERMINERS = frozenset(
 )
 # Nouns of things that have a verb's form. Other nouns in -ing name what is done: "swimming" is to swim.
 _THINGS = frozenset(("bedding", "building", "clothing", "dressing", "icing", "lightning", "wedding"))
+# Clothes that come in one, and are no clothes in the singular.
+_PLURALS = frozenset(("jeans", "pants", "shorts", "tights"))
+# What the dictionary leaves out because it has no forms.
+_FORMLESS = frozenset(
+    ("a", "an", "the", "and", "or", "nor", "than", "while", "during", "of", "at", "for", "from", "into", "onto", "upon")
+    + ("with", "without", "toward", "towards", "among", "amongst", "till", "until", "per", "via")
+)
 _ORDER = ("AUX", "NOUN", "VERB", "ADJ", "ADV", "PROPN")
 
 
@@ -61,7 +68,7 @@ def lemma(words: Sequence[str], place: int) -> str:
         if word in found.get("NOUN", ()) and (after_determiner or (word in _THINGS and not begins)):
             return word
         return found["VERB"][0]
-    if any(word in lemmas for lemmas in found.values()):
+    if word in _PLURALS or any(word in lemmas for lemmas in found.values()):
         return word
     for part in _ORDER:
         if part in found:
@@ -70,8 +77,8 @@ def lemma(words: Sequence[str], place: int) -> str:
 
 
 def is_known(word: str) -> bool:
-    """Whether the dictionary has the word; articles, prepositions and the like it does not list."""
-    return bool(_dictionary(word))
+    """Whether the dictionary has the word, or leaves it out with reason: an article, a preposition, a number."""
+    return bool(_dictionary(word)) or word in _FORMLESS or word.isdecimal()
 
 
 def _best(word: str, lemmas: tuple[str, ...]) -> str:
