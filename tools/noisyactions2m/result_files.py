@@ -4,19 +4,15 @@ A JSON file is one result or one page of them, and is read whole; JSON lines hav
 a row. Either may be UTF-8, with Latin-1 in between, or UTF-16 with its mark.
 """
 
-import codecs
 import dataclasses
-import json
 import os
 import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-import msgspec
-
 from spl_tf.data.lists import csv_tables
-from tools.noisyactions2m import records, values
+from tools.noisyactions2m import records, texts, values
 from tools.noisyactions2m.csv_rows import read_rows
 from tools.noisyactions2m.records import Record, Unusable
 
@@ -27,8 +23,6 @@ SUFFIXES = (".json", *LINES, *TABLES)
 _MOST_BYTES = 128 << 20  # Of a JSON file, which takes several times as much when it is read.
 _LONGEST_LINE = 64 << 20
 _EMPTY = "a list of results without any"
-_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_CALL = re.compile(rb"[\w.$]+\s*\((.*)\)\s*;?\s*", re.DOTALL)
 _PAGE_NUMBER = re.compile(r"(?:[-_. ]*page)?[-_. ]*\d+$", re.IGNORECASE)
 
 
@@ -90,7 +84,7 @@ def read(piece: Piece, options: Options, root: str = "") -> Iterator[Result]:
 
 def is_utf_16(path: str) -> bool:
     with open(path, "rb") as opened:
-        return opened.read(2) in _MARKS
+        return opened.read(2) in texts.MARKS
 
 
 def lines_before(piece: Piece) -> int:
@@ -120,7 +114,7 @@ def _of_json(opened: BinaryIO, source: _Source) -> Iterator[Result]:
 
 
 def _of_lines(opened: BinaryIO, piece: Piece, source: _Source) -> Iterator[Result]:
-    lines = _recoded(opened)
+    lines = texts.recoded(opened)
     place = 0
     if piece.start:  # The line that begins before belongs to the piece before.
         place = piece.start - 1
@@ -151,7 +145,7 @@ def _skip_line(opened: BinaryIO) -> int:
 
 
 def _of_table(opened: BinaryIO, options: Options) -> Iterator[Result]:
-    lines = (_decoded(content).removeprefix("\ufeff") for content in _recoded(opened))
+    lines = (texts.decoded(content).removeprefix("\ufeff") for content in texts.recoded(opened))
     fields: dict[str, str] | None = None
     for number, cells, reason in read_rows(lines, csv_tables.widest_delimiter):
         if fields is None:
@@ -187,7 +181,7 @@ def columns_of(header: list[str], given: Mapping[str, str]) -> dict[str, str]:
 def _results(content: bytes, source: _Source, line: int) -> Iterator[Result]:
     """The results of a JSON text."""
     try:
-        value = decode(content)
+        value = texts.decode(content)
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
         yield Result(line, 0, None, [f"damaged JSON ({' '.join(reason.split())})"])
@@ -245,43 +239,6 @@ def _result(line: int, item: int, read_one: Callable[..., tuple[Record, list[str
     except Unusable as error:
         return Result(line, item, None, [str(error)])
     return Result(line, item, record, faults)
-
-
-def decode(content: bytes) -> Any:
-    """JSON, also as the argument of a call (jsonFlickrApi), with a mark in front, NaN, or half of a surrogate pair.
-
-    Raises:
-      ValueError: it is damaged. RecursionError: it is nested too deep.
-    """
-    content = content.strip()
-    if content[:2] in _MARKS:
-        content = content.decode("utf-16").encode(errors="surrogatepass")
-    content = content.removeprefix(codecs.BOM_UTF8)
-    if content[:1] not in (b"{", b"[") and (call := _CALL.fullmatch(content)):
-        content = call[1]
-    try:
-        return msgspec.json.decode(content)
-    except (msgspec.DecodeError, ValueError):  # Python's own reader bears more and is slower.
-        return json.loads(_decoded(content))
-
-
-def _recoded(opened: BinaryIO) -> Any:
-    """The file as UTF-8, from its beginning."""
-    mark = opened.read(2)
-    opened.seek(0)
-    return codecs.EncodedFile(opened, "utf-8", "utf-16", "replace") if mark in _MARKS else opened
-
-
-def _decoded(content: bytes) -> str:
-    return content.decode("utf-8", "latin_1_between")
-
-
-def _latin_1(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error("latin_1_between", _latin_1)
 
 
 def _query_of(path: str, root: str) -> str:
