@@ -1,0 +1,166 @@
+"""Makes the table of metadata from saved search results (section 3 of the paper): one row per video.
+
+  python -m tools.noisyactions2m.metadata --results=found --queries=queries.csv --output=metadata.parquet
+  python -m tools.noisyactions2m.metadata --results=found.csv --site=youtube --csv_columns=query=Category \\
+      --output=metadata.parquet
+
+--results, repeatable, is a file or a folder, which is searched in depth:
+
+  *.json            Flickr's answers, with or without jsonFlickrApi(...): pages of flickr.photos.search, and of a photo
+                    flickr.photos.getInfo, photos.comments.getList, photos.getSizes. A page does not tell what was
+                    searched for: it is its field "query" if you add one, else the name of its folder, else of its file.
+                    yt-dlp's .info.json, and searches with `entries` (yt-dlp -J). Lists of any of these.
+  *.jsonl, .ndjson  one of these a line.
+  *.csv, .tsv       a result a row. Columns are known by their names (id, video_id, title, description, tags, query,
+                    rank, ...: records.py lists them); --csv_columns=FIELD=COLUMN,... says it of others. | stands
+                    between tags and between comments.
+
+--site is that of results which do not tell. --queries is the list of tools.noisyactions2m.queries: it tells which
+searches were classes (column concepts) and which sentences; without it all are concepts.
+
+Written, for --output=metadata.parquet: the table (table.py) and metadata.rejected.csv (file,position,key,reason),
+which lists what gave no row and each field that could not be read. A video found several times is one row: of texts,
+dates and numbers the first there is, of tags, comments, addresses and queries all. metadata.parquet.parts beside it is
+for sorting: a run that was stopped goes on from there, if no file has changed, and deletes it at the end.
+"""
+
+import functools
+import itertools
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import tqdm
+from absl import flags
+
+from spl_tf import command, files, stored
+from spl_tf.data.workers import Failure, run_in_workers
+from spl_tf.errors import UserError
+from tools.collect import tables
+from tools.noisyactions2m import jobs, passes, records, rows, runs, table
+from tools.noisyactions2m.jobs import Job
+from tools.noisyactions2m.result_files import Options
+
+T = TypeVar("T")
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_multi_string("results", [], "File or folder of search results, repeatable.", flag_values=FLAGS)
+flags.DEFINE_string("queries", None, "List made by tools.noisyactions2m.queries.", flag_values=FLAGS)
+flags.DEFINE_string("site", "", "Of results that do not tell, e.g. youtube.", flag_values=FLAGS)
+flags.DEFINE_list("csv_columns", [], "FIELD=COLUMN of CSV files.", flag_values=FLAGS)
+flags.DEFINE_integer("num_workers", os.cpu_count(), "Processes.", lower_bound=1, flag_values=FLAGS)
+flags.DEFINE_string("output", None, "Parquet file for the table.", flag_values=FLAGS)
+
+REJECTED_COLUMNS = ("file", "position", "key", "reason")
+_OURS = (".lock", "plan.json", "read-*", "rows-*", files.TEMPORARY)
+_SECONDS_PER_JOB = 6 * 3600.0
+
+
+def main() -> None:
+    command.require_flags(FLAGS, "results", "output")
+    output = pathlib.Path(FLAGS.output)
+    if output.suffix.lower() != ".parquet":
+        raise UserError(f"--output={output} does not end in .parquet: give it that ending")
+    options = Options(FLAGS.site.strip().lower(), _columns(FLAGS.csv_columns))
+    print(make_table(FLAGS.results, output, options, FLAGS.queries, FLAGS.num_workers))
+
+
+def make_table(
+    results: Sequence[str], output: pathlib.Path, options: Options, queries: str | None = None, num_workers: int = 1
+) -> str:
+    """Writes the table and the list of what was rejected; returns a summary.
+
+    Raises:
+      UserError: there are no results, the list of queries is none, or a worker does not start.
+    """
+    if queries is not None:
+        rows.read_queries(queries)  # Before hours of work.
+    rejected = output.with_suffix(".rejected.csv")
+    parts = output.with_name(f"{output.name}.parts")
+    asked = (files.sha256(queries) if queries else "", options.site, sorted(options.columns.items()))
+    plan = jobs.plan(results, [os.fspath(path) for path in (output, rejected, parts)], asked)
+    with files.locked(parts, "the table"):
+        _begin(parts, plan.identity)
+        read = list(_run("reading", passes.read_job, plan.jobs, (str(parts), options), num_workers))
+        wanted = runs.ranges([run for answer in read for run in answer.runs])
+        rejected_rows = itertools.chain(
+            ((path, "", "", "neither JSON, JSON lines nor CSV") for path in plan.others),
+            passes.read_rejected(read, plan.jobs),
+        )
+        merged = []
+        with files.atomic_path(output) as temporary, table.open_writer(temporary) as writer:
+            for answer in _run("merging", passes.merge_range, wanted, (str(parts), queries), num_workers):
+                writer.write_table(passes.read_rows(answer), row_group_size=table.ROWS_PER_GROUP)
+                merged.append(answer)
+            unknown: dict[str, str] = {}
+            for answer in merged:
+                unknown = answer.unknown | unknown
+            absent = (("", "", key, f"query not in --queries ({text!r})") for text, key in unknown.items())
+            tables.write(rejected, REJECTED_COLUMNS, itertools.chain(rejected_rows, absent))
+        shutil.rmtree(parts)
+    lines = [
+        f"{output}: {sum(answer.rows for answer in merged)} rows of {sum(answer.records for answer in read)} results",
+        _note(sum(answer.without_query for answer in merged), "rows have no query"),
+        _note(sum(answer.unusable for answer in read), "results gave no row"),
+        _note(sum(answer.faults for answer in read), "fields could not be read"),
+        _note(len(unknown), "queries are not in --queries"),
+        _note(len(plan.others), "files are neither JSON, JSON lines nor CSV"),
+    ]
+    listed = f"listed in {rejected.name}" if any(lines[2:]) else ""
+    return "\n".join(line for line in [*lines, listed] if line)
+
+
+def _note(count: int, what: str) -> str:
+    return f"{count} {what}" if count else ""
+
+
+def _begin(parts: pathlib.Path, identity: str) -> None:
+    """Keeps what an earlier run left there of the same files and options, and deletes anything else."""
+    plan = parts / "plan.json"
+    strange = [path for path in parts.iterdir() if not any(map(path.match, _OURS))]
+    if strange:
+        raise UserError(f"{parts} is for sorting and holds {strange[0].name}, which is not ours: move it elsewhere")
+    if plan.exists() and stored.read_json(plan, dict[str, str], f"delete {parts}") == {"identity": identity}:
+        return
+    for path in parts.iterdir():
+        if path.name != ".lock":
+            path.unlink()
+    files.write_json(plan, {"identity": identity})
+
+
+def _run(
+    what: str, function: Callable[..., T], jobs: Sequence[Any], others: tuple[Any, ...], workers: int
+) -> Iterator[T]:
+    """The answer of each job, in order."""
+    call = functools.partial(_call, function, others)
+    answers = run_in_workers(call, jobs, num_workers=workers, seconds_per_job=_SECONDS_PER_JOB)
+    for answer, job in zip(tqdm.tqdm(answers, desc=what, total=len(jobs), unit="part"), jobs, strict=True):
+        if isinstance(answer, Failure):
+            names = [piece.path for piece in job.pieces] if isinstance(job, Job) else ["sorted results"]
+            raise UserError(
+                f"{what} {names[0]}{f' or one of {len(names) - 1} others' if names[1:] else ''} failed: {answer.kind} "
+                f"{answer.detail}: free memory, or take the file out, and run the same command again"
+            )
+        yield answer
+
+
+def _call(function: Callable[..., T], others: tuple[Any, ...], job: Any) -> T:
+    return function(job, *others)
+
+
+def _columns(pairs: Sequence[str]) -> dict[str, str]:
+    """FIELD=COLUMN,... as field -> column."""
+    found = {}
+    for pair in pairs:
+        field, equals, column = pair.partition("=")
+        if field not in records.NAMES or not equals or not column.strip():
+            known = ", ".join(records.NAMES)
+            raise UserError(f"--csv_columns={pair} is not FIELD=COLUMN with FIELD one of {known}")
+        found[field] = column.strip()
+    return found
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, __doc__)
