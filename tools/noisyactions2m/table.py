@@ -1,4 +1,4 @@
-"""The table of metadata: one row a video, in a Parquet file whose rows are sorted by `key`."""
+"""The table of metadata: one row per video, sorted by key, in one Parquet file."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,21 +8,23 @@ import pyarrow.parquet as pq
 from spl_tf import files
 from spl_tf.errors import UserError
 
-ROWS_PER_GROUP = 65_536
+_TEXTS = pa.list_(pa.string())
 
+# Section 3 of the paper: tags, comments, title, description, dates, geolocation, source (addresses), duration,
+# sentences, concepts. Durations are seconds, coordinates degrees, moments UTC; a rank counts from 1.
 SCHEMA = pa.schema(
     [
-        pa.field("key", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),  # "<site>/<id>", unique
         pa.field("site", pa.string(), nullable=False),
         pa.field("id", pa.string(), nullable=False),
         ("title", pa.string()),
         ("description", pa.string()),
         ("owner", pa.string()),
         ("licence", pa.string()),
-        ("tags", pa.list_(pa.string())),
-        ("comments", pa.list_(pa.string())),
-        ("sentences", pa.list_(pa.string())),
-        ("concepts", pa.list_(pa.string())),
+        ("tags", _TEXTS),
+        ("comments", _TEXTS),
+        ("sentences", _TEXTS),
+        ("concepts", _TEXTS),
         ("uploaded", pa.timestamp("s")),
         ("taken", pa.timestamp("s")),
         ("latitude", pa.float64()),
@@ -33,19 +35,32 @@ SCHEMA = pa.schema(
     ]
 )
 
+ROWS_PER_GROUP = 65_536
+_ROWS_PER_BATCH = 8_192
 
-def read_rows(path: files.Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of some columns, at most one row group in memory.
+
+def open_writer(path: files.Path) -> pq.ParquetWriter:
+    """For tables of SCHEMA, which are written with `row_group_size=ROWS_PER_GROUP`."""
+    return pq.ParquetWriter(path, SCHEMA, compression="zstd")
+
+
+def read_rows(path: files.Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows in order, in batches of at most 8,192; all columns where none are named.
 
     Raises:
-      UserError: it is no Parquet file, or lacks a column.
+      UserError: the file is missing, damaged, or lacks a column.
     """
-    files.require_regular(path, "make it with tools.noisyactions2m.metadata")
-    try:
-        table = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path} is no Parquet file ({error}): make it with tools.noisyactions2m.metadata") from error
-    with table:
-        if absent := [name for name in columns if name not in table.schema_arrow.names]:
-            raise UserError(f"{path} has no column {absent[0]!r}: make it with tools.noisyactions2m.metadata")
-        yield from table.iter_batches(ROWS_PER_GROUP, columns=list(columns))
+    remedy = "make it with tools.noisyactions2m.metadata"
+    with files.open_regular(path, remedy) as opened:
+        try:
+            table = pq.ParquetFile(opened)
+            absent = set(columns or SCHEMA.names) - set(table.schema_arrow.names)
+            if absent:
+                raise UserError(f"{path} has no column {min(absent)!r}: {remedy}")
+            wanted = list(columns or SCHEMA.names)
+            schema = pa.schema([SCHEMA.field(name) for name in wanted])
+            for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH, columns=wanted, use_threads=False):
+                # Parquet knows no whole seconds and gives milliseconds back.
+                yield from pa.Table.from_batches([batch]).select(wanted).cast(schema).to_batches()
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(f"{path} is damaged or no Parquet file ({error}): {remedy}") from error
