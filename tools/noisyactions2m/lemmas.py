@@ -19,30 +19,11 @@ _BETWEEN = re.compile(r"[\s_+/\\|\[\](){}<>,;:!?\"“”„«»…*=#~^\u2010-\u
 _EDGES = ".'\u2018\u2019`&"
 
 _DETERMINERS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "these",
-        "those",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "some",
-        "any",
-        "each",
-        "every",
-        "no",
-    ]
+    ("a", "an", "the", "this", "that", "these", "those", "some", "any", "each", "every", "no")
+    + ("my", "your", "his", "her", "its", "our", "their")
 )
 # Nouns of things that have a verb's form. Other nouns in -ing name what is done: "swimming" is to swim.
-_THINGS = frozenset(("bedding", "being", "building", "clothing", "dressing", "icing", "lightning", "wedding"))
+_THINGS = frozenset(("bedding", "building", "clothing", "dressing", "icing", "lightning", "wedding"))
 _ORDER = ("AUX", "NOUN", "VERB", "ADJ", "ADV", "PROPN")
 
 

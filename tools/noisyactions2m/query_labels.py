@@ -50,6 +50,24 @@ class QueryLabels:
         offsets = np.concatenate([[0], np.cumsum(stays)])[self.offsets]
         return dataclasses.replace(self, offsets=offsets, labels=(np.cumsum(kept) - 1)[self.labels[stays]])
 
+    def relabelled(self, classes: Sequence[Sequence[int]]) -> "QueryLabels":
+        """The same videos with other classes for theirs.
+
+        Args:
+          classes: of each class now, the classes that take its place.
+        """
+        lengths = np.array([len(each) for each in classes], np.int64)
+        flat = np.array([label for each in classes for label in each], np.int64)
+        number = int(flat.max(initial=0)) + 1
+        repeats = lengths[self.labels]
+        rows = np.repeat(np.repeat(np.arange(len(self.videos)), self.per_video()), repeats)
+        # Where a label's classes begin in `flat`, less where they begin in the result.
+        shift = (np.cumsum(lengths) - lengths)[self.labels] - (np.cumsum(repeats) - repeats)
+        pairs = np.unique(rows * number + flat[np.arange(len(rows)) + np.repeat(shift, repeats)])
+        rows, labels = np.divmod(pairs, number)
+        counts = np.bincount(rows, minlength=len(self.videos))
+        return dataclasses.replace(self, offsets=np.concatenate([[0], np.cumsum(counts)]), labels=labels)
+
     def rows(self) -> Iterator[tuple[str, list[int]]]:
         """Each video that has labels, with them."""
         for place in range(len(self.videos)):
