@@ -13,29 +13,31 @@ class ClassMatcher:
         classes: id -> name; several of one base form are found together.
         least_words: names of fewer words are not looked for.
         """
-        self._by_first: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        self._names: dict[tuple[str, ...], list[int]] = {}
+        # First word -> numbers of words: hundreds of names begin with "play".
+        self._lengths: dict[str, set[int]] = {}
         self._joined: dict[str, list[int]] = {}
         for class_id, name in classes.items():
             words = tuple(lemmatised(name).split())
             if not words or len(words) < least_words:
                 continue
-            self._by_first.setdefault(words[0], []).append((words, class_id))
+            self._names.setdefault(words, []).append(class_id)
+            self._lengths.setdefault(words[0], set()).add(len(words))
             for joined in {"".join(words), "".join(name.casefold().split())}:
                 self._joined.setdefault(joined, []).append(class_id)
 
     def in_text(self, text: str) -> set[int]:
         """The classes whose words stand in the text, one behind the other."""
         words = tuple(lemmatised(text).split())
-        found = set()
+        found: set[int] = set()
         for place, word in enumerate(words):
-            for name, class_id in self._by_first.get(word, ()):
-                if words[place : place + len(name)] == name:
-                    found.add(class_id)
+            for length in self._lengths.get(word, ()):
+                found.update(self._names.get(words[place : place + length], ()))
         return found
 
     def in_tags(self, tags: Iterable[str]) -> set[int]:
         """The classes in the words of a tag, or that a tag is without spaces: Flickr makes them so, "playingguitar"."""
-        found = set()
+        found: set[int] = set()
         for tag in tags:
             found |= self.in_text(tag)
             found.update(self._joined.get("".join(tag.casefold().split()), ()))

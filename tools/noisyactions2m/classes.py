@@ -80,20 +80,20 @@ def write(folder: pathlib.Path, names: list[str], videos: query_labels.QueryLabe
     ids = np.cumsum(kept)
     classes = {int(class_id): name for class_id, name, stays in zip(ids, names, kept, strict=True) if stays}
     lists.write_classes(folder / "classInd.txt", classes)
-    drawn = single_labels(final, seed) + 1
-    rows = [(video, [label + 1 for label in labels]) for video, labels in tqdm.tqdm(final.rows(), desc="labels")]
-    lists.write_labels(folder / "trainlist.txt", rows)
+    per_video = final.per_video()[final.per_video() > 0]
+    several = tqdm.tqdm(final.rows(), desc="labels", unit="video", total=len(per_video))
     lists.write_labels(
-        folder / "trainlist_single.txt", ((row[0], [label]) for row, label in zip(rows, drawn.tolist(), strict=True))
+        folder / "trainlist.txt", ((video, [label + 1 for label in labels]) for video, labels in several)
     )
+    drawn = zip(final.rows(), (single_labels(final, seed) + 1).tolist(), strict=True)
+    lists.write_labels(folder / "trainlist_single.txt", ((video, [label]) for (video, _), label in drawn))
     table = zip(names, sizes.tolist(), np.where(kept, ids, 0).tolist(), strict=True)
     tables.write(folder / "classes.csv", ("class", "videos", "id"), ((n, size, i or None) for n, size, i in table))
     left_out = _left_out(videos, final, more_than)
     tables.write(folder / "left_out.csv", LEFT_OUT_COLUMNS, left_out)
-    per_video = final.per_video()[final.per_video() > 0]
     return "\n".join(
         [
-            f"{folder}{os.sep}: {len(classes)} classes, {len(rows)} videos, {per_video.mean():.2f} labels a video",
+            f"{folder}{os.sep}: {len(classes)} classes, {len(per_video)} videos, {per_video.mean():.2f} labels a video",
             f"{len(names) - len(classes)} classes with at most {more_than} videos left out: see classes.csv",
             f"{len(left_out)} videos left out: see left_out.csv",
         ]

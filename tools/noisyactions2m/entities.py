@@ -102,7 +102,7 @@ def score(batch: pa.RecordBatch, attributes: Sequence[str], plugin: Plugin, text
     return pa.table([list(column) for column in columns], entity_counts.SCHEMA)
 
 
-def _checked(answer: object, number: int) -> list[dict[str, float]]:
+def _checked(answer: Any, number: int) -> list[dict[str, float]]:
     wanted = f"a list of {number} dictionaries, one a text, entity -> score from 0 to 1"
     try:
         scores = [{str(entity): float(value) for entity, value in one.items()} for one in answer]

@@ -1,6 +1,7 @@
 """The paper's figures of a set: classes and labels (figure 1), entities (figure 2), places (figure 4)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -97,7 +98,7 @@ def map_figure(places: np.ndarray, land: np.ndarray) -> Figure:
     return figure
 
 
-def _plain(axes: Axes, direction: str) -> None:
+def _plain(axes: Axes, direction: Literal["x", "y"]) -> None:
     axes.grid(axis=direction, color="#e5e5e5", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

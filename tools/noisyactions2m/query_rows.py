@@ -1,6 +1,7 @@
 """The query list as its readers need it: what was searched for, and which class of which data set it comes from."""
 
 import dataclasses
+import pathlib
 import re
 from collections.abc import Sequence
 
@@ -36,7 +37,7 @@ def read(path: files.Path, flag: str = "--queries") -> list[QueryRow]:
       UserError: it is no such table, or a row has another kind, no query or origins that cannot be read.
     """
     rows = []
-    for number, row in enumerate(tables.read(path, COLUMNS, flag), 1):
+    for number, row in enumerate(tables.read(pathlib.Path(path), COLUMNS, flag), 1):
         if not row["query"] or row["kind"] not in (CLASS, SENTENCE):
             raise UserError(f"row {number} of {path} has no query or a kind other than class and sentence: mend it")
         try:

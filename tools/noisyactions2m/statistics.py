@@ -58,7 +58,7 @@ def main() -> None:
     counted = totals.Totals()
     for batch in tqdm.tqdm(table.read_rows(FLAGS.metadata, totals.COLUMNS), desc="counting", unit="batch"):
         counted.add(batch)
-    names = VideoNames(FLAGS.metadata) if FLAGS.labels or FLAGS.entities else None
+    names = VideoNames(FLAGS.metadata)
     if FLAGS.labels:
         count_lists(counted, names, FLAGS.classes, FLAGS.labels)
     entities = entity_counts.count(FLAGS.entities, names, FLAGS.threshold) if FLAGS.entities else None

@@ -73,7 +73,7 @@ def main() -> None:
     sizes = sorted({int(size) for size in FLAGS.sizes})
     names = VideoNames(FLAGS.metadata)
     words, lacking = measure(FLAGS.metadata, FLAGS.fields)
-    order = ranking(words, lacking.any(axis=1), FLAGS.fill)
+    order = ranking(words, np.any(lacking, axis=1), FLAGS.fill)
     folder = pathlib.Path(FLAGS.output)
     text = write(folder, names, words, order, sizes)
     text += write_fields(folder / "fields.csv", FLAGS.fields, lacking)

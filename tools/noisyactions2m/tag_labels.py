@@ -131,20 +131,20 @@ def write(
                 writer.writerow((rows[place][0], label, classes[label], "|".join(labels[label])))
     lists.write_labels(path, ((video, labels) for (video, _), labels in zip(rows, longer, strict=True)))
     before = collections.Counter(label for _, labels in rows for label in labels)
-    counts = [
+    counts = (
         (label, name, before[label], added[label][""], *(added[label][field] for field in fields))
         for label, name in classes.items()
-    ]
+    )
     tables.write(folder / "more_labels.csv", ("class_id", "class", "videos", "added", *fields), counts)
     lists.write_report(folder / "more_labels_findings.csv", report)
-    total = sum(row[3] for row in counts)
+    total = sum(each[""] for each in added.values())
     more = sum(len(after) > len(old) for after, (_, old) in zip(longer, rows, strict=True))
     means = (np.mean([len(labels) for labels in each]) for each in ([labels for _, labels in rows], longer))
-    by_field = ", ".join(f"{field} {sum(row[4 + place] for row in counts)}" for place, field in enumerate(fields))
+    found = ", ".join(f"{field} {sum(each[field] for each in added.values())}" for field in fields)
     return "\n".join(
         [
             f"{path}: {len(rows)} videos, {' -> '.join(f'{mean:.2f}' for mean in means)} labels a video",
-            f"{total} labels added to {more} videos ({by_field}): see {folder}{os.sep}more_labels.csv",
+            f"{total} labels added to {more} videos ({found}): see {folder}{os.sep}more_labels.csv",
             lists.summary(report, "more_labels_findings.csv"),
         ]
     )
