@@ -224,6 +224,14 @@ class EntityCountsTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "no CSV or Parquet file with the columns video,attribute,entity,score"):
             entity_counts.count(self.folder / "s.csv", self.names, 0.5)
 
+    def test_a_damaged_parquet_file_is_refused(self):
+        path = self.write("parquet", self.random_scores())
+        content = bytearray(path.read_bytes())
+        content[-60:-20] = bytes(40)
+        path.write_bytes(content)
+        with self.assertRaisesRegex(UserError, "no CSV or Parquet file with the columns"):
+            entity_counts.count(path, self.names, 0.5)
+
 
 class CountriesTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
