@@ -1,0 +1,40 @@
+"""Small tables of metadata for tests, and the frame in which tests run a command."""
+
+import contextlib
+import csv
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spl_tf import command
+from tools.noisyactions2m import table
+
+_LISTS = ("tags", "comments", "sentences", "concepts", "addresses", "queries")
+
+
+def row(key, **fields):
+    """A row of the table: `queries` are given by their names, what is not given is absent."""
+    site, _, video_id = key.partition("/")
+    found = [{"query": query, "rank": None} for query in fields.pop("queries", ())]
+    empty = {name: [] if name in _LISTS else None for name in table.SCHEMA.names}
+    return empty | {"key": key, "site": site, "id": video_id, "queries": found} | fields
+
+
+def write(path, rows, rows_per_group=3):
+    """Writes rows sorted by key, few a row group: what counts over groups is seen to do so."""
+    made = pa.Table.from_pylist(sorted(rows, key=lambda entry: entry["key"]), table.SCHEMA)
+    pq.write_table(made, path, row_group_size=rows_per_group)
+
+
+def execute(module, *arguments):
+    """Runs a command: exit code, stdout, stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = command.execute(module.main, module.FLAGS, module.__doc__, [module.__name__, *arguments])
+    return code, out.getvalue(), err.getvalue()
+
+
+def read_csv(path):
+    with open(path, encoding="utf-8", newline="") as opened:
+        return list(csv.DictReader(opened))

@@ -1,0 +1,276 @@
+"""Table 2 and figures 1, 2 and 4 against counting video by video in plain Python."""
+
+import collections
+import math
+import pathlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import tensorflow as tf
+from absl.testing import parameterized
+from PIL import Image
+
+from spl_tf.errors import UserError
+from tests.tools import noisyactions2m_table as made
+from tools.noisyactions2m import countries, entity_counts, figures, lists, statistics
+from tools.noisyactions2m.video_names import VideoNames
+
+_OSLO, _PARIS, _SEA = (59.91, 10.75), (48.86, 2.35), (30.0, -40.0)
+
+
+def random_rows(number, seed=0):
+    """Videos of which each field is absent from some."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for place in range(number):
+        fields = {}
+        if rng.random() < 0.8:
+            fields["duration"] = float(rng.choice([5.5, 59.99, 60.0, 90.0, 120.0, 120.01, 300.0]))
+        for name in ("tags", "comments"):
+            fields[name] = [f"{name} {index}" for index in range(rng.integers(0, 5))]
+        fields["concepts"] = [name for name in ("run", "box", "sit", "jump") if rng.random() < 0.4]
+        if rng.random() < 0.6:
+            choices = [_OSLO, _PARIS, _PARIS, _SEA]
+            fields["latitude"], fields["longitude"] = choices[rng.integers(len(choices))]
+        rows.append(made.row(f"flickr/{1000 + place}", **fields))
+    return rows
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers) if numbers else None
+
+
+class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def run_on(self, rows, *arguments):
+        """Runs the command on a table of the rows: statistic -> its row of the table."""
+        made.write(self.folder / "m.parquet", rows, rows_per_group=7)
+        given = (f"--metadata={self.folder}/m.parquet", f"--output={self.folder}/out")
+        code, self.out, err = made.execute(statistics, *given, *arguments)
+        self.assertEqual(code, 0, err)
+        return {row["statistic"]: row for row in made.read_csv(self.folder / "out/statistics.csv")}
+
+    def not_counted(self):
+        return [tuple(row.values()) for row in made.read_csv(self.folder / "out/not_counted.csv")]
+
+    def assert_value(self, row, value, over_all=None):
+        for cell, expected in ((row["value"], value), (row["over_all_videos"], over_all)):
+            if expected is None:
+                self.assertEqual(cell, "")
+            else:
+                self.assertAlmostEqual(float(cell), expected, delta=1e-4)
+
+    @parameterized.parameters(60, 1)
+    def test_every_row_against_counting_by_hand(self, number):
+        rows = random_rows(number)
+        table = self.run_on(rows)
+        places = [(row["latitude"], row["longitude"]) for row in rows if row["latitude"] is not None]
+        on_land = [place for place in places if place != _SEA]
+        seconds = [row["duration"] for row in rows if row["duration"] is not None]
+        self.assert_value(table["Total number of Countries"], len(set(on_land)))
+        if on_land:
+            found = table["Average # videos per Country"]
+            self.assert_value(found, len(on_land) / len(set(on_land)), number / len(set(on_land)))
+        self.assert_value(table["# videos with duration < 60s"], sum(value < 60 for value in seconds))
+        self.assert_value(table["# videos between 60-120s"], sum(60 <= value <= 120 for value in seconds))
+        self.assert_value(table["Average Duration"], mean(seconds), sum(seconds) / number if seconds else None)
+        for name, statistic in (("concepts", "labels"), ("tags", "tags"), ("comments", "comments")):
+            lengths = [len(row[name]) for row in rows if row[name]]
+            average = next(row for key, row in table.items() if key.startswith(f"Average # {statistic}"))
+            self.assert_value(average, mean(lengths), sum(lengths) / number if lengths else None)
+            if name != "concepts":
+                self.assert_value(table[f"Total # videos with {name}"], len(lengths))
+        self.assert_value(table["Average # Entities per video"], None)
+        self.assertLen(table, 11)
+        self.assertIn(f"{number} videos", self.out)
+
+    def test_the_paper_s_values_stand_beside(self):
+        table = self.run_on(random_rows(3))
+        paper = [row["paper"] for row in table.values()]
+        self.assertEqual(paper, ["212", "980", "4", "123", "1723439", "423512", "6", "968586", "12", "230269", "5"])
+
+    def test_tables_of_figures_against_counting_by_hand(self):
+        rows = random_rows(60)
+        self.run_on(rows)
+        per_class = collections.Counter(name for row in rows for name in row["concepts"])
+        found = made.read_csv(self.folder / "out/videos_per_class.csv")
+        self.assertEqual({row["class"]: int(row["videos"]) for row in found}, dict(per_class))
+        self.assertEqual([int(row["videos"]) for row in found], sorted(per_class.values(), reverse=True))
+        per_video = collections.Counter(len(row["concepts"]) for row in rows)
+        found = made.read_csv(self.folder / "out/labels_per_video.csv")
+        self.assertEqual({int(row["labels"]): int(row["videos"]) for row in found}, dict(per_video))
+        located = collections.Counter((row["latitude"], row["longitude"]) for row in rows)
+        found = {row["country"]: int(row["videos"]) for row in made.read_csv(self.folder / "out/countries.csv")}
+        self.assertEqual(found, {"France": located[_PARIS], "Norway": located[_OSLO]})
+        self.assertLen(self.not_counted(), located[_SEA])
+        for name in ("labels_and_videos.png", "countries.png"):
+            self.assertGreater(np.asarray(Image.open(self.folder / "out" / name)).std(), 5)
+
+    def test_a_table_without_rows_has_empty_averages_and_no_figure(self):
+        self.run_on(random_rows(20))
+        self.assertTrue((self.folder / "out/countries.png").exists())
+        table = self.run_on([])
+        for name, row in table.items():
+            self.assert_value(row, None if name.startswith("Average") else 0)
+        self.assertEmpty(list((self.folder / "out").glob("*.png")))
+        self.assertIn("nothing: see not_counted.csv", self.out)
+        self.assertIn("# 0 videos", (self.folder / "out/statistics.md").read_text(encoding="utf-8"))
+
+    def test_what_cannot_be_counted_is_listed_with_its_reason(self):
+        rows = [
+            made.row("flickr/a", duration=math.nan, latitude=91.0, longitude=0.0),
+            made.row("flickr/b", duration=-1.0, latitude=1.0),
+            made.row("flickr/c", duration=10.0, latitude=math.nan, longitude=math.nan),
+            made.row("flickr/d", latitude=0.0, longitude=0.0),
+        ]
+        table = self.run_on(rows)
+        self.assert_value(table["Average Duration"], 10, 2.5)
+        expected = [("flickr/a", "duration is no length of time"), ("flickr/b", "duration is no length of time")]
+        expected += [(f"flickr/{name}", "coordinates are no place") for name in "abc"]
+        self.assertCountEqual(self.not_counted(), [*expected, ("flickr/d", "coordinates are in no country")])
+
+    def test_labels_of_a_list_take_the_place_of_the_concepts(self):
+        lists.write_classes(self.folder / "c.txt", {1: "x", 2: "y", 3: "z"})
+        (self.folder / "l.txt").write_text("1000 1|2\nflickr/1001 2\n77 2\n1002 9\n", encoding="utf-8")
+        arguments = (f"--classes={self.folder}/c.txt", f"--labels={self.folder}/l.txt")
+        table = self.run_on(random_rows(4), *arguments)
+        self.assert_value(table["Average # labels per Video"], 1.5, 0.75)
+        found = [tuple(row.values()) for row in made.read_csv(self.folder / "out/videos_per_class.csv")]
+        self.assertEqual(found, [("y", "2"), ("x", "1"), ("z", "0")])
+        self.assertIn(("77", "listed, but not in the metadata"), self.not_counted())
+        self.assertIn("unknown class 1", self.out)
+
+    def test_mistakes_are_named(self):
+        made.write(self.folder / "m.parquet", random_rows(1))
+        given = (f"--metadata={self.folder}/m.parquet", f"--output={self.folder}/out")
+        for arguments, message in (
+            ((f"--labels={self.folder}/l.txt",), "--classes and --labels go together"),
+            ((f"--entities={self.folder}/none.csv",), "does not exist"),
+            ((f"--entities={self.folder}",), "no CSV or Parquet file with the columns"),
+        ):
+            code, _, err = made.execute(statistics, *given, *arguments)
+            self.assertEqual(code, 2)
+            self.assertIn(message, err)
+
+
+class EntityCountsTest(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        keys = [f"flickr/{100 + place}" for place in range(30)] + ["other/100"]
+        made.write(self.folder / "m.parquet", [made.row(key) for key in keys])
+        self.names = VideoNames(self.folder / "m.parquet")
+
+    def random_scores(self):
+        rng = np.random.default_rng(3)
+        return [
+            {"video": f"flickr/{100 + video}", "attribute": attribute, "entity": entity, "score": rng.random()}
+            for video in range(1, 20)
+            for attribute in ("title", "concepts")
+            for entity in ("Games", "Sports", "Food, Drink")
+            if rng.random() < 0.8
+        ]
+
+    def write(self, kind, rows):
+        columns = {name: [row[name] for row in rows] for name in entity_counts.SCHEMA.names}
+        if kind == "csv":
+            columns["video"] = [video.removeprefix("flickr/") for video in columns["video"]]
+            path = self.folder / "s.csv"
+            pa.csv.write_csv(pa.table(columns), path)
+        elif kind == "parquet":
+            path = self.folder / "s.parquet"
+            pq.write_table(pa.table(columns), path)
+        else:
+            path = self.folder / "scores"
+            path.mkdir()
+            for start in range(0, len(rows), 25):
+                pq.write_table(pa.table(columns).slice(start, 25), path / f"part-{start:05}.parquet")
+        return path
+
+    @parameterized.product(kind=["csv", "parquet", "folder"], threshold=[0.0, 0.5, 0.9])
+    def test_entities_against_counting_by_hand(self, kind, threshold):
+        rows = self.random_scores()
+        counts = entity_counts.count(self.write(kind, rows), self.names, threshold)
+        videos = collections.defaultdict(set)
+        for row in rows:
+            if row["score"] >= threshold:
+                videos[row["entity"]].add(row["video"])
+        self.assertEqual(counts.per_entity, {name: len(videos[name]) for name in ("Games", "Sports", "Food, Drink")})
+        self.assertEqual(list(counts.per_entity.values()), sorted(counts.per_entity.values(), reverse=True))
+        per_video = collections.Counter(video for found in videos.values() for video in found)
+        self.assertEqual(counts.per_video.tolist(), [per_video[key] for key in self.names.keys.to_pylist()])
+        scored = {row["video"] for row in rows}
+        self.assertEqual(counts.scored.tolist(), [key in scored for key in self.names.keys.to_pylist()])
+        self.assertEqual(counts.attributes, dict(collections.Counter(row["attribute"] for row in rows)))
+        self.assertEmpty(counts.not_counted)
+
+    def test_rows_that_cannot_be_counted_are_listed(self):
+        text = "score,video,attribute,entity\n0.9,101,title,Games\n0.9,100,title,Games\n1.5,102,title,Games\n"
+        (self.folder / "s.csv").write_text(text + ",103,title,Games\n0.9,none,title,Games\n", encoding="utf-8")
+        counts = entity_counts.count(self.folder / "s.csv", self.names, 0.5)
+        self.assertEqual(counts.per_entity, {"Games": 1})
+        no_video, no_score = "no video of the metadata", "no entity or score"
+        expected = [("100", no_video), ("none", no_video), ("102", no_score), ("103", no_score)]  # 100 is two videos.
+        self.assertCountEqual(counts.not_counted, expected)
+
+    @parameterized.parameters("video,entity,score\na,b,0.5\n", "", "video,attribute,entity,score\na,b,c,high\n")
+    def test_a_file_that_is_no_table_of_scores_is_refused(self, text):
+        (self.folder / "s.csv").write_text(text, encoding="utf-8")
+        with self.assertRaisesRegex(UserError, "no CSV or Parquet file with the columns video,attribute,entity,score"):
+            entity_counts.count(self.folder / "s.csv", self.names, 0.5)
+
+    def test_a_damaged_parquet_file_is_refused(self):
+        path = self.write("parquet", self.random_scores())
+        content = bytearray(path.read_bytes())
+        content[-60:-20] = bytes(40)
+        path.write_bytes(content)
+        with self.assertRaisesRegex(UserError, "no CSV or Parquet file with the columns"):
+            entity_counts.count(path, self.names, 0.5)
+
+
+class CountriesTest(parameterized.TestCase, tf.test.TestCase):
+    @parameterized.parameters(
+        ("NO", *_OSLO),
+        ("FR", *_PARIS),
+        ("FR", 48.5734, 7.7521),  # Strasbourg, 3 km from Germany.
+        ("DE", 48.5731, 7.8156),  # Kehl, on the other bank.
+        ("US", 40.71, -74.0),
+        ("CA", 45.42, -75.69),
+        ("BR", -23.55, -46.63),
+        ("ZA", -33.92, 18.42),
+        ("IN", 28.61, 77.21),
+        ("JP", 35.68, 139.69),
+        ("AU", -33.87, 151.21),
+        ("FJ", -18.14, 178.44),
+        ("IS", 64.15, -21.94),
+        ("SG", 1.35, 103.82),
+        ("VA", 41.9029, 12.4534),
+        (None, *_SEA),
+        (None, 0.0, 0.0),
+    )
+    def test_a_place_is_in_its_country(self, code, latitude, longitude):
+        self.assertEqual(countries.look_up(np.array([latitude]), np.array([longitude])), [code])
+
+    def test_every_country_of_a_zone_has_a_name(self):
+        self.assertContainsSubset(countries.zone_countries().values(), countries.country_names())
+
+    def test_about_a_third_of_the_earth_is_land(self):
+        rows = countries.land(4.0)
+        self.assertEqual(rows.shape, (45, 90))
+        weights = np.cos(np.deg2rad(90 - 4 * (np.arange(45) + 0.5)))
+        self.assertBetween((rows.mean(axis=1) * weights).sum() / weights.sum(), 0.29, 0.45)  # With coastal waters.
+
+    def test_the_map_shows_red_where_the_videos_are(self):
+        figure = figures.map_figure(np.array([[45.0, -89.9], [-90.0, 179.9]]), np.zeros((45, 90), bool))
+        shown = figure.axes[0].images[1].get_array()
+        self.assertEqual(shown.compressed().tolist(), [1, 1])
+        self.assertEqual(np.argwhere(~shown.mask).tolist(), [[90, 180], [359, 719]])
+
+
+if __name__ == "__main__":
+    tf.test.main()
