@@ -251,6 +251,7 @@ def _clip(
         frames=frames,
         timestamps_us=times,
         queries=list(video.queries),
+        key=video.key,
     )
 
 
