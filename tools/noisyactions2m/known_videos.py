@@ -82,7 +82,7 @@ def of_table(path: str, wanted: Collection[str]) -> tuple[dict[str, Known], set[
 
 
 def of_manifest(path: str) -> dict[str, Known]:
-    """The videos of a CSV file with the columns video_id and path, and maybe key, address, rank, title, queries or query.
+    """The videos of a CSV file with the columns video_id and path; perhaps key, address, rank, title, queries, query.
 
     Of several rows of a video the first counts, but for its rank, which is the best.
     """
