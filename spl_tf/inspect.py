@@ -5,7 +5,7 @@
 
 D is a folder of spl_tf.shard. Printed: clips, videos, time, frames a clip, rejected rows by reason,
 clips per class. Of multi-label shards also labels per video, how long the tail of the classes is, and
-the pairs of classes that most often occur together, beside what chance would give. With --predictions
+the pairs of classes that occur together most beyond what chance would give. With --predictions
 (what spl_tf.predict wrote for D): noise ratio and the largest cells of the confusion matrix, weak label
 x teacher's prediction. With --labels (what spl_tf.label made of P): how many clips of every weak label
 are kept, merged into it, and discarded.

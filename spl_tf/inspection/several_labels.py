@@ -81,16 +81,19 @@ def _long_tail(dataset: ClipDataset) -> str:
 
 
 def _together(videos: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
-    """The pairs of classes that most videos have, with what chance alone would give them."""
+    """The pairs of classes that most more videos have than chance alone would give them."""
     pairs = count_pairs(videos)
     if not pairs:
         return "No two classes occur together"
     alone = collections.Counter(label for labels in videos for label in labels)
-    largest = sorted(pairs, key=lambda pair: (-pairs[pair], pair))[:_PAIRS_SHOWN]
+    by_chance = {(one, other): alone[one] * alone[other] / len(videos) for one, other in pairs}
+    order = sorted(pairs, key=lambda pair: (by_chance[pair] - pairs[pair], pair))[:_PAIRS_SHOWN]
     rows = [("class", "class", "videos", "by chance", "of the rarer")]
-    for first, second in largest:
-        both, by_chance = pairs[first, second], alone[first] * alone[second] / len(videos)
-        share = both / min(alone[first], alone[second])
-        rows.append((classes[first], classes[second], f"{both:,}", f"{by_chance:,.1f}", f"{share:.0%}"))
-    which = f"the {len(largest)} most frequent of {len(pairs):,} pairs" if len(pairs) > len(largest) else "all pairs"
-    return f"Classes that occur together: {which}\n{aligned_table(rows, '<<>>>')}"
+    for pair in order:
+        first, second = pair
+        share = pairs[pair] / min(alone[first], alone[second])
+        rows.append((classes[first], classes[second], f"{pairs[pair]:,}", f"{by_chance[pair]:,.1f}", f"{share:.0%}"))
+    which = (
+        f"the {len(order)} farthest beyond chance of {len(pairs):,}" if len(pairs) > len(order) else f"all {len(pairs)}"
+    )
+    return f"Pairs of classes that occur together: {which}\n{aligned_table(rows, '<<>>>')}"

@@ -10,8 +10,8 @@ from spl_tf.errors import UserError
 
 _TEXTS = pa.list_(pa.string())
 
-# Section 3 of the paper: tags, comments, title, description, dates, geolocation, source (addresses), duration
-# (seconds), sentences, concepts. Coordinates are degrees, moments UTC. A rank counts from 1 and is null where unknown.
+# Section 3 of the paper: tags, comments, title, description, dates, geolocation, source (addresses), duration,
+# sentences, concepts. Durations are seconds, coordinates degrees, moments UTC; a rank counts from 1.
 SCHEMA = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),  # "<site>/<id>", unique
