@@ -4,9 +4,11 @@
   python -m spl_tf.inspect --shards=D --predictions=P --labels=L --per=cell --output_dir=O
 
 D is a folder of spl_tf.shard. Printed: clips, videos, time, frames a clip, rejected rows by reason,
-clips per class. With --predictions (what spl_tf.predict wrote for D): noise ratio and the largest cells
-of the confusion matrix, weak label x teacher's prediction. With --labels (what spl_tf.label made of P):
-how many clips of every weak label are kept, merged into it, and discarded.
+clips per class. Of multi-label shards also labels per video, how long the tail of the classes is, and
+the pairs of classes that occur together most beyond what chance would give. With --predictions
+(what spl_tf.predict wrote for D): noise ratio and the largest cells of the confusion matrix, weak label
+x teacher's prediction. With --labels (what spl_tf.label made of P): how many clips of every weak label
+are kept, merged into it, and discarded.
 
 With --output_dir, contact sheets. O gets (earlier sheets there are replaced):
 
@@ -14,8 +16,11 @@ With --output_dir, contact sheets. O gets (earlier sheets there are replaced):
                       the largest first; each with --clips clips, a clip as a strip of --frames frames
                       evenly spaced in time, under it the clip's id. With --predictions also the teacher's
                       class and confidence. A page is at most 8,000 pixels high. A clip of several classes
-                      is in the draw of each.
-  clips.csv           sheet, row, clip id, shard and record of every clip shown
+                      is in the draw of each, and all of them are written under it.
+                      --only=surfing, repeatable, gives rows to the classes of these names alone
+  clips.csv           sheet, row, clip id, shard and record of every clip shown, its labels, and the key of its
+                      upload in the table of metadata, where its manifest had one
+  long_tail.png       of multi-label shards: clips of every class, by falling number
 
 How clips are drawn: with predictions, every clip of a class or cell has the same chance, whichever shard
 it is in; the side-cars say where the clips are. Without, the classes are read from the records' first
@@ -40,6 +45,7 @@ flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
 flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote for these shards.", flag_values=FLAGS)
 flags.DEFINE_string("labels", None, "Folder that spl_tf.label made of the predictions.", flag_values=FLAGS)
 flags.DEFINE_enum("per", "class", ["class", "cell"], "What a row of the sheets shows.", flag_values=FLAGS)
+flags.DEFINE_multi_string("only", [], "Class that gets a row, repeatable; all without.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the contact sheets; none are drawn without it.", flag_values=FLAGS)
 flags.DEFINE_integer("clips", 8, "Clips of a row.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("frames", 4, "Frames of a clip.", lower_bound=1, upper_bound=16, flag_values=FLAGS)
@@ -52,7 +58,11 @@ flags.mark_flags_as_required(["shards"], flag_values=FLAGS)
 def main() -> int:
     if FLAGS.output_dir is None:
         why = "contact sheets are drawn with --output_dir alone, give it or leave them out"
-        command.require_unset(FLAGS, ("clips", "frames", "rows", "seed"), why)
+        command.require_unset(FLAGS, ("clips", "frames", "rows", "seed", "only"), why)
+    if FLAGS.per == "cell":
+        command.require_unset(
+            FLAGS, ("only",), "it chooses classes, and --per=cell draws the largest cells, leave it out"
+        )
     require_own_folder("output_dir", FLAGS.output_dir)
     from spl_tf.inspection.inspect_shards import inspect_shards
 
@@ -61,6 +71,7 @@ def main() -> int:
         predictions_dir=FLAGS.predictions,
         labels_dir=FLAGS.labels,
         per=FLAGS.per,
+        only=FLAGS.only,
         output_dir=FLAGS.output_dir,
         clips=FLAGS.clips,
         frames=FLAGS.frames,

@@ -31,6 +31,9 @@ such as pretrain/ it does so for every stage.
 Strategies:
 
   none                                  no pre-training
+  own                                   the web list's labels as they are: several a video (separated by |) with
+                                        pretrain/train_stage.objective = @multi_label; of other classes than the
+                                        target's with video_folder.web_classes = 'web_classes.txt'
   weak, teacher, agreement              labels as they come: the query's, the teacher's, where both agree
   spl, spl_m, spl_d, spl_b              Sub-Pseudo Labels and their variants, see spl_tf.label
   mopro                                 from the teacher's scores, see spl_tf.label

@@ -18,6 +18,7 @@ image a row:
   queries     optional: all queries that found the upload, separated by |; kept in the records
   rank        optional: place among the search results; of several copies the lowest rank is kept
   address     optional: where the upload was found
+  key         optional: of the upload's row in a table of metadata; kept in the records
   fps         for a path that is a folder of frames (img_00001.jpg, img_00002.jpg, ...), read as one
               video: its frames per second; --frames_fps stands in for it
 

@@ -208,6 +208,37 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(ids["surfing"], ids["archery"])
         self.assertIn("Clips per class, a clip of several classes counts for each", lines)
 
+    def test_of_several_labels_it_tells_the_long_tail_and_what_occurs_together(self):
+        labels = [[0, 2]] * 10 + [[1]] * 9 + [[0, 1, 2]]
+        self.write_shards(labels)
+        _, lines, _ = self.run_command("--verify=false")
+        for line in (
+            "Labels per video, 20 videos: mean 1.60, median 2, 1 to 3",
+            "2 10 " + "#" * 40,
+            "largest classes with 50% of the labels 2",
+            "classes with clips 3 of 3",
+            "clips of the largest, the median, the smallest 11, 11, 10",
+            "archery surfing 11 6.0 100%",
+            "archery скачки 1 5.5 10%",
+        ):
+            self.assertIn(line, lines)
+        self.assertFalse(self.output.exists())
+        lines, listed, _ = self.draw("--clips=2", "--frames=1", "--only=surfing", "--only=скачки")
+        self.assertEqual(
+            list(dict.fromkeys(row["caption"] for row in listed)), ["surfing: 11 clips", "скачки: 10 clips"]
+        )
+        for row in listed:
+            own = [CLASSES[label] for label in labels[int(row["clip_id"].split("@")[0][5:])]]
+            self.assertEqual((row["labels"], row["key"]), ("|".join(own), f"flickr/{row['clip_id'].split('@')[0][5:]}"))
+            self.assertIn(row["caption"].split(":")[0], own)
+        self.assertIn(f"clips per class: {self.output}/long_tail.png", lines)
+        self.assertGreater(cv2.imread(str(self.output / "long_tail.png")).std(), 10)
+
+    def test_of_one_label_it_tells_neither(self):
+        lines, _, _ = self.draw("--clips=1", "--frames=1")
+        self.assertNotIn("Labels per video", "\n".join(lines))
+        self.assertFalse((self.output / "long_tail.png").exists())
+
     def test_a_damaged_record_is_set_aside_and_counted(self):
         self.damage(3)
         lines, listed, _ = self.draw("--clips=20", "--frames=1")
@@ -243,6 +274,8 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         (["--per=cell"], "predictions are missing (a cell is a weak label and the teacher's prediction)"),
         (["--labels=L"], "predictions are missing (labels are made from them)"),
         (["--predictions=nowhere"], "predictions.json does not exist: run spl_tf.predict first"),
+        (["--only=surfin"], "D has no class 'surfin' (is it 'surfing'?)"),
+        (["--only=surfing", "--per=cell"], "--only would change nothing: it chooses classes"),
         (["--clips=0"], "clips"),
         (["--frames=17"], "frames"),
     )
@@ -298,6 +331,7 @@ def _clip(index, labels):
         width=32,
         frames=[cv2.imencode(".jpg", picture)[1].tobytes()] * 4,
         timestamps_us=[0, 200_000, 400_000, 600_000],
+        key=f"flickr/{index}",
     )
 
 

@@ -20,6 +20,7 @@ class Clip:
       frames: T JPEG files.
       timestamps_us: T times, microseconds from the video's first frame, increasing.
       queries: all queries that found the upload; may be empty.
+      key: of the upload's row in a table of metadata; may be empty.
     """
 
     clip_id: str
@@ -34,3 +35,4 @@ class Clip:
     frames: list[bytes]
     timestamps_us: list[int]
     queries: list[str] = dataclasses.field(default_factory=list)
+    key: str = ""

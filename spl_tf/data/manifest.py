@@ -26,6 +26,7 @@ QUERIES = "queries"
 QUERY = "query"
 RANK = "rank"
 FPS = "fps"
+KEY = "key"
 
 # Beyond 30 years a time is a slip of the keyboard, and would not fit where times are microseconds.
 _MOST_SECONDS = 1e9
@@ -49,6 +50,7 @@ class Video:
       address: where the upload was found, as the manifest has it.
       segment_of: id of the upload that the manifest lists with several intervals; empty where it has one.
       frames_fps: frames per second of a folder of frames; None for a file.
+      key: of the upload's row in a table of metadata, as the manifest has it; empty where it has none.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Video:
     address: str = ""
     segment_of: str = ""
     frames_fps: float | None = None
+    key: str = ""
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -220,6 +223,7 @@ class _RowReader:
             rank=_rank(row.get(RANK)),
             address=text(row.get(ADDRESS)),
             frames_fps=fps,
+            key=text(row.get(KEY)),
         )
 
 

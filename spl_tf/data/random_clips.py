@@ -1,6 +1,6 @@
 """Draws a few clips of every class or cell, each clip with the same chance, in one stream and little memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -63,14 +63,15 @@ class Draw:
         return drawn
 
 
-def draw_by_label(seen: Survey, num_groups: int, size: int, rng: np.random.Generator) -> list[list[Place]]:
-    """Up to `size` clips of each of the first classes, by the labels in the records; a clip may have several."""
+def draw_by_label(seen: Survey, classes: Sequence[int], size: int, rng: np.random.Generator) -> list[list[Place]]:
+    """Up to `size` clips of each of these classes, by the labels in the records; a clip may have several."""
+    groups = {class_id: group for group, class_id in enumerate(classes)}
     clips = [
-        (label, head.shard, head.row) for head in seen.heads for label in set(head.labels) if 0 <= label < num_groups
+        (groups[label], head.shard, head.row) for head in seen.heads for label in set(head.labels) if label in groups
     ]
     draw = Draw(size, rng)
     draw.offer(*np.array(clips, np.int64).reshape(-1, 3).T)
-    return draw.places(num_groups)
+    return draw.places(len(classes))
 
 
 def draw_by_cell(
@@ -92,10 +93,11 @@ def draw_by_cell(
     return draw.places(num_groups)
 
 
-def weak_groups(num_classes: int, most: int) -> np.ndarray:
-    """int [N, N]: every cell in the group of its weak label; -1 from the class `most` on."""
-    weak = np.arange(num_classes)
-    return np.repeat(np.where(weak < most, weak, -1)[:, None], num_classes, axis=1)
+def weak_groups(classes: Sequence[int], num_classes: int) -> np.ndarray:
+    """int [N, N]: every cell in the group of its weak label, its place among `classes`; -1 for other labels."""
+    groups = np.full((num_classes, num_classes), -1)
+    groups[list(classes)] = np.arange(len(classes))[:, None]
+    return groups
 
 
 def cell_groups(confusion: np.ndarray, most: int) -> np.ndarray:

@@ -31,6 +31,7 @@ TIMESTAMPS = "image/timestamp"
 RECORD_VERSION = "spl/version"
 VIDEO_ID = "spl/video_id"
 QUERIES = "spl/query"
+KEY = "spl/key"
 
 # For tf.io.parse_single_sequence_example.
 CONTEXT_FEATURES = {
@@ -47,6 +48,7 @@ CONTEXT_FEATURES = {
     RECORD_VERSION: tf.io.FixedLenFeature([], tf.int64),
     VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
     QUERIES: tf.io.VarLenFeature(tf.string),
+    KEY: tf.io.VarLenFeature(tf.string),
 }
 SEQUENCE_FEATURES = {
     FRAMES: tf.io.FixedLenSequenceFeature([], tf.string),
@@ -71,6 +73,8 @@ def clip_to_bytes(clip: Clip) -> bytes:
         VIDEO_ID: _texts([clip.video_id]),
         QUERIES: _texts(clip.queries),
     }
+    if clip.key:  # Without, the record has the bytes it had before there were keys.
+        context[KEY] = _texts([clip.key])
     frames = [tf.train.Feature(bytes_list=tf.train.BytesList(value=[frame])) for frame in clip.frames]
     lists = {
         FRAMES: tf.train.FeatureList(feature=frames),
@@ -118,6 +122,7 @@ def clip_from_bytes(record: bytes) -> Clip:
         frames=[step[0] for step in frames],
         timestamps_us=[step[0] for step in times],
         queries=_decoded(context, QUERIES),
+        key=_one(context, KEY, "bytes_list").decode() if KEY in context else "",
     )
 
 

@@ -28,6 +28,7 @@ class ClipHead:
     Attributes:
       shard: position of its shard in the data set.
       row: of the record in the shard.
+      video_id: of the upload.
       labels: class ids as stored.
       seconds: from the first moment to the end; 0 for an image.
       num_frames: by length and frame rate.
@@ -37,6 +38,7 @@ class ClipHead:
 
     shard: int
     row: int
+    video_id: str
     labels: tuple[int, ...]
     seconds: float
     num_frames: int
@@ -128,12 +130,20 @@ def _head(position: int, row: int, context: tf.train.Features) -> ClipHead:
     return ClipHead(
         shard=position,
         row=row,
+        video_id=_text(fields, record.VIDEO_ID),
         labels=tuple(fields[record.LABELS].int64_list.value),
         seconds=seconds,
         num_frames=max(1, int(seconds * rates[0] + 0.5)),
         height=_integer(fields, record.HEIGHT),
         width=_integer(fields, record.WIDTH),
     )
+
+
+def _text(fields: dict[str, tf.train.Feature], key: str) -> str:
+    values = fields[key].bytes_list.value
+    if len(values) != 1:
+        raise ValueError(f"no {key}")
+    return values[0].decode()
 
 
 def _integer(fields: dict[str, tf.train.Feature], key: str) -> int:

@@ -31,11 +31,15 @@ class Strip:
       place: where the clip is stored.
       clip_id: its id.
       picture: uint8 [84, 112 * frames, 3], RGB.
+      label_texts: names of its classes.
+      key: of its upload's row in a table of metadata; may be empty.
     """
 
     place: Place
     clip_id: str
     picture: np.ndarray
+    label_texts: tuple[str, ...] = ()
+    key: str = ""
 
 
 def read_strips(dataset: ClipDataset, places: Sequence[Place], num_frames: int) -> Iterator[Strip | None]:
@@ -85,7 +89,7 @@ def _strip(place: Place, clip: Clip, num_frames: int) -> Strip:
     for index in _evenly_spaced(clip.timestamps_us, num_frames):
         frame = tf.io.decode_jpeg(clip.frames[index], channels=3).numpy()
         boxes.append(_fitted(frame))
-    return Strip(place, clip.clip_id, np.concatenate(boxes, axis=1))
+    return Strip(place, clip.clip_id, np.concatenate(boxes, axis=1), tuple(clip.label_texts), clip.key)
 
 
 def _evenly_spaced(times_us: Sequence[int], num_frames: int) -> list[int]:

@@ -14,7 +14,7 @@ from spl_tf import files
 from spl_tf.cleaning.labellers import LABELLERS
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import folder_name
-from spl_tf.experiment.tasks import LABELS, NO_PRETRAINING, asks_teacher
+from spl_tf.experiment.tasks import LABELS, NO_PRETRAINING, OWN, asks_teacher
 
 STRATEGIES = ("none", "weak", "spl", "spl_b")
 
@@ -32,8 +32,8 @@ class Arm:
 
     Attributes:
       name: of its folder and its row.
-      labels: how web clips get their labels: of `spl_tf.cleaning.labellers`; "none" for no
-        pre-training.
+      labels: how web clips get their labels: of `spl_tf.cleaning.labellers`; "own" for those of the web set's
+        records, "none" for no pre-training.
       num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
       bindings: gin's, over those of file and command line, for all its stages.
@@ -65,6 +65,15 @@ class Arm:
     @property
     def pretrains(self) -> bool:
         return self.labels != NO_PRETRAINING
+
+    @property
+    def asks_predictions(self) -> bool:
+        """Whether its labels are made from weak labels and a teacher's predictions."""
+        return self.labels not in (NO_PRETRAINING, OWN)
+
+    def with_earlier_rounds(self) -> list["Arm"]:
+        """Those it builds on, and itself."""
+        return [dataclasses.replace(self, round=number) for number in range(1, self.round + 1)]
 
     @property
     def folder_name(self) -> str:

@@ -12,12 +12,13 @@ from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import find_labeller
 from spl_tf.data.building.settings import Settings
 from spl_tf.data.lists.csv_tables import PATH
+from spl_tf.data.lists.labels import texts
 from spl_tf.data.lists.rows import read_rows
 from spl_tf.errors import UserError
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.shared import loss_with_matrix
-from spl_tf.experiment.tasks import networks_forgotten, require_label_options
+from spl_tf.experiment.tasks import OWN, networks_forgotten, require_label_options
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
@@ -25,6 +26,7 @@ from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
+from spl_tf.labels.targets import SEVERAL, SINGLE
 from spl_tf.training.identity import stage_settings
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.options import require_options
@@ -52,7 +54,7 @@ def require_sound_arms(arms: Sequence[Arm], seeds: Sequence[int], init_weights: 
         raise UserError(f"recipe.seeds = {seeds!r}: give a list such as [0, 1, 2]")
     if len(set(seeds)) < len(seeds):
         raise UserError(f"recipe.seeds = {list(seeds)}: one of them is listed twice")
-    begun_with = {arm.init_weights for arm in arms} | {init_weights for arm in arms if arm.pretrains}
+    begun_with = {arm.init_weights for arm in arms} | {init_weights for arm in arms if arm.asks_predictions}
     for path in begun_with:
         if path is not None and not callable(path) and not pathlib.Path(path).is_file():
             raise UserError(
@@ -61,7 +63,7 @@ def require_sound_arms(arms: Sequence[Arm], seeds: Sequence[int], init_weights: 
             )
     for arm in arms:
         with configuration.overridden(arm.bindings):
-            if arm.pretrains:
+            if arm.asks_predictions:
                 find_labeller(arm.labels)
             _check_transition(arm)
             for stage in configuration.STAGES:
@@ -102,7 +104,7 @@ def require_sound_stages(runner: Runner, arms: Sequence[Arm]) -> None:
                 if settings not in known:
                     _require_stage(stage, runner.short_side, known)
                     known.add(settings)
-            if arm.pretrains:
+            if arm.asks_predictions:
                 _require_inference("teacher", predict_clips, runner.short_side)
             _require_inference("finetune", evaluate_model, runner.short_side)
 
@@ -144,7 +146,9 @@ def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
         lists = runner.lists(arm)
         classes = read_classes(lists.classes)
         with configuration.overridden(arm.bindings):
-            require_label_options(f"arm {arm.name!r}", arm.labels, classes, arm.num_labels, arm.min_confidence)
+            of_labels = (arm.labels, classes, arm.num_labels, arm.min_confidence)
+            own_form = _form_of_web(lists) if arm.labels == OWN else SINGLE
+            require_label_options(f"arm {arm.name!r}", *of_labels, own_form)
             for stage in _stages(arm):
                 options = _stage_options(stage)
                 _require_validation(stage, options, lists)
@@ -175,7 +179,16 @@ def _require_validation(stage: str, options: Mapping[str, Any], lists: VideoList
 
 
 def _stages(arm: Arm) -> Sequence[str]:
-    return configuration.STAGES if arm.pretrains else ("finetune",)
+    trained = {"teacher": arm.asks_predictions, "pretrain": arm.pretrains, "finetune": True}
+    return [stage for stage in configuration.STAGES if trained[stage]]
+
+
+def _form_of_web(lists: VideoLists) -> str:
+    """Of the labels in the web list."""
+    assert lists.web is not None  # It would have been refused.
+    names = frozenset(read_classes(lists.web_classes or lists.classes))
+    rows = read_rows(lists.web, "recipe.videos", "query")
+    return SEVERAL if any(len(texts(row.get("query"), names)) > 1 for row in rows) else SINGLE
 
 
 def _require_columns(lists: VideoLists) -> None:

@@ -59,8 +59,9 @@ def recipe(
       output_dir: everything is written below it; `results.csv` holds one row per run.
       only: names of the arms to run; all by default.
       videos: makes or finds the lists of videos.
-      strategies: of `spl_tf.cleaning.labellers`, or "none" for no pre-training: each an arm of that
-        name. By default none, weak, spl and spl_b.
+      strategies: of `spl_tf.cleaning.labellers`, "own" for the labels of the web set's records, however many a clip
+        and of whatever classes, or "none" for no pre-training: each an arm of that name. By default none, weak, spl
+        and spl_b.
       arms: name -> what is its own; in place of `strategies`.
       seeds: each one has a teacher of its own, shared by the arms.
       rounds: from the second on, the fine-tuned student of the round before is the
@@ -122,9 +123,9 @@ def recipe(
     results = []
     for seed in seeds:
         for arm in pretrained:
-            if arm.round == 1:
+            if arm.asks_predictions and arm.round == 1:
                 runner.labelled_by(arm, seed)
-        runner.test_teachers(pretrained, seed)
+        runner.test_teachers([arm for arm in pretrained if arm.asks_predictions], seed)
         for arm in chosen:
             result = runner.run(arm, seed)
             metric = METRICS.get(result.main_metric, result.main_metric).removesuffix(" (%)")

@@ -15,7 +15,7 @@ from spl_tf.errors import UserError
 from spl_tf.experiment import tasks
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.resumable import Clips, require_unchanged
-from spl_tf.experiment.sets import CleanShards, WebSet, make_clean, make_web
+from spl_tf.experiment.sets import CleanShards, WebSet, make_clean, make_web, require_comparable
 from spl_tf.experiment.shared import (
     CLEAN,
     PREDICTIONS,
@@ -67,7 +67,7 @@ class Runner:
     ):
         self.output_dir = pathlib.Path(output_dir)
         # The first rounds of a later one are run too.
-        self.arms = tuple(dict.fromkeys(each for arm in arms for each in _with_earlier_rounds(arm)))
+        self.arms = tuple(dict.fromkeys(each for arm in arms for each in arm.with_earlier_rounds()))
         self.fps, self.short_side = fps, short_side
         self.web_clip_seconds = web_clip_seconds
         self._videos, self._init_weights, self.hold = videos, init_weights, hold
@@ -91,11 +91,12 @@ class Runner:
                 folder / "test": tasks.settings_of("finetune", "evaluate_model"),
             }
             if arm.pretrains:
+                steps[folder / "pretrain"] = stage_settings("pretrain")
+            if arm.asks_predictions:
                 of_seed = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
                 predictions = folder if arm.round > 1 else of_seed[PREDICTIONS]
                 steps[of_seed[TEACHER] / "teacher"] = stage_settings("teacher")
                 steps[predictions / "predictions"] = tasks.settings_of("teacher", "predict_clips")
-                steps[folder / "pretrain"] = stage_settings("pretrain")
             for step, settings in steps.items():
                 require_unchanged(step, settings)
 
@@ -108,6 +109,8 @@ class Runner:
         lists = self._lists[key]
         if arm.pretrains and lists.web is None:
             raise UserError(f"arm {arm.name!r}: there is no web set, only 'none' can be run: give the lists one")
+        if arm.asks_predictions:
+            require_comparable(arm.name, lists)
         return lists
 
     def clean(self, arm: Arm) -> CleanShards:
@@ -131,8 +134,8 @@ class Runner:
                 clip_seconds=self.web_clip_seconds,
                 clips_per_class=arm.web_clips_per_class,
             )
-        if load_dataset(web).multi_label:
-            raise UserError(f"{lists.web} has several queries for some videos: the labels of a recipe begin with one")
+        if arm.asks_predictions:
+            require_comparable(arm.name, lists, web)
         return web
 
     def labelled_by(self, arm: Arm, seed: int) -> WebSet:
@@ -197,7 +200,7 @@ class Runner:
             arm=arm.name,
             seed=seed,
             round=arm.round,
-            classes=labels["num_classes"] if labels else 0,
+            classes=labels["num_classes"] if labels else self._own_classes(arm),
             clips=pretrained["clips"] if pretrained else 0,
             noise_ratio=labels["noise_ratio"] if labels else None,
             samples_cover_ratio=labels["samples_cover_ratio"] if labels else None,
@@ -219,11 +222,15 @@ class Runner:
             self._pretrain(arm, seed)
         return self.folder(arm, seed)
 
-    def _pretrain(self, arm: Arm, seed: int) -> tuple[tasks.Labelled, Clips, WebSet]:
-        """What labels and pre-training returned."""
+    def _pretrain(self, arm: Arm, seed: int) -> tuple[tasks.Labelled | None, Clips, WebSet | None]:
+        """What labels and pre-training returned; no labels are made where the web set's own are learned."""
         folder = self.folder(arm, seed)
-        web, target = self.labelled_by(arm, seed), self.clean(arm).target
         init_weights = self._initial_weights(arm, seed)
+        if not arm.asks_predictions:
+            shards = self.web(arm)
+            with configuration.overridden(arm.bindings):
+                return None, tasks.train("pretrain", folder / "pretrain", seed, shards, init_weights=init_weights), None
+        web, target = self.labelled_by(arm, seed), self.clean(arm).target
         more = {}
         if asks_for_network(arm):
             other = arm_of_network(self.arms, arm)
@@ -254,6 +261,9 @@ class Runner:
                 )
                 return labels, pretrained, web
 
+    def _own_classes(self, arm: Arm) -> int:
+        return load_dataset(self.web(arm)).num_classes if arm.pretrains else 0
+
     def _trained_on_target(self, seed: int) -> list[pathlib.Path]:
         """Folders of teachers and of arms without pre-training: configured alike, they are one training."""
         shares = dict.fromkeys(places[TEACHER] for places in self._places.values() if TEACHER in places)
@@ -270,10 +280,6 @@ class Runner:
 def _test_folder(trained: pathlib.Path) -> pathlib.Path:
     """Beside the network's own folder; an arm may be named "teacher" too."""
     return trained.with_name("teacher_test" if trained.name == "teacher" else "test")
-
-
-def _with_earlier_rounds(arm: Arm) -> list[Arm]:
-    return [dataclasses.replace(arm, round=number) for number in range(1, arm.round + 1)]
 
 
 def configured_runner(

@@ -7,6 +7,8 @@ from typing import Any
 
 from spl_tf import files
 from spl_tf.data.building.shards import summary, write_shards
+from spl_tf.data.dataset import load_dataset
+from spl_tf.errors import UserError
 from spl_tf.experiment.resumable import Clips, Json, run_step
 from spl_tf.experiment.video_lists import VideoLists
 from spl_tf.labels.classes import read_classes
@@ -93,7 +95,7 @@ def make_web(
     return make_shards(
         web,
         folder / "web",
-        classes=lists.classes,
+        classes=lists.web_classes or lists.classes,
         label_column="query",
         clip_seconds=clip_seconds,
         fps=fps,
@@ -101,6 +103,23 @@ def make_web(
         clips_per_class=clips_per_class,
         exclude=[path for path in (lists.test, lists.validation) if path],
     )
+
+
+def require_comparable(arm: str, lists: VideoLists, web: pathlib.Path | None = None) -> None:
+    """Raises UserError unless labels can be compared with a teacher's predictions: one a clip, of the target's classes.
+
+    Args:
+      arm: for the message.
+      lists: what there is.
+      web: shards of the web set, once they are cut.
+    """
+    fault = ""
+    if lists.web_classes is not None:
+        fault = f"the web set has classes of its own, {lists.web_classes}"
+    elif web is not None and load_dataset(web).multi_label:
+        fault = f"{lists.web} has several queries for some videos"
+    if fault:
+        raise UserError(f"arm {arm!r}: {fault}, but its labels ask a teacher: give it the labels 'own'")
 
 
 def make_shards(

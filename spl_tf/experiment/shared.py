@@ -17,7 +17,7 @@ CLEAN, WEB, TEACHER = "clean shards", "web shards", "teacher"
 PREDICTIONS, RELABELLED = "predictions", "relabelled predictions"
 
 # Of no meaning for the clean sets.
-_OF_WEB_LIST = ("video_folder.web", "video_folder.both_labels", "video_folder.how_to_get")
+_OF_WEB_LIST = ("video_folder.web", "video_folder.web_classes", "video_folder.both_labels", "video_folder.how_to_get")
 
 Places = dict[str, str]
 
@@ -106,6 +106,8 @@ def _settings_of_steps(arm: Arm) -> dict[str, dict[str, str]]:
         if not arm.pretrains:
             return steps
         steps[WEB] = lists | {"web_clips_per_class": str(arm.web_clips_per_class)}
+        if not arm.asks_predictions:
+            return steps
         steps[TEACHER] = clean | stage_settings("teacher") | {"teacher_shards": repr(arm.teacher_shards)}
         steps[PREDICTIONS] = steps[TEACHER] | steps[WEB] | _bindings("teacher", "predict_clips.")
         if arm.relabelled is not None:

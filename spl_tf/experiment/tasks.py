@@ -20,7 +20,7 @@ from spl_tf.experiment.shown_test import show_test
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.inference.stage_folder import BACKBONE, FINISHED, NETWORK, network_digest
-from spl_tf.labels.targets import require_form
+from spl_tf.labels.targets import SINGLE, require_form
 from spl_tf.stored import Count, Positive, Seconds, Share
 from spl_tf.training.identity import digest, open_inputs, run_identity
 from spl_tf.training.objectives.objective import make_objective
@@ -28,8 +28,10 @@ from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.stage import train_stage
 
 NO_PRETRAINING = "none"
+# Those of the web set's records, of whatever classes and however many a clip: no teacher looks at them.
+OWN = "own"
 # All that an arm can be labelled by.
-LABELS = (NO_PRETRAINING, *LABELLERS)
+LABELS = (NO_PRETRAINING, OWN, *LABELLERS)
 _OF_TRAINING = (NETWORK, BACKBONE, FINISHED)
 # What the table needs of the test, beside what it is about.
 _OF_TEST = ("top_1", "top_5")
@@ -85,11 +87,16 @@ def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) ->
 
 def asks_teacher(labels: str) -> bool:
     """Whether a better teacher changes these labels, of LABELS."""
-    return labels != NO_PRETRAINING and find_labeller(labels).uses_teacher
+    return labels not in (NO_PRETRAINING, OWN) and find_labeller(labels).uses_teacher
 
 
 def require_label_options(
-    where: str, labels: str, classes: Sequence[str], num_labels: int | None, min_confidence: float
+    where: str,
+    labels: str,
+    classes: Sequence[str],
+    num_labels: int | None,
+    min_confidence: float,
+    own_form: str = SINGLE,
 ) -> None:
     """Finds what is wrong with a way of labelling, under the gin configuration, before hours of work.
 
@@ -99,6 +106,7 @@ def require_label_options(
       classes: of the target set.
       num_labels: classes of SPL-M and SPL-D.
       min_confidence: teacher confidence below which a clip is not used.
+      own_form: of the labels that the web set has, see `spl_tf.labels.targets`.
 
     Raises:
       UserError: there are no such labels, an option of theirs is out of range, or the objective of the pre-training
@@ -114,7 +122,8 @@ def require_label_options(
             given = gin.get_bindings("train_stage")
         options = {name: given.get(name) for name in ("loss", "data_parameters")}
         objective = make_objective(given.get("objective", single_label), **options)
-        require_form(find_labeller(labels).check(classes), objective.target, f"{where}: {labels}")
+        form = own_form if labels == OWN else find_labeller(labels).check(classes)
+        require_form(form, objective.target, f"{where}: {labels}")
 
 
 def make_labels(
@@ -131,7 +140,7 @@ def make_labels(
 
     Args:
       folder: for the labels.
-      labels: of LABELS, but not "none".
+      labels: of LABELS, but neither "none" nor "own".
       web: what to label.
       clean: shards of the target set, which cleaning learns from.
       seed: of cleaning.

@@ -27,6 +27,7 @@ class VideoLists:
       test: clean test set, column "label".
       validation: clean videos that are in none of the others, for
         `train_stage.select = 'best'`; None for none.
+      web_classes: names of the web set's classes, one a line, where they are others; None for those of the target set.
       both_labels: what carries a clean and a noisy label, see `read_both_labels`; None for none.
       note: one line on how the set came to be, printed with the results.
     """
@@ -37,6 +38,7 @@ class VideoLists:
     test: pathlib.Path
     note: str
     validation: pathlib.Path | None = None
+    web_classes: pathlib.Path | None = None
     both_labels: pathlib.Path | None = None
 
 
@@ -48,6 +50,7 @@ def video_folder(
     classes: str = "classes.txt",
     target: str = "target_train.csv",
     web: str | None = "web.csv",
+    web_classes: str | None = None,
     test: str = "test.csv",
     validation: str | None = None,
     both_labels: str = "both_labels.csv",
@@ -61,6 +64,8 @@ def video_folder(
       classes: file name in it, of a text file with one class a line.
       target, test, validation: file name in it, of a list with the columns path and label; None for no validation.
       web: file name in it, of a list with the columns path and query; None for no web set.
+      web_classes: file name in it, of a text file with the classes of the web set, one a line, for labels "own"; None
+        where they are those of the target set.
       both_labels: file name in it, of a list with the columns label and query; few sets have one.
       how_to_get: what to do when the folder or a list is missing.
 
@@ -72,6 +77,7 @@ def video_folder(
     if not root.is_dir():
         raise UserError(f"{root} is no folder: {how_to_get} ({_MANUAL})")
     names = {"classes": classes, "target": target, "web": web, "test": test, "validation": validation}
+    names["web_classes"] = web_classes
     paths = {name: root / file_name for name, file_name in names.items() if file_name is not None}
     if missing := [path.name for path in paths.values() if not path.is_file()]:
         raise UserError(f"{root} has no {', '.join(missing)}{_others(root, paths.values())}: {how_to_get} ({_MANUAL})")
@@ -82,6 +88,7 @@ def video_folder(
         web=paths.get("web"),
         test=paths["test"],
         validation=paths.get("validation"),
+        web_classes=paths.get("web_classes"),
         both_labels=both if both.is_file() else None,
         note=f"lists of {folder}",
     )

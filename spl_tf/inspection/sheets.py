@@ -69,13 +69,21 @@ def write_sheets(
             draw_page(rows, strips, label, path, num_frames=num_frames, families=families)
             paths.append(path)
             listed += [
-                (path.name, row.caption, strip.clip_id, dataset.shards[strip.place.shard].name, strip.place.row)
+                (
+                    path.name,
+                    row.caption,
+                    strip.clip_id,
+                    dataset.shards[strip.place.shard].name,
+                    strip.place.row,
+                    "|".join(strip.label_texts),
+                    strip.key,
+                )
                 for row, row_strips in zip(rows, strips, strict=True)
                 for strip in row_strips
             ]
     with atomic_path(output_dir / LIST_FILE) as temporary, open(temporary, "w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
-        writer.writerow(["sheet", "caption", "clip_id", "shard", "record"])
+        writer.writerow(["sheet", "caption", "clip_id", "shard", "record", "labels", "key"])
         writer.writerows(listed)
     for path in output_dir.iterdir():
         if _PAGE_NAME.fullmatch(path.name) and path not in paths:

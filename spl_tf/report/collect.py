@@ -116,14 +116,12 @@ class _Timed(msgspec.Struct):
 
 
 def read_labels_of(recipe: Recipe, seed: int) -> list[Labels]:
-    """The labels of every run of a seed that was pre-trained.
+    """The labels of every run of a seed for which some were made.
 
     Raises:
       UserError: a summary is missing or damaged.
     """
-    return [
-        _read_labels(run.name, recipe.run_folder(run) / "labels") for run in recipe.runs_of_seed(seed) if run.classes
-    ]
+    return [_read_labels(run.name, recipe.run_folder(run) / "labels") for run in recipe.runs_of_seed(seed) if run.web]
 
 
 def _read_labels(name: str, folder: pathlib.Path) -> Labels:

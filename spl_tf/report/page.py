@@ -85,8 +85,9 @@ def make_page(recipe: Recipe) -> Html:
 def _web_sections(recipe: Recipe) -> list[Section]:
     """Everything about the web set; a line where there is none."""
     title = "Queries and predictions"
-    if not any(run.classes for run in recipe.results):
-        text = "There is no matrix and there are no labels: no strategy of this recipe was pre-trained on web clips."
+    if not any(run.web for run in recipe.results):
+        text = "There is no matrix and there are no labels: no strategy of this recipe was pre-trained on any that a "
+        text += "teacher's predictions made."
         return [section("matrix", title, element("p", text, class_="note"))]
 
     def matrix_sections() -> list[Section]:

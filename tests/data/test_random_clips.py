@@ -40,7 +40,8 @@ class DrawTest(tf.test.TestCase):
         confusion = np.array([[5, 0, 9], [7, 7, 0], [0, 1, 5]])
         self.assertAllEqual(cell_groups(confusion, 4), [[3, -1, 0], [1, 2, -1], [-1, -1, -1]])
         self.assertAllEqual(cell_groups(confusion, 100), [[3, -1, 0], [1, 2, -1], [-1, 5, 4]])
-        self.assertAllEqual(weak_groups(3, 2), [[0, 0, 0], [1, 1, 1], [-1, -1, -1]])
+        self.assertAllEqual(weak_groups([0, 1], 3), [[0, 0, 0], [1, 1, 1], [-1, -1, -1]])
+        self.assertAllEqual(weak_groups([2, 0], 3), [[1, 1, 1], [-1, -1, -1], [0, 0, 0]])
 
     def test_clips_of_a_cell_carry_their_row_and_prediction(self):
         rng = np.random.default_rng(0)

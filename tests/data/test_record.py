@@ -1,3 +1,4 @@
+import dataclasses
 import pathlib
 
 import tensorflow as tf
@@ -52,6 +53,15 @@ class RecordTest(parameterized.TestCase, tf.test.TestCase):
     def test_equal_clips_give_equal_bytes(self):
         clip = record.clip_from_bytes(golden_records()[1])
         self.assertEqual({record.clip_to_bytes(Clip(**vars(clip))) for _ in range(5)}, {record.clip_to_bytes(clip)})
+
+    def test_a_record_has_a_key_where_the_clip_has_one(self):
+        golden = record.clip_from_bytes(golden_records()[0])
+        self.assertEqual(golden.key, "")  # Written before there were keys.
+        written = record.clip_to_bytes(dataclasses.replace(golden, key="flickr/海"))
+        self.assertEqual(record.clip_from_bytes(written), dataclasses.replace(golden, key="flickr/海"))
+        for content, keys in ((golden_records()[0], []), (written, ["flickr/海".encode()])):
+            context, _ = tf.io.parse_single_sequence_example(content, record.CONTEXT_FEATURES, record.SEQUENCE_FEATURES)
+            self.assertEqual(list(context["spl/key"].values.numpy()), keys)
 
     @parameterized.named_parameters(
         ("not a protocol buffer", lambda example: b"\xff\xff\xff", "is not a tf.train.SequenceExample"),

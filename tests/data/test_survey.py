@@ -40,7 +40,7 @@ class SurveyTest(tf.test.TestCase):
         seen = self._survey()
         self.assertEqual(seen.unreadable, 0)
         for head, clip in zip(sorted(seen.heads, key=lambda head: (head.shard, head.row)), clips, strict=True):
-            self.assertEqual(list(head.labels), clip.labels)
+            self.assertEqual((head.video_id, list(head.labels)), (clip.video_id, clip.labels))
             self.assertEqual(head.num_frames, len(clip.frames))
             self.assertEqual((head.height, head.width), (clip.height, clip.width))
             self.assertEqual(round(head.seconds * 1e6), clip.end_us - clip.start_us)

@@ -79,7 +79,7 @@ class MakeArmsTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(configuration.stage_bindings("pretrain")["train_stage.loss"], "@forward_correction")
 
     @parameterized.parameters(
-        ({"spl_x": {}}, "recipe.arms, 'spl_x': no labels have its name: give 'labels', one of none, weak"),
+        ({"spl_x": {}}, "recipe.arms, 'spl_x': no labels have its name: give 'labels', one of none, own, weak"),
         ({"a": {"label": "weak"}}, r"recipe.arms, 'a': no option 'label' \(did you mean 'labels'\?\)"),
         ({"a": {"labels": "weak", "bindings": ["x.y = 1"]}}, "bindings = .*: give {'pretrain"),
         ({"a": {"labels": "spl_m", "num_labels": "9"}}, "num_labels = '9': give a whole number"),
@@ -140,6 +140,7 @@ class SharedTest(parameterized.TestCase, tf.test.TestCase):
             Arm("teacher", "spl", bindings=("teacher/train_stage.epochs = 9",), shares="t"),
             Arm("both", "spl", bindings=("video_folder.web = 'b.csv'", "teacher/train_stage.epochs = 9"), shares="bt"),
             Arm("target", "none", bindings=("video_folder.target = 't.csv'",), shares="other"),
+            Arm("own", "own", bindings=("video_folder.web_classes = 'c.txt'",), shares="own"),
         ]
         places = shared_places(arms)
         steps = ("clean shards", "web shards", "teacher", "predictions")
@@ -153,6 +154,7 @@ class SharedTest(parameterized.TestCase, tf.test.TestCase):
                 "teacher": ("", "", "t", "t"),
                 "both": ("", "b", "t", "bt"),
                 "target": ("other", None, None, None),
+                "own": ("", "own", None, None),
             },
         )
 

@@ -157,11 +157,10 @@ def join(
 
 def write(output: pathlib.Path, rows: Sequence[Row], rejected: Sequence[Rejection], classes: Sequence[str]) -> str:
     """Writes the manifest, the list of rejections and that of addresses; returns a summary."""
-    folder = os.path.realpath(output.parent)
     lines = [
         (
             row.result.video_id,
-            _relative(row.path, folder),
+            tables.path_beside(row.path, output),
             row.match.class_name,
             row.match.language,
             row.result.rank,
@@ -179,11 +178,6 @@ def write(output: pathlib.Path, rows: Sequence[Row], rejected: Sequence[Rejectio
     waiting = {r.video_id: r.address for r, reason in refused if reason == _NOT_DOWNLOADED and r.address}
     files.write_text(output.with_suffix(_ADDRESSES), "".join(f"{address}\n" for address in waiting.values()))
     return _summary(output, rows, rejected, classes, len(waiting))
-
-
-def _relative(path: str, folder: str) -> str:
-    """Without links on the way, `..` leads where it says; the file keeps its own name."""
-    return os.path.relpath(os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)), folder)
 
 
 def _summary(

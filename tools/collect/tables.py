@@ -52,6 +52,15 @@ def output_path(value: str, others: Sequence[str], inputs: Sequence[str]) -> pat
     return path
 
 
+def path_beside(path: str, output: pathlib.Path) -> str:
+    """A file's path relative to the table that lists it.
+
+    Without links on the way, `..` leads where it says; the file keeps its own name.
+    """
+    place = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    return os.path.relpath(place, os.path.realpath(output.parent))
+
+
 def write(path: pathlib.Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Writes the table in one go; None becomes an empty cell."""
     with files.atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as opened:

@@ -116,11 +116,12 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
         with configuration.overridden(arm.bindings):
             trained, tested = _gigamacs()
             web, place = _web_clips(arm, sizes), places[arm]
-            teacher = on_target("teacher", _value("recipe.init_weights", "", None))
-            add("teacher", trained, _size("target_videos", sizes), _steps("teacher"), teacher)
-            add_test(tested, teacher)
-            own = arm if arm.round > 1 else place[PREDICTIONS]
-            add("prediction", trained, web, 1, (PREDICTIONS, own))
+            if arm.asks_predictions:
+                teacher = on_target("teacher", _value("recipe.init_weights", "", None))
+                add("teacher", trained, _size("target_videos", sizes), _steps("teacher"), teacher)
+                add_test(tested, teacher)
+                own = arm if arm.round > 1 else place[PREDICTIONS]
+                add("prediction", trained, web, 1, (PREDICTIONS, own))
             add("pre-training", trained, web, _steps("pretrain"))
     for arm in chosen:
         with configuration.overridden(arm.bindings):

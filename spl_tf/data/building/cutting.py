@@ -252,6 +252,7 @@ def _clip(
         frames=frames,
         timestamps_us=times,
         queries=list(video.queries),
+        key=video.key,
     )
 
 

@@ -62,7 +62,7 @@ class Progress:
         return self._folder / "fingerprints"
 
     def plan(self, settings: Settings) -> Plan | None:
-        """The plan of an earlier run; None when there was none, or, which is told, it is damaged.
+        """The plan of an earlier run; None when there was none, or, which is told, it is damaged or another version's.
 
         Raises:
           UserError: its settings were others.
@@ -75,7 +75,11 @@ class Progress:
             return None
         with open(path, encoding="utf-8") as lines:
             require_same_settings(settings, json.loads(next(lines)), self._output)
-            return plan_from_lines(itertools.takewhile(lambda line: line[0] == "[", lines))
+            try:
+                return plan_from_lines(itertools.takewhile(lambda line: line[0] == "[", lines))
+            except ValueError:  # Whole, but rows had other fields.
+                print(f"{path} is of another version of the package: planned anew", flush=True)
+                return None
 
     def save_plan(self, settings: Settings, plan: Plan) -> None:
         with files.atomic_path(self._folder / _PLAN) as temporary, open(temporary, "w", encoding="utf-8") as opened:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf import checksums
 from spl_tf.data.building import shard_files
 from spl_tf.data.building.resume import Progress
 from spl_tf.data.building.shards import summary, write_shards
@@ -87,6 +88,37 @@ class ShardsTest(parameterized.TestCase, tf.test.TestCase):
         self.write(self.folder / "E", workers=3)
         self.assertEqual(shard_bytes(self.folder / "E"), shard_bytes(self.output))
         self.assertEqual((self.folder / "E/dataset.json").read_text(), (self.output / "dataset.json").read_text())
+
+    def test_clips_carry_the_key_of_their_row_and_without_the_column_shards_are_as_before(self):
+        plain = shard_bytes(self.write().folder)
+        for name, key in (("none", lambda number: ""), ("some", lambda number: f"flickr/{number}" if number else "")):
+            rows = [["path", "label", "key"], *([*row, key(number)] for number, row in enumerate(self.rows))]
+            (self.folder / name).mkdir()
+            with open(self.folder / name / "web.csv", "w", newline="") as opened:
+                csv.writer(opened).writerows(
+                    [[str(self.folder / row[0]), *row[1:]] if place else row for place, row in enumerate(rows)]
+                )
+            self.manifest = self.folder / name / "web.csv"
+            dataset = self.write(self.folder / name / "D")
+            self.assertEqual({clip.key for clip in clips_of(dataset)}, {key(number) for number in range(9)})
+            for clip in clips_of(dataset):
+                self.assertEqual(clip.key, key(int(clip.video_id[1:])))
+            self.assertEqual(shard_bytes(dataset.folder) == plain, name == "none")
+            self.assertEmpty(verify(dataset.folder).faults)
+
+    def test_a_plan_of_another_version_is_made_anew(self):
+        stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self.write()
+        path = self.output / ".progress/plan.jsonl"
+        settings, head, *shards = path.read_text().splitlines()[:-1]
+        shards = [json.loads(line) for line in shards]
+        fewer = [[name, [[*video[:-1], windows] for *video, windows in cuts]] for name, cuts in shards]
+        path.write_text("".join(f"{line}\n" for line in [settings, head, *map(json.dumps, fewer)]))
+        checksums.append_checksum(path)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self.assertEqual(self.write().num_clips, 18)
+        self.assertIn("plan.jsonl is of another version of the package: planned anew", printed.getvalue())
 
     def test_a_copy_is_rejected_with_its_partner_unless_duplicates_are_kept(self):
         (self.folder / "copy.mp4").write_bytes((self.folder / "v0.mp4").read_bytes())
