@@ -55,7 +55,10 @@ class ChecksTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_options_of_networks(self):
         with self.assertRaisesRegex(UserError, "resnet3d.depth = 11: choose one of"):
-            self.run_recipe(self.folder / "o", [*self.bindings, "pretrain/resnet3d.depth = 11"])
+            self.run_recipe(
+                self.folder / "o",
+                [*self.bindings, "pretrain/train_stage.backbone = @resnet3d", "pretrain/resnet3d.depth = 11"],
+            )
         self.assertFalse((self.folder / "o" / "shards").exists())
 
     @parameterized.parameters("train_stage.epochs", "warmup_cosine.peak")
