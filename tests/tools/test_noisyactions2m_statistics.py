@@ -190,6 +190,7 @@ class EntityCountsTest(parameterized.TestCase, tf.test.TestCase):
             path.mkdir()
             for start in range(0, len(rows), 25):
                 pq.write_table(pa.table(columns).slice(start, 25), path / f"part-{start:05}.parquet")
+            (path / ".host.1.tmp.part-00025.parquet").write_bytes(b"PAR1")  # Of a killed run.
         return path
 
     @parameterized.product(kind=["csv", "parquet", "folder"], threshold=[0.0, 0.5, 0.9])

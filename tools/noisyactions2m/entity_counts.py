@@ -97,7 +97,8 @@ def read_scores(path: files.Path) -> Iterator[pa.RecordBatch]:
     Raises:
       UserError: as `count`.
     """
-    sources = sorted(pathlib.Path(path).glob("*.parquet")) if os.path.isdir(path) else [pathlib.Path(path)]
+    # Names that begin with a full stop are what a killed run left behind.
+    sources = sorted(pathlib.Path(path).glob("[!.]*.parquet")) if os.path.isdir(path) else [pathlib.Path(path)]
     if not sources:
         raise UserError(f"{path} has no Parquet file: make it with tools.noisyactions2m.entities")
     for source in sources:
