@@ -141,6 +141,13 @@ def tiny_bindings() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
+def tiny_resnet_bindings(tiny_bindings) -> tuple[str, ...]:
+    """The same, but with a small network of the package."""
+    network = "train_stage.backbone = @resnet3d", "resnet3d.depth = 10", "resnet3d.width_multiplier = 0.125"
+    return (*tiny_bindings, *network)
+
+
+@pytest.fixture(scope="session")
 def colour_stage(color_shards, tmp_path_factory) -> pathlib.Path:
     """Folder of a teacher trained until it knows the target colours, 60 steps in float32; not to be changed."""
     folder = tmp_path_factory.mktemp("colour_stage") / "teacher"

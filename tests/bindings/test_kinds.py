@@ -50,7 +50,7 @@ class KindsTest(parameterized.TestCase, tf.test.TestCase):
         ("train_stage.backbone = 'resnet3d'", "give a reference: @resnet3d$"),
         ("train_stage.backbone = 'resnet_3d'", r"give a reference: .*\(did you mean 'resnet3d'\?\)$"),
         ("train_stage.backbone = @resnet3d()", r"give a reference: @resnet3d, without \(\)$"),
-        ("train_stage.backbone = 50", "give a reference: @classifier, @r2plus1d, .* or @s3d$"),
+        ("train_stage.backbone = 50", "give a reference: @classifier, @r2plus1d, .*, @s3d or @tiny_network$"),
         ("train_stage.loss = 'anchor_loss'", "give a reference or None: @anchor_loss$"),
         ("pretrain/train_stage.data_parameters = True", "give a reference or None: @DataParameters$"),
         ("resnet3d.non_local_block = 'cgnl'", "give a reference, e.g. @non_local_block$"),

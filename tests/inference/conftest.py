@@ -21,10 +21,10 @@ from spl_tf.training.stage import train_stage
 
 
 @pytest.fixture(scope="session")
-def trained_dir(color_shards, tiny_bindings, tmp_path_factory) -> pathlib.Path:
+def trained_dir(color_shards, tiny_resnet_bindings, tmp_path_factory) -> pathlib.Path:
     """Folder of a teacher trained for a few steps on the target colours, in float32."""
     folder = tmp_path_factory.mktemp("trained") / "teacher"
-    configuration.parse([], [*tiny_bindings, "train_stage.precision = 'float32'"])
+    configuration.parse([], [*tiny_resnet_bindings, "train_stage.precision = 'float32'"])
     with gin.config_scope("teacher"):
         train_stage("teacher", folder, train_shards=color_shards / "target")
     gin.clear_config()

@@ -231,8 +231,8 @@ class ReadWeightsTest(tf.test.TestCase):
 
 class WarmStartTest(tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, color_shards, tiny_bindings):
-        self.shards, self.bindings = color_shards, tiny_bindings
+    def _fixtures(self, color_shards, tiny_resnet_bindings):
+        self.shards, self.bindings = color_shards, tiny_resnet_bindings
 
     def setUp(self):
         super().setUp()
