@@ -262,7 +262,11 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
             ([], "none", "none does not exist"),
             ([], "empty", "has no .json"),
             (["--csv_columns=name=Title"], "found", "is not FIELD=COLUMN"),
-            ([f"--queries={self.folder}/q.csv"], "found", "no columns query and kind"),
+            (
+                [f"--queries={self.folder}/q.csv"],
+                "found",
+                "has no column 'query' (it has a, b): add it, or check --queries",
+            ),
             ([], "found", "not ours"),
             ([f"--output={self.folder}/a.csv"], "found", "does not end in .parquet"),
         ):

@@ -30,15 +30,14 @@ from tools.collect import tables
 from tools.noisyactions2m import lemmas
 from tools.noisyactions2m.captions import read_captions
 from tools.noisyactions2m.class_names import read_class_names
+from tools.noisyactions2m.query_rows import CLASS, COLUMNS, SENTENCE
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string("classes", [], "NAME=PATH of a data set's class names, repeatable.", flag_values=FLAGS)
 flags.DEFINE_multi_string("captions", [], "NAME=PATH of a data set's sentences, repeatable.", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "CSV file for the queries.", flag_values=FLAGS)
 
-COLUMNS = ("query", "kind", "origins")
 REPORT_COLUMNS = ("source", "kind", "original", "query", "shared_with", "unknown_words")
-CLASS, SENTENCE = "class", "sentence"
 _REPORT = ".report.csv"
 _ESCAPED = str.maketrans({mark: f"\\{mark}" for mark in "\\|:"})
 

@@ -1,15 +1,12 @@
 """Records of one video become one row, and rows an Arrow table."""
 
 import itertools
-import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from spl_tf.data.lists import csv_tables
-from spl_tf.errors import UserError
-from tools.noisyactions2m import table
+from tools.noisyactions2m import query_rows, table
 from tools.noisyactions2m.records import Record
 
 _SCALARS = ("title", "description", "owner", "licence", "uploaded", "taken", "duration")
@@ -29,16 +26,10 @@ def read_queries(path: str) -> Queries:
     Raises:
       UserError: it is no such list.
     """
-    lines = csv_tables.read_lines(pathlib.Path(path), "--queries")
-    columns, rows = csv_tables.table(pathlib.Path(path), lines, ",")
-    if not {"query", "kind"} <= set(columns):
-        raise UserError(f"{path} has no columns query and kind: make it with tools.noisyactions2m.queries")
-    found: dict[str, dict[str, str]] = {"class": {}, "sentence": {}}
-    for row in rows:
-        if row["kind"] not in found:
-            raise UserError(f"{path} has kind {row['kind']!r}: it must be class or sentence")
-        found[row["kind"]].setdefault(row["query"].casefold(), row["query"])
-    return Queries(found["class"], found["sentence"])
+    found: dict[str, dict[str, str]] = {query_rows.CLASS: {}, query_rows.SENTENCE: {}}
+    for row in query_rows.read(path):
+        found[row.kind].setdefault(row.query.casefold(), row.query)
+    return Queries(found[query_rows.CLASS], found[query_rows.SENTENCE])
 
 
 def merged(records: Sequence[Record]) -> Record:
