@@ -15,8 +15,9 @@ from absl.testing import parameterized
 from spl_tf import checksums, command, files, inspect
 from spl_tf.data.clip import Clip
 from spl_tf.data.record import clip_to_bytes
-from spl_tf.labels import figures, sidecar_files
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.assign import assign_labels
+from tests.labels.label_folders import without_figures
 
 ROOT = pathlib.Path(__file__).parents[1]
 CLASSES = ("archery", "скачки", "surfing")
@@ -181,7 +182,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters("spl_m", "spl_d", "spl_b")
     def test_what_labelling_made_of_every_weak_label(self, strategy):
         predictions = self.write_predictions()
-        with mock.patch.object(figures, "draw_confusion"), mock.patch.object(figures, "draw_long_tail"):
+        with without_figures():
             options = {} if strategy == "spl_b" else {"num_labels": 4}
             summary = assign_labels(self.predictions, strategy, self.labels, min_confidence=0.2, **options)
         _, lines, _ = self.run_command(predictions, f"--labels={self.labels}", "--verify=false")
@@ -296,7 +297,7 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 2)
         self.assertIn(f"{self.shards} has the shard web-00000-of-00004, but {self.predictions} lists another one", err)
         predictions = self.write_predictions()
-        with mock.patch.object(figures, "draw_confusion"), mock.patch.object(figures, "draw_long_tail"):
+        with without_figures():
             assign_labels(self.predictions, "weak", self.labels)
         self.write_shards([[label] for label in reversed(self.weak)])
         self.write_predictions()

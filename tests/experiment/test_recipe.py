@@ -1,13 +1,10 @@
 """The whole method, trained for real on coloured videos: stopped, gone on with and extended by a strategy."""
 
-import contextlib
 import csv
 import dataclasses
 import json
 import pathlib
-from unittest import mock
 
-import h5py
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -15,11 +12,8 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import load_dataset
 from spl_tf.experiment.table import Result
-from spl_tf.training.checkpoints import Checkpoints
-
-
-class _Stopped(BaseException):
-    """Stands for whatever ends a process."""
+from tests.interrupted import stopped_at_checkpoint
+from tests.written import stored_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,28 +46,13 @@ def runs(recipe_bindings, run_recipe, file_states, tmp_path_factory):
     own = "finetune/train_stage.evaluate_epochs = 7"
     bindings = (*recipe_bindings, "evaluate_model.background = 'blue'", own)
     folder = tmp_path_factory.mktemp("recipe") / "o"
-    save, saved = Checkpoints.save, []
-
-    def save_and_stop(checkpoints):
-        saved.append(save(checkpoints))
-        if len(saved) == 2:
-            raise _Stopped
-
-    with mock.patch.object(Checkpoints, "save", save_and_stop), contextlib.suppress(_Stopped):
+    with stopped_at_checkpoint(2):
         run_recipe(folder, bindings)
     stopped = file_states(folder)
     results_of_two, _ = run_recipe(folder, bindings)
     two = file_states(folder)
     results, printed = run_recipe(folder, [*bindings, "recipe.strategies = ['none', 'weak', 'spl_b']"])
     return _Runs(folder, stopped, two, file_states(folder), results_of_two, results, printed)
-
-
-def _weights(path):
-    """Every data set of an HDF5 file."""
-    found = {}
-    with h5py.File(path) as opened:
-        opened.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 class RecipeTest(tf.test.TestCase):
@@ -98,7 +77,7 @@ class RecipeTest(tf.test.TestCase):
         self.assertNotIn("seed0/teacher/finished.json", self.runs.stopped)
         self.assertEqual(self._json("teacher", "metrics.json")["steps"], 9)
         resumed, undisturbed = (
-            _weights(self.seed0 / name / "backbone.weights.h5") for name in ("teacher", "none/finetune")
+            stored_weights(self.seed0 / name / "backbone.weights.h5") for name in ("teacher", "none/finetune")
         )
         self.assertGreater(len(resumed), 20)
         self.assertEqual(resumed.keys(), undisturbed.keys())

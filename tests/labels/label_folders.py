@@ -1,12 +1,21 @@
 """A folder of labels of any matrix, made as a user makes one."""
 
+import contextlib
 import pathlib
+from collections.abc import Iterator
 from unittest import mock
 
 import numpy as np
 
 from spl_tf.labels import figures, predictions, sidecar_files
 from spl_tf.labels.assign import assign_labels
+
+
+@contextlib.contextmanager
+def without_figures() -> Iterator[None]:
+    """Labels written inside have no pictures: drawing them takes longer than all the rest."""
+    with mock.patch.object(figures, "draw_confusion"), mock.patch.object(figures, "draw_long_tail"):
+        yield
 
 
 def label_matrix(folder: pathlib.Path, confusion: np.ndarray, classes: tuple[str, ...], strategy: str, **options):
@@ -25,7 +34,6 @@ def label_matrix(folder: pathlib.Path, confusion: np.ndarray, classes: tuple[str
         made_by=header.made_by,
     )
     predictions.write_index(wanted, header.made_by)
-    # Drawing takes longer than all the rest.
-    with mock.patch.object(figures, "draw_confusion"), mock.patch.object(figures, "draw_long_tail"):
+    with without_figures():
         assign_labels(wanted.folder, strategy, folder / "labels", **options)
     return folder / "labels"

@@ -5,7 +5,6 @@ import os
 import pathlib
 import subprocess
 import sys
-from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +14,12 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
-from spl_tf.labels import figures, sidecar_files
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.confusion import count_pairs
 from spl_tf.labels.label_folder import read_summary, sidecar_digests
 from spl_tf.labels.labellers import labeller
+from tests.labels.label_folders import without_figures
 
 CLASSES = ["archery", "bowling", "climbing", "diving"]
 
@@ -28,8 +28,7 @@ class AssignTest(parameterized.TestCase, tf.test.TestCase):
     def setUp(self):
         super().setUp()
         # Drawing takes longer than all the rest; test_figures and test_label draw.
-        self.enter_context(mock.patch.object(figures, "draw_confusion"))
-        self.enter_context(mock.patch.object(figures, "draw_long_tail"))
+        self.enter_context(without_figures())
         root = pathlib.Path(self.get_temp_dir())
         self.predictions, self.labels = root / "P", root / "L"
         rng = np.random.default_rng(0)

@@ -1,17 +1,17 @@
 """Query and teacher as two annotators: against a step of Dawid and Skene's EM written as loops over clips."""
 
 import pathlib
-from unittest import mock
 
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.labels import assign, figures, sidecar_files
+from spl_tf.labels import assign, sidecar_files
 from spl_tf.labels.label_folder import read_cells, read_summary
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.labellers import dawid_skene
 from spl_tf.labels.statistics import MeanScores
+from tests.labels.label_folders import without_figures
 from tests.labels.top_scores import read_columns, write_predictions
 
 CLASSES = list("abcde")
@@ -48,8 +48,7 @@ def em_step(weak, teacher, first):
 class DawidSkeneTest(parameterized.TestCase, tf.test.TestCase):
     def setUp(self):
         super().setUp()
-        self.enter_context(mock.patch.object(figures, "draw_confusion"))
-        self.enter_context(mock.patch.object(figures, "draw_long_tail"))
+        self.enter_context(without_figures())
         root = pathlib.Path(self.create_tempdir().full_path)
         self.predictions, self.labels = root / "P", root / "L"
         rng = np.random.default_rng(0)

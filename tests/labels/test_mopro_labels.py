@@ -1,7 +1,6 @@
 """MoPro's correction against a loop over clips, from side-cars to side-cars."""
 
 import pathlib
-from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +9,10 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.labels import assign, figures
+from spl_tf.labels import assign
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.labellers import labeller
+from tests.labels.label_folders import without_figures
 from tests.labels.top_scores import read_columns, write_predictions
 
 CLASSES = list("abcde")
@@ -29,8 +29,7 @@ def by_hand(weak, scores, threshold):
 class MoproTest(parameterized.TestCase, tf.test.TestCase):
     def setUp(self):
         super().setUp()
-        self.enter_context(mock.patch.object(figures, "draw_confusion"))
-        self.enter_context(mock.patch.object(figures, "draw_long_tail"))
+        self.enter_context(without_figures())
         root = pathlib.Path(self.create_tempdir().full_path)
         self.predictions, self.labels = root / "P", root / "L"
         rng = np.random.default_rng(0)

@@ -5,7 +5,6 @@ import dataclasses
 import html.parser
 import json
 import pathlib
-from unittest import mock
 
 import cv2
 import numpy as np
@@ -17,8 +16,9 @@ from spl_tf.data.record import clip_to_bytes
 from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.table import Result
 from spl_tf.files import write_json
-from spl_tf.labels import figures, sidecar_files
+from spl_tf.labels import sidecar_files
 from spl_tf.labels.assign import assign_labels
+from tests.labels.label_folders import without_figures
 
 _VOID = {"br", "img", "link", "meta"}
 
@@ -193,7 +193,7 @@ class Made:
         """A run with pre-training, labelled by the package from the predictions of its seed."""
         predictions = self.folder / f"seed{seed}" / "predictions"
         folder = self.folder / f"seed{seed}" / strategy / "labels"
-        with mock.patch.object(figures, "draw_confusion"), mock.patch.object(figures, "draw_long_tail"):
+        with without_figures():
             summary = assign_labels(predictions, strategy, folder, **options)
         names = {"classes": "num_classes", "clips": "kept"} | {
             name: name for name in ("noise_ratio", "samples_cover_ratio")

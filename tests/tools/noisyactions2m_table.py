@@ -1,7 +1,6 @@
 """Small tables of metadata for tests, and the frame in which tests run a command."""
 
 import contextlib
-import csv
 import io
 
 import pyarrow as pa
@@ -33,8 +32,3 @@ def execute(module, *arguments):
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = command.execute(module.main, module.FLAGS, module.__doc__, [module.__name__, *arguments])
     return code, out.getvalue(), err.getvalue()
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))

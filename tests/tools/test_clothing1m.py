@@ -1,7 +1,6 @@
 """A data set in Clothing1M's layout becomes manifests; every fault of its lists gets a reason."""
 
 import contextlib
-import csv
 import io
 import pathlib
 import shutil
@@ -15,17 +14,13 @@ from spl_tf import command
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.labels.classes import read_classes
+from tests.written import csv_rows
 from tools.clothing1m import manifest
 
 # Optional local data: photographs in the same layout.
 _CLOTHING = pathlib.Path(__file__).parents[2].parent / "shared/data/clothing_small"
 
 _CLASSES = ("T-Shirt", "Down Coat", "Dress")
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class Clothing1MTest(parameterized.TestCase, tf.test.TestCase):
@@ -65,7 +60,7 @@ class Clothing1MTest(parameterized.TestCase, tf.test.TestCase):
         return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
 
     def rows(self, name, *columns):
-        return [tuple(row[column] for column in columns) for row in read_csv(self.output / name)]
+        return [tuple(row[column] for column in columns) for row in csv_rows(self.output / name)]
 
     def rejected(self):
         return self.rows("rejected.csv", "key", "list", "reason")
@@ -244,12 +239,12 @@ class Clothing1MTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 0)
         self.assertLen(read_classes(self.output / "classes.txt"), 10)
         counts = [
-            len(read_csv(self.output / name)) for name in ("target_train.csv", "validation.csv", "test.csv", "web.csv")
+            len(csv_rows(self.output / name)) for name in ("target_train.csv", "validation.csv", "test.csv", "web.csv")
         ]
         self.assertEqual(counts, [368, 341, 372, 2700])
         self.assertEqual(self.rejected(), [])
         # The folder an image lies in is its true class: 64 % of the noisy labels are right.
-        right = [row["query"] == row["video_id"].split("/")[1] for row in read_csv(self.output / "web.csv")]
+        right = [row["query"] == row["video_id"].split("/")[1] for row in csv_rows(self.output / "web.csv")]
         self.assertAllClose(np.mean(right), 0.64, atol=0.01)
 
 

@@ -13,6 +13,7 @@ from absl.testing import parameterized
 from spl_tf import command
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.labels.classes import read_classes
+from tests.written import csv_rows
 from tools.collect import manifest
 
 # Optional local data: six classes of UCF101 laid out as the paper's problem.
@@ -24,11 +25,6 @@ PlayingPiano,fr,jouer du piano,ours
 Yoga,en,yoga,class name
 Yoga,fr,Yoga,ours
 """
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class ManifestTest(parameterized.TestCase, tf.test.TestCase):
@@ -76,10 +72,10 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
 
     def rows(self, *columns):
-        return [tuple(row[column] for column in columns) for row in read_csv(self.folder / "web.csv")]
+        return [tuple(row[column] for column in columns) for row in csv_rows(self.folder / "web.csv")]
 
     def reasons(self):
-        return {row["video_id"] or row["source"]: row["reason"] for row in read_csv(self.folder / "web.rejected.csv")}
+        return {row["video_id"] or row["source"]: row["reason"] for row in csv_rows(self.folder / "web.rejected.csv")}
 
     def test_files_named_as_yt_dlp_names_them_are_not_put_on_the_download_list_again(self):
         self.info("a", "abcdefghij0", "yoga", 1, suffix="")
@@ -88,7 +84,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.write(f"found/a/{'w' * 200} [abcdefghij1].mp4", "video")
         self.write("videos/A title [abcdefghij0].mp4", "video")
         self.execute(f"--videos={self.folder}/videos")
-        self.assertEqual([row["video_id"] for row in read_csv(self.folder / "web.csv")], ["abcdefghij0", "abcdefghij1"])
+        self.assertEqual([row["video_id"] for row in csv_rows(self.folder / "web.csv")], ["abcdefghij0", "abcdefghij1"])
         self.assertEqual((self.folder / "web.addresses.txt").read_text(), "")
 
     def test_tables_with_semicolons_are_read_and_a_quote_that_does_not_end_is_named(self):
@@ -96,7 +92,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.write("queries.csv", _QUERIES.replace(",", ";"))
         self.write("found/r.csv", "text;path\nyoga;one.mp4\n")
         self.execute(results=("found/r.csv",))
-        self.assertEqual([row["language"] for row in read_csv(self.folder / "web.csv")], ["en|fr"])
+        self.assertEqual([row["language"] for row in csv_rows(self.folder / "web.csv")], ["en|fr"])
         self.write("found/r.csv", 'text,path,title\nyoga,one.mp4,"x\nyoga,two.mp4,y\n')
         code, _, err = self.execute(results=("found/r.csv",))
         self.assertEqual(code, 2)
@@ -116,7 +112,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
             "title": "Piano à deux",
             "duration": "61",
         }
-        self.assertEqual(read_csv(self.folder / "web.csv"), [expected])
+        self.assertEqual(csv_rows(self.folder / "web.csv"), [expected])
 
     def test_shard_reads_the_manifest(self):
         self.info("p", "a", "playing piano", 1)
@@ -164,7 +160,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.info("3", "a", "yoga", 2)
         self.execute()
         self.assertEqual(self.rows("rank", "path"), [("1", "found/1/a.mp4")])
-        refused = read_csv(self.folder / "web.rejected.csv")
+        refused = csv_rows(self.folder / "web.rejected.csv")
         self.assertEqual(sorted(row["rank"] for row in refused), ["2", "3"])
         self.assertTrue(all(row["reason"].startswith("repeated result (see ") for row in refused))
 
@@ -299,7 +295,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.write("queries.csv", "query,language,text\n" + "".join(f"{name},en,{name}\n" for name in classes))
         self.assertEqual(self.execute(f"--results={_UCF6}/web.csv", results=[])[0], 0)
         columns = ("video_id", "query", "language", "rank", "address")
-        listed = [tuple(row[column] for column in columns) for row in read_csv(_UCF6 / "web.csv")]
+        listed = [tuple(row[column] for column in columns) for row in csv_rows(_UCF6 / "web.csv")]
         self.assertCountEqual(self.rows(*columns), listed)
         self.assertTrue(all((self.folder / path).is_file() for (path,) in self.rows("path")))
         self.assertEmpty(self.reasons())

@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import csv
 import io
 import pathlib
 
@@ -10,13 +9,9 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
+from tests.written import csv_rows
 from tools.collect import queries, query_list
 from tools.collect.query_list import Query
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class QueriesTest(parameterized.TestCase, tf.test.TestCase):
@@ -57,7 +52,7 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
         )
         code, out, _ = self.execute("--preset=webk200", f"--translations={self.folder}/t.csv")
         self.assertEqual(code, 0)
-        rows = [(row["query"], row["language"], row["text"]) for row in read_csv(self.folder / "q.csv")]
+        rows = [(row["query"], row["language"], row["text"]) for row in csv_rows(self.folder / "q.csv")]
         self.assertEqual(
             rows,
             [
@@ -70,7 +65,7 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
             ],
         )
         self.assertIn("2 translations missing: yoga (es), yoga (pt)", out)
-        missing = read_csv(self.folder / "q.missing.csv")
+        missing = csv_rows(self.folder / "q.missing.csv")
         self.assertEqual(
             [(row["class"], row["language"], row["text"]) for row in missing], [("yoga", "es", ""), ("yoga", "pt", "")]
         )
@@ -89,7 +84,7 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
         code, out, _ = self.execute("--languages=en,es", f"--translations={self.folder}/mine.csv")
         self.assertEqual(code, 0)
         self.assertIn("3 queries for 2 classes", out)
-        self.assertEqual([row["class"] for row in read_csv(self.folder / "q.missing.csv")], ["yoga"])
+        self.assertEqual([row["class"] for row in csv_rows(self.folder / "q.missing.csv")], ["yoga"])
 
     def test_translations_are_not_written_over(self):
         self.write("classes.txt", "yoga\n")
@@ -109,7 +104,7 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
     def test_webs4_has_the_papers_ten_terms_in_three_languages(self):
         self.write("classes.txt", "Background\nCard\nGoal\nSubstitution\n")
         self.assertEqual(self.execute("--preset=webs4")[0], 0)
-        rows = read_csv(self.folder / "q.csv")
+        rows = csv_rows(self.folder / "q.csv")
         english = collections.defaultdict(list)
         for row in rows:
             if row["language"] == "en":
@@ -133,7 +128,7 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(collections.Counter(row["language"] for row in rows), {"en": 10, "fr": 10, "es": 10})
         self.assertEqual({(row["language"] == "en", row["source"]) for row in rows}, {(True, "paper"), (False, "ours")})
         self.assertLen({row["text"] for row in rows}, 30)
-        self.assertEmpty(read_csv(self.folder / "q.missing.csv"))
+        self.assertEmpty(csv_rows(self.folder / "q.missing.csv"))
 
     def test_webs4_needs_the_classes_of_its_terms(self):
         self.write("classes.txt", "background\nCard\nGoal\nSubstitution\n")

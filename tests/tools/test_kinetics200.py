@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import csv
 import io
 import os
 import pathlib
@@ -18,6 +17,7 @@ from spl_tf.data.duplicates.held_out import read_held_out
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.labels.classes import read_classes
+from tests.written import csv_rows
 from tools.kinetics200 import annotations, manifest
 
 # Optional local data: the id lists and the Kinetics-400 validation CSV.
@@ -28,11 +28,6 @@ yoga,aaaaaaaaaaa,12,22,train,0
 archery,-b_b_b_b_b-,0,10,train,0
 "shooting goal (soccer)",ccccccccccc,100,110,train,0
 """
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class KineticsTest(parameterized.TestCase, tf.test.TestCase):
@@ -70,10 +65,10 @@ class KineticsTest(parameterized.TestCase, tf.test.TestCase):
         return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
 
     def rows(self, *columns):
-        return [tuple(row[column] for column in columns) for row in read_csv(self.folder / "train.csv")]
+        return [tuple(row[column] for column in columns) for row in csv_rows(self.folder / "train.csv")]
 
     def reasons(self):
-        return [(row["video_id"], row["reason"]) for row in read_csv(self.folder / "train.missing.csv")]
+        return [(row["video_id"], row["reason"]) for row in csv_rows(self.folder / "train.missing.csv")]
 
     def test_whole_upload_gets_its_interval_and_a_cut_file_none(self):
         self.download("aaaaaaaaaaa.mp4", "archery/-b_b_b_b_b-_000000_000010.mp4")
@@ -213,7 +208,7 @@ class KineticsTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "deep/er").mkdir()
         (self.folder / "link").symlink_to(self.folder / "deep/er")
         self.execute(output="link/train.csv", videos="link/../videos")
-        listed = read_csv(self.folder / "link/train.csv")[0]["path"]
+        listed = csv_rows(self.folder / "link/train.csv")[0]["path"]
         self.assertTrue((self.folder / "link" / listed).is_file())
 
     @parameterized.parameters(
@@ -280,7 +275,7 @@ class KineticsTest(parameterized.TestCase, tf.test.TestCase):
         self.require_lists()
         code, out, _ = self.execute(ids=_KINETICS / "val_ytid_list.txt", csv=_KINETICS / "kinetics-400_val.csv")
         self.assertEqual(code, 0)
-        listed = read_csv(self.folder / "train.missing.csv")
+        listed = csv_rows(self.folder / "train.missing.csv")
         per_class = collections.Counter(row["label"] for row in listed if row["reason"] == "not downloaded")
         self.assertEqual(set(per_class.values()), {25})
         self.assertEqual(read_classes(self.folder / "classes.txt"), tuple(sorted(per_class)))

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from tests.tools import noisyactions2m_table as made
+from tests.written import csv_rows
 from tools.noisyactions2m import classes, lists, query_rows
 
 _QUERIES = "query,kind,origins\nbox,class,UCF101:Boxing\nrun,class,\na man run,sentence,\njump,class,\nsit,class,\n"
@@ -53,9 +54,9 @@ class ClassesTest(parameterized.TestCase, tf.test.TestCase):
         read = lists.read_labels(self.folder / "lists/trainlist.txt", dict(enumerate(kept, 1)), report)
         self.assertEqual((read, report), (expected, []))
         self.assertIn(f"{len(kept)} classes, {len(expected)} videos", out)
-        left_out = made.read_csv(self.folder / "lists/left_out.csv")
+        left_out = csv_rows(self.folder / "lists/left_out.csv")
         self.assertLen(left_out, len(rows) - len(expected))
-        for row in made.read_csv(self.folder / "lists/classes.csv"):
+        for row in csv_rows(self.folder / "lists/classes.csv"):
             self.assertEqual(int(row["videos"]), counts[row["class"]])
             self.assertEqual(bool(row["id"]), row["class"] in kept)
 
@@ -101,7 +102,7 @@ class ClassesTest(parameterized.TestCase, tf.test.TestCase):
         code, out, err = self.execute("--more_than=1")
         self.assertEqual(code, 0, err)
         self.assertEqual((self.folder / "lists/trainlist.txt").read_text(), "c 1\nd 1\n")
-        found = [(row["video"], row["reason"]) for row in made.read_csv(self.folder / "lists/left_out.csv")]
+        found = [(row["video"], row["reason"]) for row in csv_rows(self.folder / "lists/left_out.csv")]
         self.assertEqual(
             found,
             [

@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.tools import noisyactions2m_table as made
+from tests.written import csv_rows
 from tools.noisyactions2m import entities, entity_counts, statistics
 
 
@@ -56,10 +57,10 @@ class EntitiesTest(parameterized.TestCase, tf.test.TestCase):
             f"--entities={self.folder}/scores",
         )
         self.assertEqual(code, 0, err)
-        found = [tuple(row.values()) for row in made.read_csv(self.folder / "out/entities.csv")]
+        found = [tuple(row.values()) for row in csv_rows(self.folder / "out/entities.csv")]
         self.assertEqual(found, [("Animals", "2", "0.6667"), ("Sports", "1", "0.3333")])
         self.assertTrue((self.folder / "out/entities.png").exists())
-        table = {row["statistic"]: row for row in made.read_csv(self.folder / "out/statistics.csv")}
+        table = {row["statistic"]: row for row in csv_rows(self.folder / "out/statistics.csv")}
         row = table["Average # Entities per video"]
         self.assertEqual((row["value"], row["over_all_videos"]), ("1.0", "0.75"))
 

@@ -1,7 +1,6 @@
 """Lists, table of metadata and files become a manifest for spl_tf.shard, and its clips lead back to the table."""
 
 import contextlib
-import csv
 import io
 import pathlib
 
@@ -17,6 +16,7 @@ from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.video.writing import write_video
 from spl_tf.labels.classes import read_classes
+from tests.written import csv_rows
 from tools.noisyactions2m import manifest, table
 
 # Optional local data: nine noisy tags a video.
@@ -29,11 +29,6 @@ _LABELS = "11 1|2\n12 4\n13 2|1|4\n14 2\n15 4|9\n"
 def _row(site, name, **fields):
     row = dict.fromkeys(table.SCHEMA.names) | {"key": f"{site}/{name}", "site": site, "id": name}
     return row | {"tags": [], "comments": [], "sentences": [], "concepts": [], "addresses": [], "queries": []} | fields
-
-
-def _read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class ManifestTest(parameterized.TestCase, tf.test.TestCase):
@@ -86,8 +81,8 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         """(rows of web.csv by video_id, rows of web.missing.csv, printed text)."""
         code, printed = self.run_command(*arguments, lists=lists)
         self.assertEqual(code, 0, printed)
-        rows = {row["video_id"]: row for row in _read_csv(self.output)}
-        return rows, _read_csv(self.output.with_suffix(".missing.csv")), printed
+        rows = {row["video_id"]: row for row in csv_rows(self.output)}
+        return rows, csv_rows(self.output.with_suffix(".missing.csv")), printed
 
     def states(self):
         return {path.name: path.read_bytes() for path in self.output.parent.iterdir()}
@@ -131,7 +126,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         addresses = "https://live.staticflickr.com/video/12/a/o.mp4\nhttps://www.flickr.com/photos/x/14\n"
         self.assertEqual(self.output.with_suffix(".addresses.txt").read_text(), addresses)
         self.assertIn("2 videos to download: see web.addresses.txt", printed)
-        (fault,) = _read_csv(self.output.with_suffix(".faults.csv"))
+        (fault,) = csv_rows(self.output.with_suffix(".faults.csv"))
         self.assertEqual((fault["line"], fault["kind"], fault["detail"]), ("5", "unknown class", "15 9"))
 
     def test_two_runs_are_equal_to_the_byte(self):
@@ -147,7 +142,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         arguments = (f"--videos={self.videos}", f"--metadata={self.folder}/metadata.parquet")
         rows, missing, _ = self.make(*arguments)
         self.assertEqual((rows["11"]["key"], missing[0]["missing"]), ("", "row of the table"))
-        kinds = [row["kind"] for row in _read_csv(self.output.with_suffix(".faults.csv"))]
+        kinds = [row["kind"] for row in csv_rows(self.output.with_suffix(".faults.csv"))]
         self.assertIn("id of several rows: give keys", kinds)
         self.write("list.txt", "vimeo/11 1\n")
         rows, missing, _ = self.make(*arguments)
@@ -166,11 +161,11 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(tuple(rows["b"][name] for name in ("path", "query", "rank", "key")), expected)
         self.assertEqual([(row["video_id"], row["address"], row["missing"]) for row in missing], [("a", "A", "file")])
         self.assertEqual(read_classes(self.output.with_suffix(".classes.txt")), ("funny", "sea", "x y", "yoga"))
-        faults = [(row["line"], row["kind"]) for row in _read_csv(self.output.with_suffix(".faults.csv"))]
+        faults = [(row["line"], row["kind"]) for row in csv_rows(self.output.with_suffix(".faults.csv"))]
         self.assertEqual(faults, [("3", "video without label"), ("4", "second row of a video, whose tags are added")])
         rows, _, _ = self.make(*paths, f"--classes={self.folder}/classInd.txt", lists=False)
         self.assertEqual(rows["b"]["query"], "sea|yoga")
-        kinds = [row["kind"] for row in _read_csv(self.output.with_suffix(".faults.csv"))]
+        kinds = [row["kind"] for row in csv_rows(self.output.with_suffix(".faults.csv"))]
         self.assertEqual(kinds.count("unknown class"), 2)
         self.assertEqual(read_classes(self.output.with_suffix(".classes.txt"))[2], "nobody's")
 
@@ -179,7 +174,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.write("list.txt", "11 5|1\n")
         rows, _, _ = self.make(f"--videos={self.videos}")
         self.assertEqual(rows["11"]["query"], "yoga")
-        (fault,) = _read_csv(self.output.with_suffix(".faults.csv"))
+        (fault,) = csv_rows(self.output.with_suffix(".faults.csv"))
         self.assertEqual(fault["detail"], "' yoga ', also class 1")
         self.assertLen(read_classes(self.output.with_suffix(".classes.txt")), 4)
 
@@ -231,7 +226,7 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         rows, missing, _ = self.make(f"--tags={_UCF6}/web_tags.csv", f"--paths={_UCF6}/web.csv", lists=False)
         self.assertEmpty(missing)
         classes = read_classes(self.output.with_suffix(".classes.txt"))
-        tagged = {row["video_id"]: row["tags"].split("|") for row in _read_csv(_UCF6 / "web_tags.csv")}
+        tagged = {row["video_id"]: row["tags"].split("|") for row in csv_rows(_UCF6 / "web_tags.csv")}
         self.assertEqual((len(rows), classes), (190, tuple(sorted({tag for tags in tagged.values() for tag in tags}))))
         for entry in read_manifest(self.output, classes, "query"):
             self.assertIsInstance(entry, Video)

@@ -1,7 +1,6 @@
 """Class names as the data sets publish them become lemmatised queries; every one is accounted for."""
 
 import contextlib
-import csv
 import io
 import json
 import pathlib
@@ -13,12 +12,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
+from tests.written import csv_rows
 from tools.noisyactions2m import captions, class_names, lemmas, queries
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class LemmasTest(parameterized.TestCase):
@@ -154,7 +149,7 @@ class QueriesTest(tf.test.TestCase):
         self.assertEqual(code, 0)
         self.assertIn("7 classes became 4 queries, 1 have no word", out)
         self.assertEqual(
-            [tuple(row.values()) for row in read_csv(self.folder / "queries.csv")],
+            [tuple(row.values()) for row in csv_rows(self.folder / "queries.csv")],
             [
                 ("basketball dunk", "class", "UCF:BasketballDunk"),
                 ("sit", "class", "UCF:Sitting|HMDB:sit"),
@@ -171,9 +166,9 @@ class QueriesTest(tf.test.TestCase):
         names = {" ".join(generator.choices(words, k=generator.randrange(1, 4))) for _ in range(200)}
         self.write("many.txt", "".join(f"{name}\n" for name in names))
         self.execute(f"--classes=X={self.folder}/many.txt")
-        report = read_csv(self.folder / "queries.report.csv")
+        report = csv_rows(self.folder / "queries.report.csv")
         self.assertCountEqual([row["original"] for row in report], names)
-        found = {row["query"]: row["origins"] for row in read_csv(self.folder / "queries.csv")}
+        found = {row["query"]: row["origins"] for row in csv_rows(self.folder / "queries.csv")}
         self.assertEqual(set(found), {row["query"] for row in report} - {""})
         for row in report:
             if row["query"]:
@@ -185,7 +180,7 @@ class QueriesTest(tf.test.TestCase):
     def test_report_names_what_a_query_is_shared_with_and_unknown_words(self):
         self.write("more.txt", "zorbing\nSit\nzorbing at the 3 of them\n")
         self.execute(f"--classes=UCF={self.folder}/ucf.txt", f"--classes=M={self.folder}/more.txt")
-        report = {row["original"]: row for row in read_csv(self.folder / "queries.report.csv")}
+        report = {row["original"]: row for row in csv_rows(self.folder / "queries.report.csv")}
         self.assertEqual(report["Sit"]["shared_with"], "UCF:Sitting")
         self.assertEqual(report["Sitting"]["shared_with"], "M:Sit")
         self.assertEqual(report["zorbing"]["unknown_words"], "zorbing")

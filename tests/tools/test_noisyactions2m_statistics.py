@@ -14,6 +14,7 @@ from PIL import Image
 
 from spl_tf.errors import UserError
 from tests.tools import noisyactions2m_table as made
+from tests.written import csv_rows
 from tools.noisyactions2m import countries, entity_counts, figures, lists, statistics
 from tools.noisyactions2m.video_names import VideoNames
 
@@ -53,10 +54,10 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
         given = (f"--metadata={self.folder}/m.parquet", f"--output={self.folder}/out")
         code, self.out, err = made.execute(statistics, *given, *arguments)
         self.assertEqual(code, 0, err)
-        return {row["statistic"]: row for row in made.read_csv(self.folder / "out/statistics.csv")}
+        return {row["statistic"]: row for row in csv_rows(self.folder / "out/statistics.csv")}
 
     def not_counted(self):
-        return [tuple(row.values()) for row in made.read_csv(self.folder / "out/not_counted.csv")]
+        return [tuple(row.values()) for row in csv_rows(self.folder / "out/not_counted.csv")]
 
     def assert_value(self, row, value, over_all=None):
         for cell, expected in ((row["value"], value), (row["over_all_videos"], over_all)):
@@ -98,14 +99,14 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
         rows = random_rows(60)
         self.run_on(rows)
         per_class = collections.Counter(name for row in rows for name in row["concepts"])
-        found = made.read_csv(self.folder / "out/videos_per_class.csv")
+        found = csv_rows(self.folder / "out/videos_per_class.csv")
         self.assertEqual({row["class"]: int(row["videos"]) for row in found}, dict(per_class))
         self.assertEqual([int(row["videos"]) for row in found], sorted(per_class.values(), reverse=True))
         per_video = collections.Counter(len(row["concepts"]) for row in rows)
-        found = made.read_csv(self.folder / "out/labels_per_video.csv")
+        found = csv_rows(self.folder / "out/labels_per_video.csv")
         self.assertEqual({int(row["labels"]): int(row["videos"]) for row in found}, dict(per_video))
         located = collections.Counter((row["latitude"], row["longitude"]) for row in rows)
-        found = {row["country"]: int(row["videos"]) for row in made.read_csv(self.folder / "out/countries.csv")}
+        found = {row["country"]: int(row["videos"]) for row in csv_rows(self.folder / "out/countries.csv")}
         self.assertEqual(found, {"France": located[_PARIS], "Norway": located[_OSLO]})
         self.assertLen(self.not_counted(), located[_SEA])
         for name in ("labels_and_videos.png", "countries.png"):
@@ -140,7 +141,7 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
         arguments = (f"--classes={self.folder}/c.txt", f"--labels={self.folder}/l.txt")
         table = self.run_on(random_rows(4), *arguments)
         self.assert_value(table["Average # labels per Video"], 1.5, 0.75)
-        found = [tuple(row.values()) for row in made.read_csv(self.folder / "out/videos_per_class.csv")]
+        found = [tuple(row.values()) for row in csv_rows(self.folder / "out/videos_per_class.csv")]
         self.assertEqual(found, [("y", "2"), ("x", "1"), ("z", "0")])
         self.assertIn(("77", "listed, but not in the metadata"), self.not_counted())
         self.assertIn("unknown class 1", self.out)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.tools import noisyactions2m_table as made
+from tests.written import csv_rows
 from tools.noisyactions2m import lists, query_labels, source_lists, subsets
 
 _TEXTS = ("title", "description", "tags", "comments", "sentences", "concepts")
@@ -59,7 +60,7 @@ class SubsetsTest(parameterized.TestCase, tf.test.TestCase):
         return code
 
     def subset(self, size):
-        return [row["video"] for row in made.read_csv(self.folder / f"out/subset_{size}.csv")]
+        return [row["video"] for row in csv_rows(self.folder / f"out/subset_{size}.csv")]
 
     @parameterized.product(fill=[False, True], seed=[0, 1])
     def test_a_subset_against_sorting_by_hand(self, fill, seed):
@@ -72,7 +73,7 @@ class SubsetsTest(parameterized.TestCase, tf.test.TestCase):
             self.assertIn(f"{100 - len(ordered)} too few", self.out)
         for size in (10, 40, 100):
             self.assertEqual(self.subset(size), [row["key"] for row in ordered[:size]])
-        table = made.read_csv(self.folder / "out/subset_40.csv")
+        table = csv_rows(self.folder / "out/subset_40.csv")
         self.assertEqual([int(row["words"]) for row in table], [words_of(row) for row in ordered[:40]])
         self.assertEqual([int(row["rank"]) for row in table], list(range(1, 41)))
 
@@ -84,7 +85,7 @@ class SubsetsTest(parameterized.TestCase, tf.test.TestCase):
     def test_how_many_lack_which_field_against_counting_by_hand(self):
         rows = random_rows(150)
         self.assertEqual(self.run_on(rows, "--sizes=1"), 0)
-        table = made.read_csv(self.folder / "out/fields.csv")
+        table = csv_rows(self.folder / "out/fields.csv")
         self.assertEqual([row["field"] for row in table], [name for name in subsets.FIELDS if name != "sentences"])
         for row in table:
             lacking = [found for found in map(lacks, rows) if row["field"] in found]
@@ -111,7 +112,7 @@ class SubsetsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((self.folder / "out/train_2.txt").read_text(), "0 2\ns/1 1\n")
         self.assertEqual((self.folder / "out/train_4.txt").read_text(), "3 1|2\n0 2\ns/1 1\n")
         self.assertIn("video not in the metadata 1", self.out)
-        self.assertEqual(made.read_csv(self.folder / "out/findings.csv")[0]["detail"], "77")
+        self.assertEqual(csv_rows(self.folder / "out/findings.csv")[0]["detail"], "77")
 
     def test_a_table_without_rows_gives_empty_subsets(self):
         self.assertEqual(self.run_on([]), 0)
@@ -155,7 +156,7 @@ class SourceListsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((self.folder / "out/classInd.txt").read_text(), "1 boxing\n2 running\n3 run\n")
         self.assertEqual((self.folder / "out/trainlist.txt").read_text(), "1 1\n2 1|2|3\n")
         self.assertIn("one query, the same videos: running, run (run)", out)
-        table = [tuple(row.values()) for row in made.read_csv(self.folder / "out/classes.csv")]
+        table = [tuple(row.values()) for row in csv_rows(self.folder / "out/classes.csv")]
         self.assertEqual(table[-1], ("jump", "0", ""))
 
     def test_a_data_set_that_is_not_there_is_named_with_those_that_are(self):

@@ -6,6 +6,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.tools import noisyactions2m_table as made
+from tests.written import csv_rows
 from tools.noisyactions2m import lists, tag_labels
 from tools.noisyactions2m.class_matcher import ClassMatcher
 
@@ -72,11 +73,11 @@ class TagLabelsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("4 labels added to 1 videos (tags 2, title 1, description 3)", out)
         self.assertIn("1.00 -> 2.00 labels a video", out)
         self.assertIn("video not in the metadata 1", out)
-        listed = [tuple(row.values()) for row in made.read_csv(self.folder / "out/more_labels_videos.csv")]
+        listed = [tuple(row.values()) for row in csv_rows(self.folder / "out/more_labels_videos.csv")]
         self.assertEqual(listed[0], ("1", "5", "guitar", "tags|title|description"))
         self.assertEqual(listed[1], ("1", "1", "playing guitar", "tags"))
         self.assertLen(listed, 4)
-        table = {row["class"]: tuple(row.values())[2:] for row in made.read_csv(self.folder / "out/more_labels.csv")}
+        table = {row["class"]: tuple(row.values())[2:] for row in csv_rows(self.folder / "out/more_labels.csv")}
         self.assertEqual(table["guitar"], ("0", "1", "1", "1", "1"))
         self.assertEqual(table["run"], ("2", "0", "0", "0", "0"))
 

@@ -1,7 +1,6 @@
 """SoccerNet's folders, annotations and lists become a manifest of clips that spl_tf.shard reads."""
 
 import contextlib
-import csv
 import io
 import json
 import os
@@ -19,6 +18,7 @@ from spl_tf.data.building.cutting import Probe
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.workers import Failure
 from spl_tf.labels.classes import read_classes
+from tests.written import csv_rows
 from tools.soccernet import annotations, games, manifest, survey
 
 CHELSEA = "england_epl/2014-2015/2015-02-21 - 18-00 Chelsea 1 - 1 Burnley"
@@ -34,11 +34,6 @@ def v2(*events):
     """(time, label, position) triples as in Labels-v2.json."""
     rows = [{"gameTime": t, "label": label, "position": p, "visibility": "visible"} for t, label, p in events]
     return {"UrlLocal": "x", "annotations": rows}
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class SoccerNetTest(parameterized.TestCase, tf.test.TestCase):
@@ -81,10 +76,10 @@ class SoccerNetTest(parameterized.TestCase, tf.test.TestCase):
         return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
 
     def rows(self, *columns):
-        return [tuple(row[column] for column in columns) for row in read_csv(self.folder / "test.csv")]
+        return [tuple(row[column] for column in columns) for row in csv_rows(self.folder / "test.csv")]
 
     def reasons(self, *columns):
-        return [tuple(row[name] for name in (*columns, "reason")) for row in read_csv(self.folder / "test.missing.csv")]
+        return [tuple(row[name] for name in (*columns, "reason")) for row in csv_rows(self.folder / "test.missing.csv")]
 
     def test_an_event_is_the_middle_of_a_clip(self):
         self.game(v2=v2(("1 - 02:03", "Goal", "123456"), ("2 - 10:00", "Yellow card", "600000")))
@@ -271,7 +266,7 @@ class SoccerNetTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "deep/er").mkdir(parents=True)
         (self.folder / "link").symlink_to(self.folder / "deep/er")
         self.execute(output="link/test.csv")
-        listed = read_csv(self.folder / "link/test.csv")[0]["path"]
+        listed = csv_rows(self.folder / "link/test.csv")[0]["path"]
         self.assertTrue((self.folder / "link" / listed).is_file())
 
     @parameterized.parameters(

@@ -1,7 +1,6 @@
 """Official splits and a folder of videos become manifests that spl_tf.shard reads."""
 
 import contextlib
-import csv
 import io
 import os
 import pathlib
@@ -12,15 +11,11 @@ from absl.testing import parameterized
 from spl_tf import command
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.labels.classes import read_classes
+from tests.written import csv_rows
 from tools.ucf101_hmdb51 import manifests
 
 # Optional local data: UCF101's official lists.
 _UCF101_LISTS = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf101_splits"
-
-
-def read_csv(path):
-    with open(path, encoding="utf-8", newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
@@ -75,7 +70,7 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
             [("v_Archery_g07_c12", (self.folder / "videos/v_Archery_g07_c12.avi").resolve(), (0,))],
         )
         self.assertEqual(
-            read_csv(self.output / "missing.csv"),
+            csv_rows(self.output / "missing.csv"),
             [
                 {
                     **{"list": "test", "file_name": "v_Archery_g07_c13.avi", "label": "Archery"},
@@ -98,7 +93,7 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
             [("walk/c[1], d", videos / "walk/c[1], d.avi", (0,)), ("wave/b", videos / "wave/b.avi", (1,))],
         )
         self.assertEqual(self.videos_of("test.csv"), [("walk/b", videos / "walk/b.avi", (0,))])
-        self.assertEmpty(read_csv(self.output / "missing.csv"))
+        self.assertEmpty(csv_rows(self.output / "missing.csv"))
         self.assertNotIn("not there", out)
 
     def test_other_spellings_are_found_and_counted(self):
@@ -109,7 +104,7 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLen(self.videos_of("train.csv") + self.videos_of("test.csv"), 2)
         self.assertIn("1 videos have another suffix or spelling than in the lists", out)
         self.assertIn("1 videos are not there or cannot be listed, 1 with a file of a near name: see", out)
-        self.assertEqual(read_csv(self.output / "missing.csv")[0]["near"], "v_Archeri_g07_c13.avi")
+        self.assertEqual(csv_rows(self.output / "missing.csv")[0]["near"], "v_Archeri_g07_c13.avi")
 
     def test_a_name_that_is_not_utf8_is_missing_with_its_reason(self):
         name = os.fsdecode(b"K\xfcr.avi")
@@ -119,7 +114,7 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
         code, _, _ = self.execute("--dataset=hmdb51", "--split=3", videos="videos", splits="hmdb")
         self.assertEqual(code, 0)
         self.assertLen(self.videos_of("train.csv"), 2)
-        (row,) = read_csv(self.output / "missing.csv")
+        (row,) = csv_rows(self.output / "missing.csv")
         self.assertEqual(
             list(row.values()),
             ["train", "K\\udcfcr.avi", "wave", "file name is not UTF-8 (rename it)", "K\\udcfcr.avi"],
@@ -131,12 +126,12 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
             self.skipTest(f"no UCF101 lists in {_UCF101_LISTS}")
         self.write("videos/HandstandPushups/v_HandStandPushups_g01_c01.avi")
         _, out, _ = self.execute("--dataset=ucf101", f"--split={number}", videos="videos", splits=_UCF101_LISTS)
-        present = read_csv(self.output / "train.csv") + read_csv(self.output / "test.csv")
+        present = csv_rows(self.output / "train.csv") + csv_rows(self.output / "test.csv")
         self.assertEqual(
             [(row["video_id"], row["label"]) for row in present], [("v_HandStandPushups_g01_c01", "HandstandPushups")]
         )
         self.assertLen(read_classes(self.output / "classes.txt"), 101)
-        listed = [row["list"] for row in read_csv(self.output / "missing.csv")]
+        listed = [row["list"] for row in csv_rows(self.output / "missing.csv")]
         self.assertLen(listed, num_train + num_test - 1)
         self.assertIn(f" of {num_train:,} videos, 101 classes", out)
         self.assertIn(f" of {num_test:,} videos, 101 classes", out)

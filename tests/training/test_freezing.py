@@ -6,7 +6,6 @@ import pathlib
 from unittest import mock
 
 import gin
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -17,9 +16,10 @@ from spl_tf import configuration
 from spl_tf.errors import UserError
 from spl_tf.models.transfer import load_backbone_weights, save_backbone_weights
 from spl_tf.training import stage
-from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.stage import train_stage
+from tests.interrupted import stopped_at_checkpoint
 from tests.tiny_network import tiny_network
+from tests.written import stored_weights
 
 # Whatever could move a weight that has no gradient: both kinds of decay, an average, a second replica.
 _OPTIONS = (
@@ -34,14 +34,6 @@ _OPTIONS = (
     "train_stage.checkpoint_seconds = 0",
     "train_stage.steps_per_loop = 15",
 )
-
-
-def _weights(path):
-    """Every data set of an HDF5 file."""
-    found = {}
-    with h5py.File(path) as opened:
-        opened.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 class FreezingTest(parameterized.TestCase, tf.test.TestCase):
@@ -78,27 +70,20 @@ class FreezingTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_the_head_learns_and_no_bit_of_the_backbone_changes_also_over_a_stop(self):
         variables = self._write_backbone()
-        given = _weights(self.folder / "init.h5")
+        given = stored_weights(self.folder / "init.h5")
         metrics = self._train("whole", init_weights=self.folder / "init.h5")
         told = self.told.getvalue()
         self.assertLess(metrics["train"]["loss"], 0.3)  # At first it is log(3) = 1.099.
         self.assertGreater(metrics["train"]["accuracy"], 0.9)
 
-        save, saved = Checkpoints.save, []
-
-        def save_and_stop(checkpoints):
-            saved.append(save(checkpoints))
-            if len(saved) == 3:
-                raise KeyboardInterrupt
-
-        with mock.patch.object(Checkpoints, "save", save_and_stop), self.assertRaises(KeyboardInterrupt):
+        with stopped_at_checkpoint(3):
             self._train("stopped", init_weights=self.folder / "init.h5")
         self._train("stopped", init_weights=self.folder / "init.h5")
 
         self.assertIn("gamma", "".join(given))
         heads = []
         for name in ("whole", "stopped"):
-            kept = _weights(self.folder / name / "backbone.weights.h5")
+            kept = stored_weights(self.folder / name / "backbone.weights.h5")
             self.assertEqual(kept.keys(), given.keys())
             for variable, values in given.items():
                 np.testing.assert_array_equal(kept[variable], values, err_msg=variable)

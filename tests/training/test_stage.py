@@ -10,10 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from unittest import mock
 
 import gin
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -23,18 +21,10 @@ from absl.testing import parameterized
 from spl_tf import command, configuration, train
 from spl_tf.errors import UserError
 from spl_tf.models.transfer import load_backbone_weights
-from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.outcome import read_metrics
 from spl_tf.training.stage import train_stage
-
-
-def _weights(path):
-    """Every data set of an HDF5 file."""
-    found = {}
-    with h5py.File(path) as opened:
-        opened.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return found
-
+from tests.interrupted import stopped_at_checkpoint
+from tests.written import stored_weights
 
 # Bindings -> folder.
 _finished = {}
@@ -96,7 +86,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         ]
         for name in ("one_device", "mirrored"):
             self._train(name, bindings=[*exact, f"device_strategy.name = '{name}'", "train_stage.accumulation = 1"])
-        one, two = (_weights(self.folder / name / "backbone.weights.h5") for name in ("one_device", "mirrored"))
+        one, two = (stored_weights(self.folder / name / "backbone.weights.h5") for name in ("one_device", "mirrored"))
         for name, values in one.items():
             self.assertAllClose(values, two[name], atol=2e-4, rtol=2e-3, msg=name)
 
@@ -113,7 +103,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         (newest,) = damaged.glob("checkpoints/ckpt-12.data*")
         newest.write_bytes(newest.read_bytes()[:100])
         self._train(bindings=often)
-        whole, repaired = (_weights(folder / "backbone.weights.h5") for folder in (whole, damaged))
+        whole, repaired = (stored_weights(folder / "backbone.weights.h5") for folder in (whole, damaged))
         for name, values in whole.items():
             self.assertAllEqual(values, repaired[name], name)
         (damaged / "finished.json").unlink()
@@ -166,7 +156,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         for name, seed in (("b", 0), ("c", 1)):
             self._train(name, seed=seed)
         folders = self._trained(), self.folder / "b", self.folder / "c"
-        a, b, c = (_weights(folder / "backbone.weights.h5") for folder in folders)
+        a, b, c = (stored_weights(folder / "backbone.weights.h5") for folder in folders)
         self.assertTrue(all(np.array_equal(a[key], b[key]) for key in a))
         self.assertFalse(all(np.array_equal(a[key], c[key]) for key in a))
 
@@ -194,8 +184,8 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         frozen = ["warmup_cosine.peak = 1e-12"]
         weights = self._trained() / "backbone.weights.h5"
         self._train("second", "finetune", frozen, init_weights=weights)
-        kernels = {name: value for name, value in _weights(weights).items() if name.endswith("kernel")}
-        second = _weights(self.folder / "second" / "backbone.weights.h5")
+        kernels = {name: value for name, value in stored_weights(weights).items() if name.endswith("kernel")}
+        second = stored_weights(self.folder / "second" / "backbone.weights.h5")
         self.assertNotEmpty(kernels)
         for name, kernel in kernels.items():
             self.assertAllClose(second[name], kernel, atol=1e-6)
@@ -220,14 +210,14 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         metrics = self._train(bindings=[*options, "train_stage.clip_norm = 5.0"])
         self.assertEqual(metrics["precision"], "mixed_bfloat16")
         self.assertLess(metrics["train"]["loss"], 1.0)
-        weights = _weights(self.folder / "m" / "backbone.weights.h5")
+        weights = stored_weights(self.folder / "m" / "backbone.weights.h5")
         self.assertEqual({values.dtype for values in weights.values()}, {np.dtype(np.float32)})
 
     def test_averaged_weights_are_saved(self):
         """Over four steps the average moves at most 0.1 to 0.3 of the way, so it is far from the last weights."""
         self._train("averaged", bindings=["train_stage.average_decay = 0.9999", "train_stage.checkpoint_seconds = 0"])
         folders = self._trained(), self.folder / "averaged"
-        plain, averaged = (_weights(folder / "backbone.weights.h5") for folder in folders)
+        plain, averaged = (stored_weights(folder / "backbone.weights.h5") for folder in folders)
         self.assertFalse(any(np.array_equal(plain[name], averaged[name]) for name in plain if name.endswith("gamma")))
 
     def test_data_parameters_and_the_loss_s_epoch_go_on_where_a_stopped_run_was(self):
@@ -236,19 +226,12 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         options += ["train_stage.loss = @anchor_loss", "anchor_loss.warmup_epochs = 2", "train_stage.epochs = 6"]
         options += ["train_stage.checkpoint_seconds = 0", "train_stage.steps_per_loop = 2"]
         self._train("whole", bindings=options)
-        save, saved = Checkpoints.save, []
-
-        def save_and_stop(checkpoints):
-            saved.append(save(checkpoints))
-            if len(saved) == 6:
-                raise KeyboardInterrupt
-
-        with mock.patch.object(Checkpoints, "save", save_and_stop), self.assertRaises(KeyboardInterrupt):
+        with stopped_at_checkpoint(6):
             self._train("stopped", bindings=options)
         self._train("stopped", bindings=options)
         self._train("plain", bindings=["train_stage.loss = @anchor_loss", *options[3:]])
         whole, stopped, plain = (
-            _weights(self.folder / n / "backbone.weights.h5") for n in ("whole", "stopped", "plain")
+            stored_weights(self.folder / n / "backbone.weights.h5") for n in ("whole", "stopped", "plain")
         )
         for name, values in whole.items():
             self.assertAllEqual(values, stopped[name], name)
@@ -257,7 +240,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
     def test_precise_statistics_change_nothing_but_the_statistics(self):
         self._train("precise", bindings=["train_stage.precise_bn_batches = 3"])
         folders = self._trained(), self.folder / "precise"
-        moving, precise = (_weights(folder / "backbone.weights.h5") for folder in folders)
+        moving, precise = (stored_weights(folder / "backbone.weights.h5") for folder in folders)
         for name, values in moving.items():
             check = self.assertNotAllClose if "moving" in name else self.assertAllEqual
             check(values, precise[name], msg=name)
@@ -357,7 +340,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         for process in (finishing, undisturbed):
             message = process.communicate()[1].decode()
             self.assertEqual(process.returncode, 0, message)
-        one, other = (_weights(self.folder / n / "backbone.weights.h5") for n in ("undisturbed", "disturbed"))
+        one, other = (stored_weights(self.folder / n / "backbone.weights.h5") for n in ("undisturbed", "disturbed"))
         self.assertEqual(one.keys(), other.keys())
         for name, values in one.items():
             self.assertAllEqual(values, other[name], name)

@@ -11,7 +11,6 @@ import sys
 from unittest import mock
 
 import gin
-import h5py
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
@@ -27,6 +26,7 @@ from spl_tf.training.outcome import Selection
 from spl_tf.training.progress import ProgressLine
 from spl_tf.training.stage import train_stage
 from spl_tf.training.stopping import stop_noted
+from tests.written import stored_weights
 
 # A process that runs steps for ever, in calls that no Python line interrupts, as one of TensorFlow.
 _LONG_STEPS = """
@@ -36,13 +36,6 @@ with stop_noted():
     print("started", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """
-
-
-def _weights(path):
-    found = {}
-    with h5py.File(path) as opened:
-        opened.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 class StoppingTest(parameterized.TestCase, tf.test.TestCase):
@@ -208,7 +201,7 @@ class StoppingTest(parameterized.TestCase, tf.test.TestCase):
         for name in ("steps", "selected_step", "evaluations", "train_steps"):
             self.assertEqual(killed[name], whole[name])
         self.assertAllClose(killed["train"], whole["train"], 1e-5)
-        one, other = (_weights(self.folder / name / "backbone.weights.h5") for name in ("whole", "killed"))
+        one, other = (stored_weights(self.folder / name / "backbone.weights.h5") for name in ("whole", "killed"))
         for name, values in one.items():
             self.assertAllEqual(values, other[name], name)
         message = (

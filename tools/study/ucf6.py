@@ -16,32 +16,22 @@ On two cores, two processes with a core each finish a quarter sooner than one wi
 --studies=main,rounds runs these questions only.
 """
 
-from absl import flags
-
 from spl_tf import command
-from spl_tf.errors import UserError
+from tools.study.chosen import chosen_arms, study_flags
 
-FLAGS = flags.FlagValues()
-command.define_gin_flags(FLAGS)
-flags.DEFINE_bool("replace_changed", False, "As of spl_tf.recipe.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for everything but the results.", flag_values=FLAGS)
-flags.DEFINE_string("results", None, "JSON lines file, appended to.", flag_values=FLAGS)
-flags.DEFINE_list("studies", [], "Questions to run, all by default.", flag_values=FLAGS)
+FLAGS = study_flags("studies", "Questions to run")
 
 
 def main() -> int:
     command.require_flags(FLAGS, "output_dir", "results")
     from tools.study.arms import all_arms
 
-    known = list(dict.fromkeys(arm.study for arm in all_arms()))
-    if unknown := [name for name in FLAGS.studies if name not in known]:
-        raise UserError(f"--studies={unknown[0]}: give some of {', '.join(known)}")
+    arms = chosen_arms(all_arms(), "study", "studies", FLAGS.studies)
     command.parse_gin(FLAGS)
     from spl_tf.experiment.resumable import replacing_changed
     from tools.study.run import run_arms
     from tools.study.study import ucf6_study
 
-    arms = [arm for arm in all_arms() if not FLAGS.studies or arm.study in FLAGS.studies]
     with replacing_changed(FLAGS.replace_changed):
         run_arms(ucf6_study(FLAGS.output_dir), arms, FLAGS.results)
     return 0

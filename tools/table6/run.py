@@ -13,31 +13,22 @@ command started twice shares the work:
 --rows=weak,spl runs these only.
 """
 
-from absl import flags
-
 from spl_tf import command
-from spl_tf.errors import UserError
+from tools.study.chosen import chosen_arms, study_flags
 
-FLAGS = flags.FlagValues()
-command.define_gin_flags(FLAGS)
-flags.DEFINE_bool("replace_changed", False, "As of spl_tf.recipe.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for everything but the results.", flag_values=FLAGS)
-flags.DEFINE_string("results", None, "JSON lines file, appended to.", flag_values=FLAGS)
-flags.DEFINE_list("rows", [], "Rows to run, all by default.", flag_values=FLAGS)
+FLAGS = study_flags("rows", "Rows to run")
 
 
 def main() -> int:
     command.require_flags(FLAGS, "output_dir", "results")
-    from tools.table6.rows import ROWS, all_arms
+    from tools.table6.rows import all_arms
 
-    if unknown := [name for name in FLAGS.rows if name not in ROWS]:
-        raise UserError(f"--rows={unknown[0]}: give some of {', '.join(ROWS)}")
+    arms = chosen_arms(all_arms(), "row", "rows", FLAGS.rows)
     command.parse_gin(FLAGS)
     from spl_tf.experiment.resumable import replacing_changed
     from tools.study.run import run_arms
     from tools.table6.study import table6_study
 
-    arms = [arm for arm in all_arms() if not FLAGS.rows or arm.row in FLAGS.rows]
     with replacing_changed(FLAGS.replace_changed):
         run_arms(table6_study(FLAGS.output_dir), arms, FLAGS.results)
     return 0
