@@ -1,5 +1,6 @@
-"""Tables of plain text for the terminal. Chinese, Japanese and Korean characters take two columns."""
+"""Tables and counts as plain text for the terminal. Chinese, Japanese and Korean characters take two columns."""
 
+import collections
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -18,6 +19,16 @@ def aligned_table(rows: Iterable[Sequence[str]], aligned: str) -> str:
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A first column of names, aligned left, and columns of numbers, aligned right."""
     return _table(rows, header, "pipe", "<" + ">" * (len(header) - 1))
+
+
+def counted(kinds: Iterable[str]) -> str:
+    """How often each occurs, the most frequent first: "not there 1,200, too short 3"."""
+    return ", ".join(f"{kind} {count:,}" for kind, count in collections.Counter(kinds).most_common())
+
+
+def reason_kind(reason: str) -> str:
+    """What reasons are counted by: "too short" of "too short (0.4 s)"."""
+    return reason.partition(" (")[0]
 
 
 def _table(rows: Iterable[Sequence[str]], header: Sequence[str], form: str, aligned: str) -> str:

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from spl_tf.text_tables import aligned_table, markdown_table
+from spl_tf.text_tables import aligned_table, counted, markdown_table, reason_kind
 
 
 class TextTablesTest(tf.test.TestCase):
@@ -22,6 +22,10 @@ class TextTablesTest(tf.test.TestCase):
             markdown_table(["name", "clips"], rows),
             "| name     | clips |\n|:---------|------:|\n| \u8df3\u8dd1     |    12 |\n| long one |     7 |",
         )
+
+    def test_kinds_are_counted_with_the_most_frequent_first(self):
+        reasons = ["too short (0.4 s)", *["not there"] * 1200, "too short (0.3 s)"]
+        self.assertEqual(counted(map(reason_kind, reasons)), "not there 1,200, too short 2")
 
 
 if __name__ == "__main__":

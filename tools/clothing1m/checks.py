@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import tqdm
 
+from spl_tf.text_tables import reason_kind
 from tools.clothing1m.image_files import ImageFiles, key_problem
 from tools.clothing1m.layout import (
     CLEAN_LABELS,
@@ -35,7 +36,7 @@ class Rejected:
     @property
     def kind(self) -> str:
         """What is counted: the reason up to its bracket."""
-        return self.reason.partition(" (")[0]
+        return reason_kind(self.reason)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -38,7 +38,6 @@ stopped. --verify decodes every image already here, on all cores, and rejects wh
 its --short_side=256. A run that was stopped begins anew.
 """
 
-import collections
 import os
 import pathlib
 import sys
@@ -49,6 +48,7 @@ from absl import flags
 from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import Terminated, UserError
+from spl_tf.text_tables import counted
 from tools.clothing1m import checks, class_folders, faults, image_files, layout
 from tools.collect import tables
 
@@ -128,7 +128,7 @@ def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection
         rows = [(*start(key), names[label]) for key, label in selection.images[list_name].items()]
         tables.write(output_dir / file_name, ("video_id", "path", column), rows)
         kinds = [row.kind for row in selection.rejected if row.list_name == list_name]
-        summary.append(f"  {file_name}: {len(rows):,} of {len(known.keys[list_name]):,} keys{_counted(kinds)}")
+        summary.append(f"  {file_name}: {len(rows):,} of {len(known.keys[list_name]):,} keys{_in_brackets(kinds)}")
     both = selection.both_labels(known.noisy_labels)
     if both:
         rows = [(*start(key), names[clean], names[noisy]) for key, (clean, noisy) in both.items()]
@@ -146,8 +146,8 @@ def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection
     return "\n".join(summary)
 
 
-def _counted(kinds: Iterable[str]) -> str:
-    listed = ", ".join(f"{kind} {count:,}" for kind, count in collections.Counter(kinds).most_common())
+def _in_brackets(kinds: Iterable[str]) -> str:
+    listed = counted(kinds)
     return f" ({listed})" if listed else ""
 
 

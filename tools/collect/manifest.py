@@ -39,6 +39,7 @@ from absl import flags
 from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
+from spl_tf.text_tables import counted, reason_kind
 from tools.collect import query_list, results, tables
 
 FLAGS = flags.FlagValues()
@@ -193,8 +194,7 @@ def _summary(
     if rows and empty:
         lines.append(f"{len(empty)} classes without a video: {', '.join(empty[:5])}{', ...' if empty[5:] else ''}")
     if rejected:
-        kinds = collections.Counter(entry.reason.partition(" (")[0] for entry in rejected)
-        listed = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+        listed = counted(reason_kind(entry.reason) for entry in rejected)
         lines.append(f"rejected {len(rejected)} ({listed}): see {output.with_suffix(_REJECTED).name}")
     if waiting:
         lines.append(f"{waiting} uploads to download: see {output.with_suffix(_ADDRESSES).name}")

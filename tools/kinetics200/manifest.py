@@ -42,6 +42,7 @@ from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import read_classes
+from spl_tf.text_tables import counted, reason_kind
 from tools.collect import tables
 from tools.kinetics200 import annotations, downloads
 
@@ -144,8 +145,7 @@ def write(
     counts = sorted(per_class[name] for name in classes)
     summary = [f"{output}: {len(rows):,} videos, {len(classes)} classes with {counts[0]} to {counts[-1]} videos each"]
     if problems:
-        kinds = collections.Counter(problem.reason.partition(" (")[0] for problem in problems)
-        listed = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
+        listed = counted(reason_kind(problem.reason) for problem in problems)
         summary.append(f"{len(problems):,} entries gave none ({listed}): see {output.with_suffix(_MISSING).name}")
     if waiting:
         summary.append(f"{len(waiting):,} videos to download: see {output.with_suffix(_ADDRESSES).name}")

@@ -6,7 +6,6 @@
 What is read is written back equal to the byte, unless something was mended: that is named line by line in a report.
 """
 
-import collections
 import dataclasses
 import pathlib
 import re
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.text_tables import counted
 from tools.collect import tables
 
 FAULT_COLUMNS = ("file", "line", "kind", "detail")
@@ -133,8 +133,7 @@ def write_report(path: files.Path, faults: Iterable[Fault]) -> None:
 
 def summary(faults: Sequence[Fault], path: files.Path) -> str:
     """One line with what was mended or left out, by kind, and where it is listed."""
-    kinds = collections.Counter(fault.kind for fault in faults)
-    listed = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    listed = counted(fault.kind for fault in faults)
     return f"lists: {len(faults)} findings ({listed or 'nothing was mended or left out'}): see {path}"
 
 

@@ -33,7 +33,7 @@ import tqdm
 from absl import flags
 from matplotlib.figure import Figure
 
-from spl_tf import command, files
+from spl_tf import command, files, text_tables
 from spl_tf.errors import UserError
 from spl_tf.labels.figures import save_figure
 from tools.collect import tables
@@ -111,8 +111,7 @@ def write(folder: pathlib.Path, counted: totals.Totals, entities: entity_counts.
     _draw(folder / "countries.png", land)
     left_out = counted.not_counted + (entities.not_counted if entities else [])
     tables.write(folder / "not_counted.csv", ("video", "reason"), left_out)
-    kinds = collections.Counter(reason.rpartition(": ")[2] for _, reason in left_out)
-    listed = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()) or "nothing"
+    listed = text_tables.counted(reason.rpartition(": ")[2] for _, reason in left_out) or "nothing"
     return f"{folder}{os.sep}statistics.md: {counted.videos} videos\nnot counted: {listed}: see not_counted.csv"
 
 

@@ -51,6 +51,7 @@ from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from spl_tf.labels.classes import read_classes
+from spl_tf.text_tables import counted, reason_kind
 from tools.collect import tables
 from tools.soccernet import annotations, games
 from tools.soccernet.clips import Survey
@@ -147,8 +148,7 @@ def _write(output: pathlib.Path, found: Survey, problems: Sequence[annotations.P
             "see --background_distance"
         )
     if problems:
-        kinds = collections.Counter(problem.reason.partition(" (")[0] for problem in problems)
-        by_kind = ", ".join(f"{kind} {count:,}" for kind, count in kinds.most_common())
+        by_kind = counted(reason_kind(problem.reason) for problem in problems)
         summary.append(f"{len(problems):,} entries are amiss ({by_kind}): see {missing.name}")
     return "\n".join(summary)
 
