@@ -16,20 +16,14 @@ from spl_tf.data.lists.class_folders import check_class_folders
 from spl_tf.data.lists.csv_tables import PATH, text
 from spl_tf.data.lists.ids import ids_of_paths, segment_id
 from spl_tf.data.lists.labels import class_ids, texts, unknown_label
+from spl_tf.data.lists.numbers import END, FPS, START, is_usable_fps, read_frames_fps, read_interval, read_rank
 from spl_tf.data.lists.rows import ADDRESS, VIDEO_ID, read_rows
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
-START = "start"
-END = "end"
 QUERIES = "queries"
 QUERY = "query"
-RANK = "rank"
-FPS = "fps"
 KEY = "key"
-
-# Beyond 30 years a time is a slip of the keyboard, and would not fit where times are microseconds.
-_MOST_SECONDS = 1e9
 
 
 @dataclasses.dataclass(frozen=True, slots=True)  # There may be a million of them.
@@ -142,23 +136,6 @@ def read_manifest(
     return _segments(entries, path)
 
 
-def read_interval(row: dict[str, Any]) -> tuple[float, float] | None:
-    """Start and end of a row in seconds, the whole video where it gives none; None when it is no interval."""
-    start, end = _number(row.get(START), 0.0), _number(row.get(END), math.inf)
-    is_interval = 0 <= start < end and start <= _MOST_SECONDS and (end <= _MOST_SECONDS or math.isinf(end))
-    return (start, end) if is_interval else None  # None also where either is not a number (nan).
-
-
-def read_frames_fps(row: dict[str, Any], default: float | None) -> float | None:
-    """Frames per second of a row's folder of frames, `default` where it gives none; nan when it is no number."""
-    return _number(row[FPS], math.nan) if text(row.get(FPS)) else default
-
-
-def is_usable_fps(fps: float) -> bool:
-    """Whether a folder of frames can be read at this rate."""
-    return 0.001 <= fps <= 1000
-
-
 @dataclasses.dataclass(frozen=True)
 class _RowReader:
     """Reads the rows of one manifest.
@@ -220,7 +197,7 @@ class _RowReader:
             end_seconds=interval[1],
             queries=tuple(texts(row.get(QUERIES)) or texts(row.get(QUERY))),
             id_is_given=bool(text(row.get(VIDEO_ID))),
-            rank=_rank(row.get(RANK)),
+            rank=read_rank(row),
             address=text(row.get(ADDRESS)),
             frames_fps=fps,
             key=text(row.get(KEY)),
@@ -287,19 +264,3 @@ def _segments(entries: Sequence[Video | Rejection], path: pathlib.Path) -> list[
             "labels is one row with 'a|b'"
         )
     return checked
-
-
-def _number(value: Any, default: float) -> float:
-    """A cell as a number, the default where it is empty; nan for what is not one."""
-    if not text(value):
-        return default
-    try:
-        return float(text(value))
-    except ValueError:
-        return math.nan
-
-
-def _rank(value: Any) -> float:
-    """Infinity for what is no number."""
-    rank = _number(value, math.inf)
-    return math.inf if math.isnan(rank) else rank

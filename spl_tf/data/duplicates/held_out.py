@@ -17,8 +17,9 @@ from collections.abc import Sequence
 
 from spl_tf.data.addresses import normalized_address
 from spl_tf.data.lists.csv_tables import PATH, text
+from spl_tf.data.lists.numbers import is_usable_fps, read_frames_fps, read_interval
 from spl_tf.data.lists.rows import ADDRESS, VIDEO_ID, read_rows
-from spl_tf.data.manifest import Rejection, Video, is_usable_fps, read_frames_fps, read_interval
+from spl_tf.data.manifest import Rejection, Video
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
