@@ -6,6 +6,7 @@ import spl_tf  # noqa: F401  Before TensorFlow, which reads the environment it s
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import gc
 import pathlib
 import shutil
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from spl_tf import (
     configuration,
 )
 from spl_tf.data.building.shards import write_shards
+from spl_tf.hardware.memory import forget_networks
 from spl_tf.inference.features import ClipFeatures
 from spl_tf.inference.trained_model import ClipInput, save_trained
 from spl_tf.training.stage import train_stage
@@ -34,6 +36,10 @@ flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+# What was imported is never freed: nothing is gained by looking through it again each time networks are forgotten.
+gc.freeze()
 
 
 # A file is run by one worker: the longest first, so that none is left with one of them at the end.
@@ -58,6 +64,12 @@ def _fresh_process_state():
     keras.mixed_precision.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
     gin.clear_config()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forgotten_networks():
+    yield
+    forget_networks()
 
 
 COLORS = {"red": (40, 40, 200), "green": (40, 200, 40), "blue": (200, 40, 40)}  # BGR, as OpenCV writes it

@@ -1,13 +1,11 @@
 """What an experiment is made of, each a step: training, predictions, labels, test."""
 
 import contextlib
-import gc
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 import gin
-import keras
 
 from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import LABELLERS, LabelSource, find_labeller
@@ -17,6 +15,7 @@ from spl_tf.experiment.resumable import MARKER, REMEDY, Clips, Json, run_step
 from spl_tf.experiment.same_step import take_over
 from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.shown_test import show_test
+from spl_tf.hardware.memory import forget_networks
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.inference.stage_folder import BACKBONE, FINISHED, NETWORK, network_digest
@@ -221,5 +220,4 @@ def _inference_identity(stage: str, configurable: str, model_dir: pathlib.Path, 
 def networks_forgotten() -> Iterator[None]:
     """A process that trains many networks would keep the graphs of all of them."""
     yield
-    keras.utils.clear_session(free_memory=False)
-    gc.collect()
+    forget_networks()

@@ -46,7 +46,6 @@ class FakeStages:
                 tasks, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
             ),
             mock.patch.object(checks, "require_network"),
-            mock.patch.object(tasks.gc, "collect"),  # No network is built, and a search takes a second.
             mock.patch.multiple(figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
         ):
             yield

@@ -55,14 +55,11 @@ def _some_lengths(dataset: ClipDataset) -> np.ndarray:
     open_places = itertools.cycle(range(len(chosen)))
     for _ in range(min(_MOST_CLIPS, sum(shard.records for shard in chosen))):
         rows[next(place for place in open_places if rows[place] < chosen[place].records)] += 1
+    beginnings = tf.data.Dataset.from_tensor_slices(([shard.path for shard in chosen], np.array(rows))).flat_map(
+        lambda path, count: tf.data.TFRecordDataset(path).take(count)
+    )
     with readable(dataset.folder):
-        return np.array(
-            [
-                length
-                for shard, count in zip(chosen, rows, strict=True)
-                for length in tf.data.TFRecordDataset(shard.path).take(count).map(_length).as_numpy_iterator()
-            ]
-        )
+        return np.fromiter(beginnings.map(_length).as_numpy_iterator(), np.int64)
 
 
 def _length(record: tf.Tensor) -> tf.Tensor:
