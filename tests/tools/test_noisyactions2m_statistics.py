@@ -3,6 +3,7 @@
 import collections
 import math
 import pathlib
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from PIL import Image
 from spl_tf.errors import UserError
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
-from tools.noisyactions2m import countries, entity_counts, figures, lists, statistics
+from tools.noisyactions2m import countries, entity_counts, figures, lists, statistics, statistics_page
 from tools.noisyactions2m.video_names import VideoNames
 
 _OSLO, _PARIS, _SEA = (59.91, 10.75), (48.86, 2.35), (30.0, -40.0)
@@ -112,6 +113,45 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
         for name in ("labels_and_videos.png", "countries.png"):
             self.assertGreater(np.asarray(Image.open(self.folder / "out" / name)).std(), 5)
 
+    def page(self):
+        """Statistics.md as its sections: title -> rows of its tables, each a list of cells."""
+        found = collections.defaultdict(list)
+        title = ""
+        for line in (self.folder / "out/statistics.md").read_text(encoding="utf-8").splitlines():
+            title = line if line.startswith("#") else title
+            if line.startswith("|") and not line.startswith("|:"):
+                found[title].append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        return found
+
+    def test_the_page_has_all_rows_of_the_figures_too(self):
+        rows = random_rows(60)
+        rows[0]["concepts"] = ["run", "a|b"]
+        (self.folder / "s.csv").write_text("video,attribute,entity,score\n1001,title,Games,0.9\n1002,title,Games,0.1\n")
+        self.run_on(rows, f"--entities={self.folder}/s.csv")
+        page = self.page()
+        per_class = collections.Counter(name for row in rows for name in row["concepts"])
+        per_video = collections.Counter(len(row["concepts"]) for row in rows)
+        for name, count in per_class.items():
+            self.assertIn([name.replace("|", "\\|"), str(count)], page["## Figure 1: classes and labels"])
+        for labels, count in per_video.items():
+            self.assertIn([str(labels), str(count)], page["## Figure 1: classes and labels"])
+        self.assertEqual(page["## Figure 2: entities"][1:], [["Games", "1", "50.0%"]])
+        located = collections.Counter((row["latitude"], row["longitude"]) for row in rows)
+        expected = [["France", "FR", str(located[_PARIS])], ["Norway", "NO", str(located[_OSLO])]]
+        self.assertCountEqual(page["## Figure 4: countries"][1:], expected)
+        text = (self.folder / "out/statistics.md").read_text(encoding="utf-8")
+        for name in ("labels_and_videos.png", "entities.png", "countries.png"):
+            self.assertIn(f"]({name})", text)
+
+    def test_ranges_that_double_hold_every_class_once(self):
+        sizes = np.random.default_rng(0).integers(0, 3000, 500).tolist()
+        ranges = statistics_page.doubling(sizes)
+        self.assertEqual(ranges[0][0], 1)
+        self.assertEqual([high + 1 for _, high, _ in ranges[:-1]], [low for low, _, _ in ranges[1:]])
+        for low, high, count in ranges:
+            self.assertEqual(count, sum(low <= size <= high for size in sizes))
+        self.assertEqual(sum(count for _, _, count in ranges), sum(size > 0 for size in sizes))
+
     def test_a_table_without_rows_has_empty_averages_and_no_figure(self):
         self.run_on(random_rows(20))
         self.assertTrue((self.folder / "out/countries.png").exists())
@@ -120,7 +160,9 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
             self.assert_value(row, None if name.startswith("Average") else 0)
         self.assertEmpty(list((self.folder / "out").glob("*.png")))
         self.assertIn("nothing: see not_counted.csv", self.out)
-        self.assertIn("# 0 videos", (self.folder / "out/statistics.md").read_text(encoding="utf-8"))
+        text = (self.folder / "out/statistics.md").read_text(encoding="utf-8")
+        self.assertIn("# 0 videos", text)
+        self.assertNotIn("![", text)
 
     def test_what_cannot_be_counted_is_listed_with_its_reason(self):
         rows = [
