@@ -107,7 +107,7 @@ def read_scores(path: files.Path) -> Iterator[pa.RecordBatch]:
             read = _read_csv if source.suffix.lower() == ".csv" else _read_parquet
             for batch in read(source):
                 yield batch.select(SCHEMA.names).cast(SCHEMA)
-        except (pa.ArrowException, OSError, KeyError) as error:  # Arrow reports damage as OSError.
+        except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:  # OSError is damage too.
             needed = ",".join(SCHEMA.names)
             raise UserError(f"{source} is no CSV or Parquet file with the columns {needed} ({error})") from error
 

@@ -145,7 +145,7 @@ def _skip_line(opened: BinaryIO) -> int:
 
 
 def _of_table(opened: BinaryIO, options: Options) -> Iterator[Result]:
-    lines = (texts.decoded(content).removeprefix("\ufeff") for content in texts.recoded(opened))
+    lines = (line.removeprefix("\ufeff") for line in texts.lines(opened))
     fields: dict[str, str] | None = None
     for number, cells, reason in read_rows(lines, csv_tables.widest_delimiter):
         if fields is None:
