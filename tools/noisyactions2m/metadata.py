@@ -30,16 +30,15 @@ import collections
 import itertools
 import os
 import pathlib
-import shutil
 from collections.abc import Iterator, Sequence
 
 from absl import flags
 
-from spl_tf import command, files, stored
+from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import tables
-from tools.noisyactions2m import in_processes, jobs, passes, records, rows, runs, table
+from tools.noisyactions2m import in_processes, jobs, kept_parts, passes, records, rows, runs, table
 from tools.noisyactions2m.result_files import Options
 
 FLAGS = flags.FlagValues()
@@ -51,7 +50,7 @@ flags.DEFINE_integer("num_workers", os.cpu_count(), "Processes.", lower_bound=1,
 flags.DEFINE_string("output", None, "Parquet file for the table.", flag_values=FLAGS)
 
 REJECTED_COLUMNS = ("file", "position", "key", "reason")
-_OURS = (".lock", "plan.json", "read-*", "rows-*", files.TEMPORARY)
+_PARTS = ("read-*", "rows-*")
 
 
 def main() -> None:
@@ -77,8 +76,7 @@ def make_table(
     parts = output.with_name(f"{output.name}.parts")
     asked = (files.sha256(queries) if queries else "", options.site, sorted(options.columns.items()))
     plan = jobs.plan(results, [os.fspath(path) for path in (output, rejected, parts)], asked)
-    with files.locked(parts, "the table"):
-        _begin(parts, plan.identity)
+    with kept_parts.kept(parts, "the table", plan.identity, _PARTS):
         read = in_processes.read(plan.jobs, str(parts), options, num_workers)
         answers = [answer for _, answer in read]
         wanted = runs.ranges([run for answer in answers for run in answer.runs])
@@ -94,7 +92,6 @@ def make_table(
             tables.write(
                 rejected, REJECTED_COLUMNS, itertools.chain(_no_results(plan), passes.read_rejected(read), absent)
             )
-        shutil.rmtree(parts)
     faults: collections.Counter[str] = collections.Counter()
     for one in answers:
         faults.update(one.faults)
@@ -121,20 +118,6 @@ def _no_results(plan: jobs.Plan) -> Iterator[tuple[str, str, str, str]]:
 
 def _note(count: int, what: str) -> str:
     return f"{count} {what}" if count else ""
-
-
-def _begin(parts: pathlib.Path, identity: str) -> None:
-    """Keeps what an earlier run left there of the same files and options, and deletes anything else."""
-    plan = parts / "plan.json"
-    strange = [path for path in parts.iterdir() if not any(map(path.match, _OURS))]
-    if strange:
-        raise UserError(f"{parts} is for sorting and holds {strange[0].name}, which is not ours: move it elsewhere")
-    if plan.exists() and stored.read_json(plan, dict[str, str], f"delete {parts}") == {"identity": identity}:
-        return
-    for path in parts.iterdir():
-        if path.name != ".lock":
-            path.unlink()
-    files.write_json(plan, {"identity": identity})
 
 
 def _columns(pairs: Sequence[str]) -> dict[str, str]:
