@@ -191,12 +191,12 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "queries.csv").write_text(
             "query,kind,origins\ndive,class,A:Dive\nsit,class,A:sit\nsit,sentence,C:Sit\na man sit,sentence,C:It sits"
         )
-        queries = ["Dive", "sit", "a man sit", "other"]
+        queries = ["Diving", "SIT", "a man sit", "other"]  # As classes are called, or as they are searched for.
         self.write("found/a.jsonl", [{"id": "1", "site": "x", "query": query, "rank": 1} for query in queries])
         with self.small():
             _, out, _ = self.execute(f"--queries={self.folder}/queries.csv")
         (row,) = self.rows()
-        self.assertEqual((row["concepts"], row["sentences"]), (["dive", "sit"], ["a man sit", "sit"]))
+        self.assertEqual((row["concepts"], row["sentences"]), (["dive", "sit"], ["sit", "a man sit"]))
         self.assertEqual([query["query"] for query in row["queries"]], sorted(queries))
         self.assertEqual(self.rejected(), [("", "", "x/1", "query not in --queries ('other')")])
         self.assertIn("1 queries are not in --queries", out)
