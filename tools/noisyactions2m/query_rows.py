@@ -57,7 +57,7 @@ class Lookup:
     """Finds the query that a search text stands for."""
 
     def __init__(self, queries: Iterable[str]):
-        """Of queries that differ in case alone the one in lower case counts, else the first; each is found by itself."""
+        """Of queries that differ in case alone the lower-case one counts, else the first; each is found by itself."""
         listed = list(queries)
         self._known = {query: query for query in listed}
         for query in listed:
