@@ -35,7 +35,7 @@ class LeftOutTest(results.MetadataCase):
             reasons,
             [
                 "duration: no number 'long'",
-                "url_o: int instead of an address",
+                "addresses: 'url_o' is no address (int)",
                 "formats: 1 of 5 have no address",
                 "formats: 2 of 5 addresses expire, left out",
             ],

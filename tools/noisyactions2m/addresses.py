@@ -20,7 +20,7 @@ def of_item(item: dict[str, Any], page: str | None, faults: list[str]) -> list[t
             if isinstance(url, str):
                 flickr.append((name.removeprefix("url_"), url))
             else:
-                faults.append(f"{name}: {values.kind(url)} instead of an address")
+                faults.append(f"addresses: {values.shown(name)} is no address ({values.kind(url)})")
     return listed([("page", page), *flickr, *_formats(item.get("formats"), faults)])
 
 
