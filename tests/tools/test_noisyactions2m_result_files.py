@@ -307,10 +307,10 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
             cuts = sorted(
                 {0, 1, len(content), *(generator.randrange(len(content)) for _ in range(generator.randrange(5)))}
             )
-            found = []
+            found, counter = [], result_files.LineCounter()
             for start, end in itertools.pairwise(cuts):
                 piece = Piece(path, start, end)
-                before = result_files.lines_before(piece)
+                before = counter.before(piece)
                 results = result_files.read(piece, Options())
                 found += [(before + r.line, r.record and r.record.id, r.reasons) for r in results]
             self.assertEqual(found, whole)

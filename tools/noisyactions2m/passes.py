@@ -102,8 +102,9 @@ def _rejected(answer: Read) -> Iterator[Any]:
 
 def read_rejected(answers: Sequence[tuple[Job, Read]]) -> Iterator[tuple[str, str, str, str]]:
     """(file, position, key, reason) of all jobs, in order; lines are counted from the beginning of their file."""
+    lines = result_files.LineCounter()
     for job, answer in answers:
-        before = result_files.lines_before(job.pieces[0]) if answer.unusable or answer.faults or answer.lost else 0
+        before = lines.before(job.pieces[0]) if answer.unusable or answer.faults or answer.lost else 0
         with open(answer.rejected, encoding="utf-8", newline="") as opened:
             for path, line, item, key, reason in csv.reader(opened):
                 places = [f"line {before + int(line)}"] if int(line) else []
