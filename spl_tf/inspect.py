@@ -17,6 +17,8 @@ With --output_dir, contact sheets. O gets (earlier sheets there are replaced):
                       evenly spaced in time, under it the clip's id. With --predictions also the teacher's
                       class and confidence. A page is at most 8,000 pixels high. A clip of several classes
                       is in the draw of each, and all of them are written under it.
+                      Classes of a multi-label set are drawn by falling number of clips, and when there are more
+                      than --rows as many from the head to the end of the tail, in equal steps of rank.
                       --only=surfing, repeatable, gives rows to the classes of these names alone
   clips.csv           sheet, row, clip id, shard and record of every clip shown, its labels, and the key of its
                       upload in the table of metadata, where its manifest had one

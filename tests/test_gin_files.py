@@ -127,7 +127,20 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
             assigned - set(re.findall(r"%(\w+)", text)), {"CLASSES", "WEB_CLIPS", "TARGET_VIDEOS", "TEST_VIDEOS"}
         )
 
-    @parameterized.parameters("demo.gin", "ucf6.gin")
+    def test_the_multi_label_recipe_learns_several_labels_of_a_web_set_with_classes_of_its_own(self):
+        name = "multi_label.gin"
+        arms = _bindings(name)
+        self.assertEqual(list(arms), ["none", "own"])
+        own = arms["own"]
+        self.assertEqual(own["pretrain"]["train_stage.objective"], "@multi_label")
+        self.assertNotIn("train_stage.objective", own["finetune"])
+        self.assertEqual(own["pretrain"]["video_folder.web_classes"], "'web.classes.txt'")
+        text = (GIN / name).read_text()
+        line = rf"tools.cost.recipe --gin_file={name}\n#   # (.*) GPU hours at 30 % of the 312 TFLOPS of an A100\n"
+        self.assertEqual(self._cost(name), re.search(line, text)[1])
+        self.assertIn(f"#   python -m spl_tf.recipe --gin_file={name} --output_dir=runs/multi_label\n", text)
+
+    @parameterized.parameters("demo.gin", "ucf6.gin", "multi_label.gin")
     def test_other_recipes_parse(self, name):
         self.assertNotEmpty(_bindings(name)["none"]["finetune"])
 

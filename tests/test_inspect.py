@@ -235,6 +235,18 @@ class InspectTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn(f"clips per class: {self.output}/long_tail.png", lines)
         self.assertGreater(cv2.imread(str(self.output / "long_tail.png")).std(), 10)
 
+    def test_of_several_labels_rows_go_from_the_head_to_the_end_of_the_tail(self):
+        self.write_shards([[1, 2]] * 9 + [[2]] * 8 + [[0, 1]] * 3)  # Clips: 3, 12, 17.
+        _, listed, _ = self.draw("--clips=1", "--frames=1")
+        drawn = [row["caption"].split(":")[0] for row in listed]
+        self.assertEqual(drawn, [CLASSES[2], CLASSES[1], CLASSES[0]])
+        lines, listed, _ = self.draw("--clips=1", "--frames=1", "--rows=2")
+        self.assertEqual([row["caption"].split(":")[0] for row in listed], [CLASSES[2], CLASSES[0]])
+        self.assertIn("1 more classes with 12 clips have no row: raise --rows to see them", lines)
+        self.write_shards([[1, 2]] * 9 + [[2]] * 8)  # A class without clips gets no row before others do.
+        _, listed, _ = self.draw("--clips=1", "--frames=1", "--rows=2")
+        self.assertEqual([row["caption"].split(":")[0] for row in listed], [CLASSES[2], CLASSES[1]])
+
     def test_of_one_label_it_tells_neither(self):
         lines, _, _ = self.draw("--clips=1", "--frames=1")
         self.assertNotIn("Labels per video", "\n".join(lines))

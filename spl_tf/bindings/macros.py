@@ -10,7 +10,7 @@ from spl_tf.bindings.tables import Binding, Source
 from spl_tf.errors import UserError
 
 # Sizes of a paper's data set, for programs that reckon with a recipe without its data: no binding uses them.
-READ_BY_TOOLS = ("CLASSES", "TARGET_VIDEOS", "TEST_VIDEOS", "WEB_CLIPS")
+READ_BY_TOOLS = ("CLASSES", "TARGET_VIDEOS", "TEST_VIDEOS", "WEB_CLASSES", "WEB_CLIPS")
 
 
 def require_sound(read: Sequence[Binding]) -> None:

@@ -25,8 +25,8 @@ class Result:
       round: 1 with the teacher's predictions, 2 with those of the first round's student, ...
       classes: of the pre-training label space, 0 without pre-training.
       clips: web clips pre-trained on.
-      noise_ratio: off-diagonal share of the web clips, None where labels are not made from predictions.
-      samples_cover_ratio: share of the web clips in kept cells.
+      noise_ratio: off-diagonal share of the web clips, None where labels are not made from predictions ("own", "none").
+      samples_cover_ratio: share of the web clips in kept cells, None likewise.
       metrics: name -> share; of the fine-tuned network on the test set.
       main_metric: the one of them that the test is about.
       seconds: pre-training and fine-tuning.

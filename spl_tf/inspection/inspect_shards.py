@@ -62,7 +62,7 @@ def inspect_shards(
         needed = "a cell is a weak label and the teacher's prediction" if per == "cell" else "labels are made from them"
         raise UserError(f"predictions are missing ({needed}): give the folder that spl_tf.predict wrote")
     dataset = read_description(shards)
-    chosen = _chosen_classes(dataset, only)
+    chosen = _chosen_classes(dataset, only, most_rows)
     confusion, pairs_text = None, ""
     if predictions_dir is not None:
         predictions = open_predictions_of(dataset, predictions_dir)
@@ -98,8 +98,8 @@ def inspect_shards(
     return len(found.faults)
 
 
-def _chosen_classes(dataset: ClipDataset, only: Sequence[str]) -> list[int]:
-    """Ids of the classes of these names, in this order; of all without.
+def _chosen_classes(dataset: ClipDataset, only: Sequence[str], most_rows: int) -> list[int]:
+    """Ids of the classes of these names, in this order; of all without, so that the first `most_rows` are to be drawn.
 
     Raises:
       UserError: there is no class of a name; the nearest one is told.
@@ -110,7 +110,24 @@ def _chosen_classes(dataset: ClipDataset, only: Sequence[str]) -> list[int]:
             raise UserError(f"{dataset.folder} has no class {unknown_label(name, known, dataset.classes)}")
     if only:
         return [known[name] for name in dict.fromkeys(only)]
+    if dataset.multi_label:
+        return _along_the_tail(np.array([dataset.clips_per_class[name] for name in dataset.classes]), most_rows)
     return [*range(dataset.num_classes)]
+
+
+def _along_the_tail(counts: np.ndarray, most: int) -> list[int]:
+    """Class ids by falling number of clips; where there are more than `most`, so many from head to tail go first.
+
+    Args:
+      counts: int [N], clips of each class.
+      most: classes that are to be drawn.
+    """
+    order = np.argsort(-counts, kind="stable")
+    filled = order[: np.count_nonzero(counts)]
+    if len(filled) <= most:
+        return order.tolist()
+    first = filled[np.linspace(0, len(filled) - 1, most).round().astype(int)]
+    return [*first.tolist(), *order[~np.isin(order, first)].tolist()]
 
 
 def _class_rows(

@@ -152,6 +152,8 @@ def _scale(recipe: Recipe) -> str:
 def _meaning(recipe: Recipe, reference: str | None, differences: dict[str, Difference]) -> str:
     """What the columns show and what the intervals leave out."""
     text = "Minutes are of pre-training and fine-tuning. SCR: share of the web clips in cells that keep a class. "
+    if own := [name for name in recipe.names if _has_own_labels(recipe.runs(name)[0])]:
+        text += f"None for {', '.join(own)}, nor a noise ratio: the labels are the web set's own, seen by no teacher. "
     if not differences:
         return text
     text += (
@@ -163,6 +165,11 @@ def _meaning(recipe: Recipe, reference: str | None, differences: dict[str, Diffe
     if len(recipe.seeds) == 1:
         text += "With one seed the interval says nothing of the spread between seeds."
     return text
+
+
+def _has_own_labels(run: Result) -> bool:
+    """Whether it was pre-trained on labels that were not made from predictions."""
+    return run.classes > 0 and run.samples_cover_ratio is None
 
 
 def noise_of(runs: Sequence[Result]) -> str:

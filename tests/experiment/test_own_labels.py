@@ -68,6 +68,7 @@ class OwnLabelsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn("own", printed)
         page = (output / "report.html").read_text()
         self.assertIn("no strategy of this recipe was pre-trained on any that a teacher", page)
+        self.assertIn("None for own, nor a noise ratio: the labels are the web set's own, seen by no teacher", page)
         again, _ = self.run_recipe(output, self.bindings)
         self.assertEqual(again, results)
 

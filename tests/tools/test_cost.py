@@ -81,8 +81,20 @@ class CostTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(parts["teacher"].clips, 77_000)
         self.assertEqual(parts["prediction"].clips, 670_000 + 1_800)
 
+    def test_a_quota_of_a_web_set_with_classes_of_its_own_is_of_these(self):
+        bindings = ["recipe.arms = {'own': {'labels': 'own', 'web_clips_per_class': 9}}", "WEB_CLASSES = 5000"]
+        parts = self._parts(*bindings, "video_folder.web_classes = 'web.txt'")
+        self.assertEqual(parts["pre-training"].clips, 9 * 5_000)
+        self.assertNotIn("teacher", parts)
+        self.assertEqual(self._parts(*bindings)["pre-training"].clips, 9 * 200)
+
     @parameterized.parameters(
         ("papers/spl/table1.gin", "recipe.web_clips_per_class=None", "number of web clips is not known"),
+        (
+            "papers/spl/table1.gin",
+            "video_folder.web_classes='web.txt'",
+            "--web_classes missing: the gin files have no macro WEB_CLASSES either",
+        ),
         ("demo.gin", "recipe.seeds=[0]", "--classes missing: the gin files have no macro CLASSES either"),
     )
     def test_an_unknown_number_of_clips_is_one_line(self, name, binding, message):

@@ -90,6 +90,18 @@ class ClassesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self.execute("--more_than=0", "--video_names=key")[0], 0)
         self.assertEqual((self.folder / "lists/trainlist.txt").read_text(), "flickr/7 1\nother/7 1\n")
 
+    def test_a_video_that_was_found_with_a_class_s_own_name_has_the_class(self):
+        found = [["Boxing"], ["BOX"], ["runs", "run"], ["a man runs"], ["jumper"], [None]]
+        rows = [made.row(f"flickr/{place}", queries=texts) for place, texts in enumerate(found)]
+        made.write(self.folder / "m.parquet", rows)
+        self.assertEqual(self.execute("--more_than=0")[0], 0)
+        self.assertEqual((self.folder / "lists/trainlist.txt").read_text(), "0 1\n1 1\n2 2\n")
+
+    def test_a_text_is_itself_before_it_is_another_s_form(self):
+        lookup = query_rows.Lookup(["Rose", "rose", "dive"])
+        texts = ("Rose", "rose", "ROSE", "Diving", "", "roses")
+        self.assertEqual([lookup.find(text) for text in texts], ["Rose", "rose", "rose", "dive", None, "rose"])
+
     def test_every_video_without_a_line_is_listed_with_its_reason(self):
         rows = [
             made.row("flickr/a b", queries=["box"]),

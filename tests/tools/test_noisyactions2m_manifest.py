@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
+from spl_tf import command, inspect, shard
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.video.writing import write_video
 from spl_tf.labels.classes import read_classes
+from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
 from tools.noisyactions2m import manifest, table
 
@@ -65,8 +66,8 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def write_table(self, *rows):
-        made = pa.Table.from_pylist(sorted(rows, key=lambda row: row["key"]), schema=table.SCHEMA)
-        pq.write_table(made, self.folder / "metadata.parquet", compression="zstd")
+        content = pa.Table.from_pylist(sorted(rows, key=lambda row: row["key"]), schema=table.SCHEMA)
+        pq.write_table(content, self.folder / "metadata.parquet", compression="zstd")
 
     def run_command(self, *arguments, lists=True):
         """Exit code and what was printed, to the user or as an error."""
@@ -219,6 +220,34 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(rows[clip.key]["id"], clip.video_id)
             self.assertEqual(clip.label_texts, {"11": ["yoga", "Playing piano"], "12": ["sea"]}[clip.video_id])
             self.assertEqual(clip.queries, {"11": ["do yoga", "play piano"], "12": ["sea"]}[clip.video_id])
+
+    def test_the_commands_lead_from_tags_to_sheets_and_from_a_drawn_clip_to_its_row(self):
+        self.write("tags.csv", "video_id,tags\n11,sea|yoga\n12,sea\n")
+        generator = np.random.default_rng(0)
+        for name in ("11", "12"):
+            write_video(self.videos / f"{name}.mp4", generator.integers(0, 256, (16, 32, 32, 3), np.uint8), 8)
+        self.make(
+            f"--tags={self.folder}/tags.csv",
+            f"--videos={self.videos}",
+            f"--metadata={self.folder}/metadata.parquet",
+            lists=False,
+        )
+        shards, sheets = self.folder / "shards", self.folder / "sheets"
+        given = (f"--manifest={self.output}", "--label_column=query", f"--output_dir={shards}", "--clip_seconds=1")
+        classes = f"--classes={self.output.with_suffix('.classes.txt')}"
+        code, _, err = made.execute(shard, *given, classes, "--fps=8", "--short_side=32", "--workers=1")
+        self.assertEqual(code, 0, err)
+        rows_of = ("--only=yoga", "--only=sea")
+        code, printed, err = made.execute(inspect, f"--shards={shards}", f"--output_dir={sheets}", *rows_of)
+        self.assertEqual(code, 0, err)
+        self.assertIn("Labels per video, 2 videos: mean 1.50, median 1.5, 1 to 2", printed)
+        batches = table.read_rows(self.folder / "metadata.parquet")
+        rows = {row["key"]: row for batch in batches for row in batch.to_pylist()}
+        drawn = csv_rows(sheets / "clips.csv")
+        self.assertEqual([row["caption"] for row in drawn], ["yoga: 2 clips"] * 2 + ["sea: 4 clips"] * 4)
+        for row in drawn:
+            self.assertEqual(rows[row["key"]]["id"], row["clip_id"][:2])
+            self.assertEqual(row["labels"], {"flickr/11": "sea|yoga", "flickr/12": "sea"}[row["key"]])
 
     def test_real_tags_of_ucf6(self):
         if not _UCF6.is_dir():

@@ -1,9 +1,5 @@
 """The table of metadata: what all saved results tell of a video is one row, compared with a merge by brute force."""
 
-import contextlib
-import csv
-import datetime
-import io
 import itertools
 import json
 import os
@@ -18,114 +14,22 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
-from tools.noisyactions2m import jobs, metadata, passes, runs, table
+from tests.tools import noisyactions2m_results as results
+from tools.noisyactions2m import in_processes, passes
 
 
-def made(generator, count, ids):
-    """Results of `ids` videos, each with some of the fields."""
-    for _ in range(count):
-        fields = {
-            "title": f"t{generator.randrange(99)}",
-            "description": f"d{generator.randrange(99)}",
-            "tags": [f"g{generator.randrange(5)}" for _ in range(generator.randrange(4))],
-            "comments": [f"c{generator.randrange(5)}" for _ in range(generator.randrange(3))],
-            "timestamp": 10**9 + generator.randrange(10**8),
-            "duration": generator.randrange(100),
-            "latitude": None,
-        }
-        kept = {name: value for name, value in fields.items() if generator.random() < 0.6}
-        if generator.random() < 0.5:
-            kept |= {"latitude": generator.randrange(-80, 80) or 1, "longitude": generator.randrange(-80, 80)}
-        query = {"query": f"q{generator.randrange(4)}", "rank": generator.choice([None, 1, 2, 3])}
-        # Ids of different length, so that the order of texts is not that of numbers.
-        yield {"id": str(generator.randrange(ids) ** 2), "site": generator.choice("xy")} | kept | query
-
-
-def by_brute_force(results):
-    """(key -> row) with the fields of `made`."""
-    found = {}
-    for result in results:
-        row = found.setdefault(f"{result['site']}/{result['id']}", {"tags": [], "comments": [], "queries": {}})
-        for name in ("title", "description", "timestamp", "duration"):
-            if row.get(name) is None:
-                row[name] = result.get(name)
-        if row.get("place") is None and result.get("latitude") is not None:
-            row["place"] = (result["latitude"], result["longitude"])
-        for name in ("tags", "comments"):
-            for entry in result.get(name, ()):
-                if entry not in row[name]:
-                    row[name].append(entry)
-        ranks = row["queries"].setdefault(result["query"], [])
-        ranks += [result["rank"]] if result["rank"] else []
-    return found
-
-
-class MetadataTest(parameterized.TestCase, tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-        self.output = self.folder / "out/metadata.parquet"
-
-    def write(self, name, results):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{json.dumps(result)}\n" for result in results), encoding="utf-8")
-
-    def execute(self, *arguments, results="found"):
-        out, err = io.StringIO(), io.StringIO()
-        given = ["m", f"--output={self.output}", "--num_workers=1", *arguments]
-        given += [f"--results={self.folder}/{results}"] if results else []
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(metadata.main, metadata.FLAGS, metadata.__doc__, given)
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
-
-    def rows(self):
-        return [row for batch in table.read_rows(self.output) for row in batch.to_pylist()]
-
-    def rejected(self):
-        with open(self.output.with_suffix(".rejected.csv"), encoding="utf-8", newline="") as opened:
-            return [tuple(row.values()) for row in csv.DictReader(opened)]
-
-    def small(self):
-        """Small files are divided and sorted as large ones are, in this process."""
-        stack = contextlib.ExitStack()
-        stack.enter_context(mock.patch.multiple(runs, _BATCH=4, _MOST_RECORDS=30, _BYTES_PER_RANGE=2000))
-        stack.enter_context(mock.patch.multiple(jobs, _BYTES=3000, _FILES=3))
-
-        def run(function, job_list, **_):
-            return map(function, job_list)
-
-        stack.enter_context(mock.patch.object(metadata, "run_in_workers", run))
-        return stack
-
-    def compare(self, results):
-        found, expected = self.rows(), by_brute_force(results)
-        self.assertEqual([row["key"] for row in found], sorted(expected))
-        for row in found:
-            other = expected[row["key"]]
-            self.assertEqual((row["title"], row["description"]), (other["title"], other["description"]))
-            self.assertEqual((row["tags"], row["comments"]), (other["tags"], other["comments"]))
-            self.assertEqual(row["duration"], other["duration"])
-            uploaded = row["uploaded"] and row["uploaded"].replace(tzinfo=datetime.UTC).timestamp()
-            self.assertEqual(uploaded, other["timestamp"])
-            place = None if row["latitude"] is None else (row["latitude"], row["longitude"])
-            self.assertEqual(place, other.get("place"))
-            queries = {query["query"]: query["rank"] for query in row["queries"]}
-            self.assertEqual(queries, {query: min(ranks, default=None) for query, ranks in other["queries"].items()})
-            self.assertEqual([query["query"] for query in row["queries"]], sorted(queries))
-
+class MetadataTest(results.MetadataCase):
     @parameterized.parameters(range(5))
     def test_rows_are_those_of_brute_force(self, seed):
         generator = random.Random(seed)
-        results = list(made(generator, 400, 90))
+        found = list(results.made(generator, 400, 90))
         cuts = [0, *sorted(generator.sample(range(400), 5)), 400]
         for number, (start, end) in enumerate(itertools.pairwise(cuts)):
-            self.write(f"found/{number}.jsonl", results[start:end])
+            self.write(f"found/{number}.jsonl", found[start:end])
         with self.small():
             code, out, _ = self.execute()
         self.assertEqual(code, 0, out)
-        self.compare(results)
+        self.compare(found)
         self.assertEmpty(self.rejected())
         self.assertEqual(
             [path.name for path in self.output.parent.iterdir() if not path.name.startswith("metadata")], []
@@ -167,6 +71,8 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         self.assertCountEqual(fields, [(key, name) for key in wrong for name in ("duration", "upload_date")])
         self.assertIn(f"{len(broken)} results gave no row", out)
         self.assertIn("1 files are neither", out)
+        self.assertIn("1 videos and images lie among the results", out)
+        self.assertEqual([row[0] for row in rejected if row[3] == "a video or image"], [f"{self.folder}/found/1.mp4"])
 
     def is_record(self, line):
         try:
@@ -178,12 +84,12 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "queries.csv").write_text(
             "query,kind,origins\ndive,class,A:Dive\nsit,class,A:sit\nsit,sentence,C:Sit\na man sit,sentence,C:It sits"
         )
-        queries = ["Dive", "sit", "a man sit", "other"]
+        queries = ["Diving", "SIT", "a man sit", "other"]  # As classes are called, or as they are searched for.
         self.write("found/a.jsonl", [{"id": "1", "site": "x", "query": query, "rank": 1} for query in queries])
         with self.small():
             _, out, _ = self.execute(f"--queries={self.folder}/queries.csv")
         (row,) = self.rows()
-        self.assertEqual((row["concepts"], row["sentences"]), (["dive", "sit"], ["a man sit", "sit"]))
+        self.assertEqual((row["concepts"], row["sentences"]), (["dive", "sit"], ["sit", "a man sit"]))
         self.assertEqual([query["query"] for query in row["queries"]], sorted(queries))
         self.assertEqual(self.rejected(), [("", "", "x/1", "query not in --queries ('other')")])
         self.assertIn("1 queries are not in --queries", out)
@@ -206,9 +112,9 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         )
 
     def test_killed_and_started_again_it_goes_on_and_begins_anew_when_a_file_changed(self):
-        results = list(made(random.Random(7), 300, 60))
-        self.write("found/a.jsonl", results[:200])
-        self.write("found/b.jsonl", results[200:])
+        found = list(results.made(random.Random(7), 300, 60))
+        self.write("found/a.jsonl", found[:200])
+        self.write("found/b.jsonl", found[200:])
         with self.small():
             self.execute()
         expected = self.output.read_bytes()
@@ -223,7 +129,7 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
                         calls["read"] += 1
                         yield function(job)
 
-                with mock.patch.object(metadata, "run_in_workers", dying):
+                with mock.patch.object(in_processes, "run_in_workers", dying):
                     code, _, _ = self.execute()
                 if code == 0:
                     break
@@ -233,14 +139,14 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         self.assertGreater(die_after, 9)
         with self.small(), mock.patch.object(passes, "merge_range", side_effect=KeyboardInterrupt):
             self.execute()
-        self.write("found/b.jsonl", results[200:250])
+        self.write("found/b.jsonl", found[200:250])
         with self.small():
             self.execute()
-        self.compare(results[:250])
+        self.compare(found[:250])
 
     def test_killed_process_leaves_what_goes_on(self):
-        results = list(made(random.Random(8), 20_000, 5000))
-        self.write("found/a.jsonl", results)
+        found = list(results.made(random.Random(8), 20_000, 5000))
+        self.write("found/a.jsonl", found)
         arguments = [f"--results={self.folder}/found", f"--output={self.output}", "--num_workers=1"]
         whole = [sys.executable, "-m", "tools.noisyactions2m.metadata", *arguments]
         root = pathlib.Path(__file__).parents[2]
@@ -249,7 +155,7 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
                 time.sleep(0.01)
             os.kill(process.pid, signal.SIGKILL)
         self.assertEqual(self.execute()[0], 0)
-        self.compare(results)
+        self.compare(found)
 
     def test_mistakes_are_one_line(self):
         self.write("found/a.jsonl", [{"id": "1", "site": "x"}])
@@ -257,7 +163,7 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "q.csv").write_text("a,b\n1,2\n")
         self.output.with_name("metadata.parquet.parts").mkdir(parents=True)
         (self.output.with_name("metadata.parquet.parts") / "thesis.pdf").touch()
-        for arguments, results, said in (
+        for arguments, place, said in (
             ([], None, "--results missing"),
             ([], "none", "none does not exist"),
             ([], "empty", "has no .json"),
@@ -270,7 +176,7 @@ class MetadataTest(parameterized.TestCase, tf.test.TestCase):
             ([], "found", "not ours"),
             ([f"--output={self.folder}/a.csv"], "found", "does not end in .parquet"),
         ):
-            code, _, err = self.execute(*arguments, results=results)
+            code, _, err = self.execute(*arguments, results=place)
             self.assertEqual((code, said in err), (2, True), err)
 
 

@@ -268,6 +268,13 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
         first, *_ = self.read("r.csv", content.encode(), Options("youtube", {"query": "Kind"}))
         self.assertEqual((first.line, first.record, first.reasons), (1, None, ["no column 'Kind' (--csv_columns)"]))
 
+    @parameterized.parameters("\n", "\r\n", "\r")
+    def test_lines_of_a_table_end_as_on_any_system(self, end):
+        lines = ["id,title,query", '1,"two', 'lines",q', "2,caf\u00e9,q", ""]
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "latin-1"):
+            found = self.read("r.csv", end.join(lines).encode(encoding), Options("x"))
+            self.assertEqual([(r.line, r.record.title) for r in found], [(2, "two lines"), (4, "caf\u00e9")])
+
     def test_a_damaged_row_costs_no_other_row(self):
         content = (
             "id,title,query\n"
@@ -300,10 +307,10 @@ class ResultFilesTest(parameterized.TestCase, tf.test.TestCase):
             cuts = sorted(
                 {0, 1, len(content), *(generator.randrange(len(content)) for _ in range(generator.randrange(5)))}
             )
-            found = []
+            found, counter = [], result_files.LineCounter()
             for start, end in itertools.pairwise(cuts):
                 piece = Piece(path, start, end)
-                before = result_files.lines_before(piece)
+                before = counter.before(piece)
                 results = result_files.read(piece, Options())
                 found += [(before + r.line, r.record and r.record.id, r.reasons) for r in results]
             self.assertEqual(found, whole)

@@ -3,6 +3,7 @@
 import collections
 import math
 import pathlib
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from PIL import Image
 from spl_tf.errors import UserError
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
-from tools.noisyactions2m import countries, entity_counts, figures, lists, statistics
+from tools.noisyactions2m import entity_counts, lists, statistics, statistics_page
 from tools.noisyactions2m.video_names import VideoNames
 
 _OSLO, _PARIS, _SEA = (59.91, 10.75), (48.86, 2.35), (30.0, -40.0)
@@ -112,6 +113,45 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
         for name in ("labels_and_videos.png", "countries.png"):
             self.assertGreater(np.asarray(Image.open(self.folder / "out" / name)).std(), 5)
 
+    def page(self):
+        """Statistics.md as its sections: title -> rows of its tables, each a list of cells."""
+        found = collections.defaultdict(list)
+        title = ""
+        for line in (self.folder / "out/statistics.md").read_text(encoding="utf-8").splitlines():
+            title = line if line.startswith("#") else title
+            if line.startswith("|") and not line.startswith("|:"):
+                found[title].append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        return found
+
+    def test_the_page_has_all_rows_of_the_figures_too(self):
+        rows = random_rows(60)
+        rows[0]["concepts"] = ["run", "a|b"]
+        (self.folder / "s.csv").write_text("video,attribute,entity,score\n1001,title,Games,0.9\n1002,title,Games,0.1\n")
+        self.run_on(rows, f"--entities={self.folder}/s.csv")
+        page = self.page()
+        per_class = collections.Counter(name for row in rows for name in row["concepts"])
+        per_video = collections.Counter(len(row["concepts"]) for row in rows)
+        for name, count in per_class.items():
+            self.assertIn([name.replace("|", "\\|"), str(count)], page["## Figure 1: classes and labels"])
+        for labels, count in per_video.items():
+            self.assertIn([str(labels), str(count)], page["## Figure 1: classes and labels"])
+        self.assertEqual(page["## Figure 2: entities"][1:], [["Games", "1", "50.0%"]])
+        located = collections.Counter((row["latitude"], row["longitude"]) for row in rows)
+        expected = [["France", "FR", str(located[_PARIS])], ["Norway", "NO", str(located[_OSLO])]]
+        self.assertCountEqual(page["## Figure 4: countries"][1:], expected)
+        text = (self.folder / "out/statistics.md").read_text(encoding="utf-8")
+        for name in ("labels_and_videos.png", "entities.png", "countries.png"):
+            self.assertIn(f"]({name})", text)
+
+    def test_ranges_that_double_hold_every_class_once(self):
+        sizes = np.random.default_rng(0).integers(0, 3000, 500).tolist()
+        ranges = statistics_page.doubling(sizes)
+        self.assertEqual(ranges[0][0], 1)
+        self.assertEqual([high + 1 for _, high, _ in ranges[:-1]], [low for low, _, _ in ranges[1:]])
+        for low, high, count in ranges:
+            self.assertEqual(count, sum(low <= size <= high for size in sizes))
+        self.assertEqual(sum(count for _, _, count in ranges), sum(size > 0 for size in sizes))
+
     def test_a_table_without_rows_has_empty_averages_and_no_figure(self):
         self.run_on(random_rows(20))
         self.assertTrue((self.folder / "out/countries.png").exists())
@@ -120,7 +160,9 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
             self.assert_value(row, None if name.startswith("Average") else 0)
         self.assertEmpty(list((self.folder / "out").glob("*.png")))
         self.assertIn("nothing: see not_counted.csv", self.out)
-        self.assertIn("# 0 videos", (self.folder / "out/statistics.md").read_text(encoding="utf-8"))
+        text = (self.folder / "out/statistics.md").read_text(encoding="utf-8")
+        self.assertIn("# 0 videos", text)
+        self.assertNotIn("![", text)
 
     def test_what_cannot_be_counted_is_listed_with_its_reason(self):
         rows = [
@@ -233,45 +275,6 @@ class EntityCountsTest(parameterized.TestCase, tf.test.TestCase):
         path.write_bytes(content)
         with self.assertRaisesRegex(UserError, "no CSV or Parquet file with the columns"):
             entity_counts.count(path, self.names, 0.5)
-
-
-class CountriesTest(parameterized.TestCase, tf.test.TestCase):
-    @parameterized.parameters(
-        ("NO", *_OSLO),
-        ("FR", *_PARIS),
-        ("FR", 48.5734, 7.7521),  # Strasbourg, 3 km from Germany.
-        ("DE", 48.5731, 7.8156),  # Kehl, on the other bank.
-        ("US", 40.71, -74.0),
-        ("CA", 45.42, -75.69),
-        ("BR", -23.55, -46.63),
-        ("ZA", -33.92, 18.42),
-        ("IN", 28.61, 77.21),
-        ("JP", 35.68, 139.69),
-        ("AU", -33.87, 151.21),
-        ("FJ", -18.14, 178.44),
-        ("IS", 64.15, -21.94),
-        ("SG", 1.35, 103.82),
-        ("VA", 41.9029, 12.4534),
-        (None, *_SEA),
-        (None, 0.0, 0.0),
-    )
-    def test_a_place_is_in_its_country(self, code, latitude, longitude):
-        self.assertEqual(countries.look_up(np.array([latitude]), np.array([longitude])), [code])
-
-    def test_every_country_of_a_zone_has_a_name(self):
-        self.assertContainsSubset(countries.zone_countries().values(), countries.country_names())
-
-    def test_about_a_third_of_the_earth_is_land(self):
-        rows = countries.land(4.0)
-        self.assertEqual(rows.shape, (45, 90))
-        weights = np.cos(np.deg2rad(90 - 4 * (np.arange(45) + 0.5)))
-        self.assertBetween((rows.mean(axis=1) * weights).sum() / weights.sum(), 0.29, 0.45)  # With coastal waters.
-
-    def test_the_map_shows_red_where_the_videos_are(self):
-        figure = figures.map_figure(np.array([[45.0, -89.9], [-90.0, 179.9]]), np.zeros((45, 90), bool))
-        shown = figure.axes[0].images[1].get_array()
-        self.assertEqual(shown.compressed().tolist(), [1, 1])
-        self.assertEqual(np.argwhere(~shown.mask).tolist(), [[90, 180], [359, 719]])
 
 
 if __name__ == "__main__":

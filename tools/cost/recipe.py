@@ -6,7 +6,8 @@ What arms share, as the teacher, counts once; so does fine-tuning without pre-tr
 FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
 Hours = FLOPs / (--gpu_tflops x --utilization). How many classes, target and test videos there are, a recipe of
 gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS, and in WEB_CLIPS how many web clips where it
-sets no quota; for others give the flags.
+sets no quota; for others give the flags. Where the web set has classes of its own (labels "own"), a quota is of these:
+WEB_CLASSES.
 """
 
 import ast
@@ -30,6 +31,7 @@ for _name, _help in (
     ("classes", "Classes of the target set."),
     ("target_videos", "Videos of the target set."),
     ("test_videos", "Videos of the test set."),
+    ("web_classes", "Classes of the web set, where they are its own."),
     ("web_clips", "Clips of the web set, for a recipe without a quota."),
 ):
     flags.DEFINE_integer(_name, None, f"{_help} As the gin file says by default.", lower_bound=1, flag_values=FLAGS)
@@ -37,7 +39,7 @@ flags.DEFINE_list("arms", [], "Arms of the recipe, by name; all by default.", fl
 flags.DEFINE_float("gpu_tflops", 312.0, "Peak rate of a GPU; an A100's in bfloat16.", flag_values=FLAGS)
 flags.DEFINE_float("utilization", 0.3, "Share of the peak rate that is used.", flag_values=FLAGS)
 
-_SIZES = ("classes", "target_videos", "test_videos", "web_clips")
+_SIZES = ("classes", "target_videos", "test_videos", "web_classes", "web_clips")
 _PARTS = ("teacher", "prediction", "pre-training", "fine-tuning", "test")
 _BACKWARD_AND_FORWARD = 3
 # Bindings that don't change the backbone.
@@ -81,7 +83,7 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
       arms: all of the recipe.
       chosen: of them; what they share counts once.
       sizes: "classes", "target_videos" (clips of an epoch of teacher and fine-tuning), "test_videos", and "web_clips"
-        where there is no quota; None for what the gin files say.
+        where there is no quota, "web_classes" where these are not the target's; None for what the gin files say.
 
     Raises:
       UserError: nothing says the number of classes, videos or web clips.
@@ -144,7 +146,8 @@ def _merged(parts: Sequence[Part]) -> list[Part]:
 def _web_clips(arm: "Arm", sizes: Mapping[str, int | None]) -> int:
     from spl_tf.errors import UserError
 
-    num_classes = _size("classes", sizes)
+    of_its_own = _value("video_folder.web_classes", "", None) is not None
+    num_classes = _size("web_classes" if of_its_own else "classes", sizes)
     if arm.web_clips_per_class is not None:
         return arm.web_clips_per_class * num_classes
     if found := _size("web_clips", sizes, 0):

@@ -1,6 +1,5 @@
 """Everything that reads a file, each with a small whole folder to begin with."""
 
-import dataclasses
 import pathlib
 import shutil
 from collections.abc import Callable
@@ -31,25 +30,12 @@ from spl_tf.report.collect import read_right
 from spl_tf.report.curves import read_curves
 from spl_tf.stored import read_json
 from spl_tf.training.outcome import METRICS, Selection, read_metrics
+from tools.fuzz import web_readers
+from tools.fuzz.reader import Reader, text
 
 _GOLDEN = pathlib.Path(__file__).parents[2] / "tfrecords_spec/golden"
 _SHARD = "web-00000-of-00001"
 _CLASSES = ("a", "b", "c")
-
-
-@dataclasses.dataclass(frozen=True)
-class Reader:
-    """A reader of one file.
-
-    Attributes:
-      file: its name in the folder.
-      write: makes a folder in which everything is whole.
-      read: reads the file, in that folder.
-    """
-
-    file: str
-    write: Callable[[pathlib.Path], object]
-    read: Callable[[pathlib.Path], object]
 
 
 def _golden(folder: pathlib.Path) -> None:
@@ -108,14 +94,14 @@ def _model(folder: pathlib.Path) -> None:
 
 def _read_network(folder: pathlib.Path) -> None:
     description = folder / "model.json"
-    content = description.read_text()
+    content = description.readtext()
     known = read_description(folder).folded_sha256
     # As whoever damages the one on purpose would: else nothing behind the hash is ever reached.
-    description.write_text(content.replace(known, files.sha256(folder / "folded.keras")))
+    description.writetext(content.replace(known, files.sha256(folder / "folded.keras")))
     try:
         load_trained(folder)
     finally:
-        description.write_text(content)
+        description.writetext(content)
 
 
 def _weights(folder: pathlib.Path) -> None:
@@ -128,7 +114,7 @@ def _plan(folder: pathlib.Path) -> None:
     video = Video("v.mp4", "v.mp4", "v", (0, 1), ("a", "b"), 0.0, float("inf"), ("q",))
     cuts = (PlannedCut(video, None), PlannedCut(video, (0, 2)))
     lines = Plan((ShardPlan(_SHARD, cuts),), (Rejection("w.mp4", "w", "a", "no label", distance=0.5),)).as_lines()
-    files.write_text(folder / "plan.jsonl", "".join(f"{line}\n" for line in lines))
+    files.writetext(folder / "plan.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def _read_plan(folder: pathlib.Path) -> None:
@@ -148,10 +134,6 @@ _STATE |= {"clips_per_class": [1, 2], "rejected": [{"path": "p", "video_id": "v"
 _STATE |= {"noted": []}
 _METRICS = {"stage": "teacher", "steps": 9, "clips": 12, "precision": "float32", "seconds": 1.5}
 _METRICS |= {"train": {"loss": 0.5}, "evaluations": [{"step": 3, "top_1": 0.5}], "selected_step": 9}
-
-
-def _text(name: str, content: str) -> Callable[[pathlib.Path], object]:
-    return lambda folder: files.write_text(folder / name, content)
 
 
 def _array(folder: pathlib.Path) -> None:
@@ -220,22 +202,22 @@ READERS = {
         "evaluations.json", _json("evaluations.json", _METRICS["evaluations"]), lambda f: Selection(f, None).history()
     ),
     "step": Reader("s/step.json", _read_marker, _read_marker),
-    "classes": Reader("c.txt", _text("c.txt", "a\nb\nc d\n"), lambda folder: read_classes(folder / "c.txt")),
+    "classes": Reader("c.txt", text("c.txt", "a\nb\nc d\n"), lambda folder: read_classes(folder / "c.txt")),
     "both_labels": Reader(
         "b.csv",
-        _text("b.csv", "label,query\na,a\nb,a\nc,c\n"),
+        text("b.csv", "label,query\na,a\nb,a\nc,c\n"),
         lambda folder: read_both_labels(folder / "b.csv", _CLASSES),
     ),
     "manifest": Reader(
-        "m.csv", _text("m.csv", _MANIFEST), lambda folder: read_manifest(folder / "m.csv", _CLASSES, "label")
+        "m.csv", text("m.csv", _MANIFEST), lambda folder: read_manifest(folder / "m.csv", _CLASSES, "label")
     ),
     "manifest_lines": Reader(
         "m.jsonl",
-        _text("m.jsonl", '{"path": "v.mp4", "label": ["a", "b"], "start": 1, "end": 2}\n{"path": "w", "label": "a"}\n'),
+        text("m.jsonl", '{"path": "v.mp4", "label": ["a", "b"], "start": 1, "end": 2}\n{"path": "w", "label": "a"}\n'),
         lambda folder: read_manifest(folder / "m.jsonl", _CLASSES, "label"),
     ),
     "transition": Reader("t.npy", _array, _read_transition),
-    "test_videos": Reader("test/videos.csv", _text("test/videos.csv", _VIDEOS), read_right),
+    "test_videos": Reader("test/videos.csv", text("test/videos.csv", _VIDEOS), read_right),
     "curves": Reader("events.out.tfevents.1", _events, read_curves),
-    "gin": Reader("f.gin", _text("f.gin", _GIN), _parse),
-}
+    "gin": Reader("f.gin", text("f.gin", _GIN), _parse),
+} | web_readers.READERS

@@ -6,7 +6,7 @@ import pathlib
 
 from spl_tf.command import FILE_ERRORS
 from spl_tf.errors import UserError
-from tools.fuzz.readers import Reader
+from tools.fuzz.reader import Reader
 
 
 def fault_of(reader: Reader, folder: pathlib.Path, content: bytes) -> BaseException | None:

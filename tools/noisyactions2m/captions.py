@@ -12,7 +12,8 @@ from typing import Any
 
 from spl_tf.data.lists import csv_tables
 from spl_tf.errors import UserError
-from tools.noisyactions2m.class_names import lines_of, read_json
+from tools.noisyactions2m import json_pieces
+from tools.noisyactions2m.class_names import lines_of
 
 _KEYS = ("caption", "captions", "sentence", "sentences", "phrase", "raw")
 _TOKENS = "tokens"
@@ -26,7 +27,7 @@ def read_captions(path: str | os.PathLike[str]) -> Iterator[str]:
     """
     path = pathlib.Path(path)
     if path.suffix.lower() == ".json":
-        return _of_json(read_json(path, "--captions"))
+        return _of_json_file(path)
     if path.suffix.lower() == ".csv":
         return _of_table(path)
     return _of_lines(path)
@@ -46,9 +47,22 @@ def _of_lines(path: pathlib.Path) -> Iterator[str]:
     return (max(line.split("\t"), key=lambda cell: len(cell.split())) for line in lines if line.strip())
 
 
-def _of_json(content: Any) -> Iterator[str]:
-    """Goes through the tree without recursion: it may be nested deeper than Python's stack."""
-    waiting = [iter([("", content)])]
+def _of_json_file(path: pathlib.Path) -> Iterator[str]:
+    """Visual Genome's files have close to a gigabyte: they are read piece by piece."""
+    if not path.is_file():
+        raise UserError(f"{path} is no file: check --captions")
+    try:
+        with open(path, encoding="utf-8-sig") as opened:
+            for name, piece in json_pieces.read(opened, whole=_TOKENS):
+                yield from _of_json(name, piece)
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else error
+        raise UserError(f"{path} is no JSON ({reason}): check --captions") from error
+
+
+def _of_json(name: str | None, content: Any) -> Iterator[str]:
+    """Goes through a tree without recursion: it may be nested deeper than Python's stack."""
+    waiting = [iter([(name, content)])]
     while waiting:
         name, value = next(waiting[-1], (None, None))
         if name is None:

@@ -106,8 +106,10 @@ def read_scores(path: files.Path) -> Iterator[pa.RecordBatch]:
         try:
             read = _read_csv if source.suffix.lower() == ".csv" else _read_parquet
             for batch in read(source):
-                yield batch.select(SCHEMA.names).cast(SCHEMA)
-        except (pa.ArrowException, OSError, KeyError) as error:  # Arrow reports damage as OSError.
+                scores = batch.select(SCHEMA.names).cast(SCHEMA)
+                scores.validate(full=True)  # Damage that Parquet does not see, as text that is no UTF-8.
+                yield scores
+        except (pa.ArrowException, OSError, KeyError, UnicodeDecodeError) as error:  # OSError is damage too.
             needed = ",".join(SCHEMA.names)
             raise UserError(f"{source} is no CSV or Parquet file with the columns {needed} ({error})") from error
 

@@ -16,24 +16,42 @@ from tools.noisyactions2m.result_files import Piece
 _BYTES = 16 << 20
 _FILES = 2_048
 # A file of another rule's runs must not be taken for one of this.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """Pieces that one process reads one after the other; `root` is the folder they were found in, else empty."""
+    """Pieces that one process reads one after the other.
+
+    Attributes:
+      number: in the plan.
+      root: the folder they were found in, else empty.
+      pieces: of files.
+      part: from 1, of a job that is one piece of a planned one; 0 for a planned one.
+    """
 
     number: int
     root: str
     pieces: tuple[Piece, ...]
+    part: int = 0
+
+    @property
+    def stem(self) -> str:
+        """What the names of its files begin with."""
+        return f"read-{self.number:06d}" + (f"-file-{self.part:06d}" if self.part else "")
+
+    def alone(self) -> list["Job"]:
+        """A job for each piece."""
+        return [Job(self.number, self.root, (piece,), part) for part, piece in enumerate(self.pieces, 1)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """The jobs; files of other kinds; and a number that changes with any file or option."""
+    """The jobs; files of other kinds; videos and images; and a number that changes with any file or option."""
 
     jobs: list[Job]
     others: list[str]
+    media: list[str]
     identity: str
 
 
@@ -50,6 +68,7 @@ def plan(sources: Sequence[str], ours: Sequence[str], options: Sequence[object])
     """
     jobs: list[Job] = []
     others: list[str] = []
+    media: list[str] = []
     digest = hashlib.sha256(json.dumps([_FORMAT, _BYTES, _FILES, *map(str, options)]).encode())
     written = {os.path.basename(path): os.path.realpath(path) for path in ours}
     seen: set[str] = set()
@@ -65,8 +84,8 @@ def plan(sources: Sequence[str], ours: Sequence[str], options: Sequence[object])
                     continue
                 seen.add(real)
             if not path.lower().endswith(result_files.SUFFIXES):
-                if not path.lower().endswith((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES)):
-                    others.append(path)
+                shows = path.lower().endswith((*VIDEO_SUFFIXES, *IMAGE_SUFFIXES))
+                (media if shows else others).append(path)
                 continue
             facts = os.stat(path)
             digest.update(f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode(errors="surrogateescape"))
@@ -83,7 +102,7 @@ def plan(sources: Sequence[str], ours: Sequence[str], options: Sequence[object])
             jobs.append(Job(len(jobs), root, tuple(pieces)))
     if not jobs:
         raise UserError(f"{' '.join(sources)} has no {', '.join(result_files.SUFFIXES)} file: check --results")
-    return Plan(jobs, others, digest.hexdigest())
+    return Plan(jobs, others, media, digest.hexdigest())
 
 
 def _files(folder: str, written: Mapping[str, str]) -> Iterator[str]:

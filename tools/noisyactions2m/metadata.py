@@ -19,31 +19,27 @@
 searches were classes (column concepts) and which sentences; without it all are concepts.
 
 Written, for --output=metadata.parquet: the table (table.py) and metadata.rejected.csv (file,position,key,reason),
-which lists what gave no row and each field that could not be read. A video found several times is one row: of texts,
-dates and numbers the first there is, of tags, comments, addresses and queries all. metadata.parquet.parts beside it is
-for sorting: a run that was stopped goes on from there, if no file has changed, and deletes it at the end.
+which lists what gave no row, files that are no results, fields that could not be read, and of every result how many of
+its addresses expire and were left out. A JSON file of more than 128 MB is listed there too: save it as JSON lines. A
+video found several times is one row: of texts, dates and numbers the first there is, of tags, comments, addresses and
+queries all. metadata.parquet.parts beside it is for sorting: a run that was stopped goes on from there, if no file has
+changed, and deletes it at the end.
 """
 
-import functools
+import collections
 import itertools
 import os
 import pathlib
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
 
-import tqdm
 from absl import flags
 
-from spl_tf import command, files, stored
-from spl_tf.data.workers import Failure, run_in_workers
+from spl_tf import command, files
+from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
 from tools.collect import tables
-from tools.noisyactions2m import jobs, passes, records, rows, runs, table
-from tools.noisyactions2m.jobs import Job
+from tools.noisyactions2m import in_processes, jobs, kept_parts, passes, records, rows, runs, table
 from tools.noisyactions2m.result_files import Options
-
-T = TypeVar("T")
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_string("results", [], "File or folder of search results, repeatable.", flag_values=FLAGS)
@@ -54,8 +50,7 @@ flags.DEFINE_integer("num_workers", os.cpu_count(), "Processes.", lower_bound=1,
 flags.DEFINE_string("output", None, "Parquet file for the table.", flag_values=FLAGS)
 
 REJECTED_COLUMNS = ("file", "position", "key", "reason")
-_OURS = (".lock", "plan.json", "read-*", "rows-*", files.TEMPORARY)
-_SECONDS_PER_JOB = 6 * 3600.0
+_PARTS = ("read-*", "rows-*")
 
 
 def main() -> None:
@@ -81,73 +76,48 @@ def make_table(
     parts = output.with_name(f"{output.name}.parts")
     asked = (files.sha256(queries) if queries else "", options.site, sorted(options.columns.items()))
     plan = jobs.plan(results, [os.fspath(path) for path in (output, rejected, parts)], asked)
-    with files.locked(parts, "the table"):
-        _begin(parts, plan.identity)
-        read = list(_run("reading", passes.read_job, plan.jobs, (str(parts), options), num_workers))
-        wanted = runs.ranges([run for answer in read for run in answer.runs])
-        rejected_rows = itertools.chain(
-            ((path, "", "", "neither JSON, JSON lines nor CSV") for path in plan.others),
-            passes.read_rejected(read, plan.jobs),
-        )
+    with kept_parts.kept(parts, "the table", plan.identity, _PARTS):
+        read = in_processes.read(plan.jobs, str(parts), options, num_workers)
+        answers = [answer for _, answer in read]
+        wanted = runs.ranges([run for answer in answers for run in answer.runs])
         merged = []
         with files.atomic_path(output) as temporary, table.open_writer(temporary) as writer:
-            for answer in _run("merging", passes.merge_range, wanted, (str(parts), queries), num_workers):
+            for answer in in_processes.merge(wanted, str(parts), queries, num_workers):
                 writer.write_table(passes.read_rows(answer), row_group_size=table.ROWS_PER_GROUP)
                 merged.append(answer)
             unknown: dict[str, str] = {}
             for answer in merged:
                 unknown = answer.unknown | unknown
-            absent = (("", "", key, f"query not in --queries ({text!r})") for text, key in unknown.items())
-            tables.write(rejected, REJECTED_COLUMNS, itertools.chain(rejected_rows, absent))
-        shutil.rmtree(parts)
+            absent = (("", "", key, f"query not in --queries ({query!r})") for query, key in unknown.items())
+            tables.write(
+                rejected, REJECTED_COLUMNS, itertools.chain(_no_results(plan), passes.read_rejected(read), absent)
+            )
+    faults: collections.Counter[str] = collections.Counter()
+    for one in answers:
+        faults.update(one.faults)
+    fields = ", ".join(f"{field} {count}" for field, count in faults.most_common())
     lines = [
-        f"{output}: {sum(answer.rows for answer in merged)} rows of {sum(answer.records for answer in read)} results",
+        f"{output}: {sum(answer.rows for answer in merged)} rows of {sum(one.records for one in answers)} results",
         _note(sum(answer.without_query for answer in merged), "rows have no query"),
-        _note(sum(answer.unusable for answer in read), "results gave no row"),
-        _note(sum(answer.faults for answer in read), "fields could not be read"),
+        _note(sum(one.unusable for one in answers), "results gave no row"),
+        _note(sum(one.lost for one in answers), "files or pieces of files could not be read to the end"),
+        _note(faults.total(), f"fields could not be read or kept whole ({fields})"),
         _note(len(unknown), "queries are not in --queries"),
         _note(len(plan.others), "files are neither JSON, JSON lines nor CSV"),
+        _note(len(plan.media), "videos and images lie among the results"),
     ]
     listed = f"listed in {rejected.name}" if any(lines[2:]) else ""
     return "\n".join(line for line in [*lines, listed] if line)
 
 
+def _no_results(plan: jobs.Plan) -> Iterator[tuple[str, str, str, str]]:
+    """Rows of REJECTED_COLUMNS for files that were not opened."""
+    for paths, reason in ((plan.others, "neither JSON, JSON lines nor CSV"), (plan.media, "a video or image")):
+        yield from ((text(path), "", "", reason) for path in paths)
+
+
 def _note(count: int, what: str) -> str:
     return f"{count} {what}" if count else ""
-
-
-def _begin(parts: pathlib.Path, identity: str) -> None:
-    """Keeps what an earlier run left there of the same files and options, and deletes anything else."""
-    plan = parts / "plan.json"
-    strange = [path for path in parts.iterdir() if not any(map(path.match, _OURS))]
-    if strange:
-        raise UserError(f"{parts} is for sorting and holds {strange[0].name}, which is not ours: move it elsewhere")
-    if plan.exists() and stored.read_json(plan, dict[str, str], f"delete {parts}") == {"identity": identity}:
-        return
-    for path in parts.iterdir():
-        if path.name != ".lock":
-            path.unlink()
-    files.write_json(plan, {"identity": identity})
-
-
-def _run(
-    what: str, function: Callable[..., T], jobs: Sequence[Any], others: tuple[Any, ...], workers: int
-) -> Iterator[T]:
-    """The answer of each job, in order."""
-    call = functools.partial(_call, function, others)
-    answers = run_in_workers(call, jobs, num_workers=workers, seconds_per_job=_SECONDS_PER_JOB)
-    for answer, job in zip(tqdm.tqdm(answers, desc=what, total=len(jobs), unit="part"), jobs, strict=True):
-        if isinstance(answer, Failure):
-            names = [piece.path for piece in job.pieces] if isinstance(job, Job) else ["sorted results"]
-            raise UserError(
-                f"{what} {names[0]}{f' or one of {len(names) - 1} others' if names[1:] else ''} failed: {answer.kind} "
-                f"{answer.detail}: free memory, or take the file out, and run the same command again"
-            )
-        yield answer
-
-
-def _call(function: Callable[..., T], others: tuple[Any, ...], job: Any) -> T:
-    return function(job, *others)
 
 
 def _columns(pairs: Sequence[str]) -> dict[str, str]:

@@ -3,11 +3,14 @@
 What a job has written it does not write again: its answer, the last of its files, says that all are there.
 """
 
+import collections
+import contextlib
 import csv
 import functools
 import os
 import pathlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -28,14 +31,16 @@ class Read(msgspec.Struct):
       rejected: CSV file of what gave no record or lost a field: path, line, item, key, reason.
       records: how many.
       unusable: places of the files without a record.
-      faults: fields that could not be read.
+      faults: field -> how often something of it could not be read or kept.
+      lost: whether its file was not read to the end.
     """
 
     runs: list[runs.Run]
     rejected: str
     records: int = 0
     unusable: int = 0
-    faults: int = 0
+    faults: dict[str, int] = {}
+    lost: bool = False
 
 
 class Merged(msgspec.Struct):
@@ -49,16 +54,13 @@ class Merged(msgspec.Struct):
 
 def read_job(job: Job, folder: str, options: Options) -> Read:
     """Reads the files of a job and writes their records as sorted runs."""
-    stem = os.path.join(folder, f"read-{job.number:06d}")
+    stem = os.path.join(folder, job.stem)
     if os.path.exists(f"{stem}.json"):
         return stored.read_json(f"{stem}.json", Read, _REMEDY)
     writer = runs.Writer(stem)
     answer = Read(writer.runs, f"{stem}.rejected.csv")
-    with (
-        files.atomic_path(answer.rejected) as temporary,
-        open(temporary, "w", encoding="utf-8", newline="", errors="backslashreplace") as opened,
-    ):
-        rejected = csv.writer(opened)
+    faults: collections.Counter[str] = collections.Counter()
+    with _rejected(answer) as rejected:
         for piece in job.pieces:
             for result in result_files.read(piece, options, job.root):
                 key = ""
@@ -67,18 +69,42 @@ def read_job(job: Job, folder: str, options: Options) -> Read:
                 else:
                     key = result.record.key
                     answer.records += 1
-                    answer.faults += len(result.reasons)
+                    faults.update(reason.partition(":")[0] for reason in result.reasons)
                     writer.add(result.record)
                 rejected.writerows((piece.path, result.line, result.item, key, reason) for reason in result.reasons)
     writer.flush()
+    answer.faults = dict(faults)
     _write(f"{stem}.json", answer)
     return answer
 
 
-def read_rejected(answers: Sequence[Read], jobs: Sequence[Job]) -> Iterator[tuple[str, str, str, str]]:
+def lost(job: Job, folder: str, reason: str) -> Read:
+    """The answer in place of that of a job of one piece, which no process could read; a later run tries it again."""
+    (piece,) = job.pieces
+    answer = Read([], os.path.join(folder, f"{job.stem}.rejected.csv"), lost=True)
+    line, which = 0, "the file"
+    if piece.end is not None:
+        line, which = 1, f"{piece.end - piece.start} bytes from here on"
+    with _rejected(answer) as rejected:
+        rejected.writerow((piece.path, line, 0, "", f"could not read {which}: {reason}"))
+    return answer
+
+
+@contextlib.contextmanager
+def _rejected(answer: Read) -> Iterator[Any]:
+    """Writes rows path, line, item, key, reason."""
+    with (
+        files.atomic_path(answer.rejected) as temporary,
+        open(temporary, "w", encoding="utf-8", newline="", errors="backslashreplace") as opened,
+    ):
+        yield csv.writer(opened)
+
+
+def read_rejected(answers: Sequence[tuple[Job, Read]]) -> Iterator[tuple[str, str, str, str]]:
     """(file, position, key, reason) of all jobs, in order; lines are counted from the beginning of their file."""
-    for answer, job in zip(answers, jobs, strict=True):
-        before = result_files.lines_before(job.pieces[0]) if answer.unusable or answer.faults else 0
+    lines = result_files.LineCounter()
+    for job, answer in answers:
+        before = lines.before(job.pieces[0]) if answer.unusable or answer.faults or answer.lost else 0
         with open(answer.rejected, encoding="utf-8", newline="") as opened:
             for path, line, item, key, reason in csv.reader(opened):
                 places = [f"line {before + int(line)}"] if int(line) else []

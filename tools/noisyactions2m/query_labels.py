@@ -10,7 +10,7 @@ import tqdm
 
 from spl_tf import files
 from spl_tf.errors import UserError
-from tools.noisyactions2m import table
+from tools.noisyactions2m import query_rows, table
 
 # The authors' lists name a video by its id; it is unique on one site, the key on all.
 VIDEO_NAMES = ("id", "key")
@@ -81,20 +81,21 @@ def read(metadata: files.Path, queries: Sequence[str], video_names: str = "id") 
 
     Args:
       metadata: the table of metadata.
-      queries: the classes, each once; a label is a position here.
+      queries: the classes, each once; a label is a position here. A video was found with one when it was found with
+        a text of its base forms.
       video_names: the column that names the videos, one of VIDEO_NAMES.
 
     Raises:
       UserError: the table cannot be read, or two of its videos have one name.
     """
     names, counts, labels, unusable = [], [], [], []
-    value_set = pa.array(queries, pa.string())
+    lookup, place = query_rows.Lookup(queries), {query: number for number, query in enumerate(queries)}
     for batch in tqdm.tqdm(table.read_rows(metadata, [video_names, "queries"]), desc="reading", unit="batch"):
         usable = pc.match_substring_regex(batch[video_names], r"^\S+$")
         unusable += pc.filter(batch[video_names], pc.invert(usable)).to_pylist()
         batch = batch.filter(usable)
         names.append(batch[video_names])
-        rows, places = _pairs(batch["queries"], value_set)
+        rows, places = _pairs(batch["queries"], lookup, place)
         counts.append(np.bincount(rows, minlength=len(batch)))
         labels.append(places)
     videos = pa.chunked_array(names, pa.string())
@@ -106,11 +107,13 @@ def read(metadata: files.Path, queries: Sequence[str], video_names: str = "id") 
     return QueryLabels(pa.array(videos.to_pylist(), pa.string()), np.cumsum(per_video), flat, unusable)
 
 
-def _pairs(queries: pa.Array, value_set: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and class positions of the queries among `value_set`, sorted, each pair once: int64 [P], int64 [P]."""
-    places = pc.index_in(pc.struct_field(pc.list_flatten(queries), "query"), value_set=value_set)
-    known = pc.is_valid(places)
-    rows = pc.list_parent_indices(queries).filter(known).to_numpy(zero_copy_only=False).astype(np.int64)
-    places = places.filter(known).to_numpy(zero_copy_only=False).astype(np.int64)
-    pairs = np.unique(rows * max(len(value_set), 1) + places)
-    return np.divmod(pairs, max(len(value_set), 1))
+def _pairs(queries: pa.Array, lookup: query_rows.Lookup, place: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and class positions of the queries that have a class, sorted, each pair once: int64 [P], int64 [P]."""
+    texts = pc.struct_field(pc.list_flatten(queries), "query").dictionary_encode()
+    found = [None if text is None else lookup.find(text) for text in texts.dictionary.to_pylist()]
+    # The last is for a text that is absent.
+    positions = np.array([*(-1 if query is None else place[query] for query in found), -1], np.int64)
+    places = positions[pc.fill_null(texts.indices, -1).to_numpy(zero_copy_only=False)]
+    rows = pc.list_parent_indices(queries).to_numpy(zero_copy_only=False).astype(np.int64)
+    number = max(len(place), 1)
+    return np.divmod(np.unique(rows[places >= 0] * number + places[places >= 0]), number)

@@ -3,11 +3,12 @@
 import dataclasses
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from spl_tf import files
 from spl_tf.errors import UserError
 from tools.collect import tables
+from tools.noisyactions2m.lemmas import lemmatised
 
 COLUMNS = ("query", "kind", "origins")
 CLASS, SENTENCE = "class", "sentence"
@@ -50,6 +51,25 @@ def read(path: files.Path, flag: str = "--queries") -> list[QueryRow]:
 def class_rows(rows: Sequence[QueryRow]) -> list[QueryRow]:
     """The classes, each query once, in the order of the list."""
     return list({row.query: row for row in reversed(rows) if row.kind == CLASS}.values())[::-1]
+
+
+class Lookup:
+    """Finds the query that a search text stands for."""
+
+    def __init__(self, queries: Iterable[str]):
+        """Of queries that differ in case alone the lower-case one counts, else the first; each is found by itself."""
+        listed = list(queries)
+        self._known = {query: query for query in listed}
+        for query in listed:
+            self._known.setdefault(query.casefold(), query)
+        self._found: dict[str, str | None] = {}
+
+    def find(self, text: str) -> str | None:
+        """The query that is the text but for case, else its base forms: who searches may take the class's own name."""
+        if text not in self._found:
+            found = self._known.get(text) or self._known.get(text.casefold())
+            self._found[text] = found or self._known.get(lemmatised(text))
+        return self._found[text]
 
 
 def origins(cell: str) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from tools.noisyactions2m import values
+from tools.noisyactions2m import addresses, values
 
 T = TypeVar("T")
 
@@ -112,7 +112,7 @@ def read_record(
         latitude=latitude,
         longitude=longitude,
         duration=fields.first("duration", values.seconds),
-        addresses=_addresses(item, address),
+        addresses=addresses.of_item(item, address, faults),
         queries=_queries(fields, query, rank),
     )
     return record, faults
@@ -128,7 +128,7 @@ def read_comments(item: dict[str, Any]) -> tuple[Record, list[str]]:
 def read_sizes(item: dict[str, Any], name: str) -> tuple[Record, list[str]]:
     """The `sizes` of flickr.photos.getSizes, which tells the id in its addresses alone; else it is `name`."""
     entries = [entry for entry in _list(item.get("size")) if isinstance(entry, dict)]
-    found = _listed((entry.get("label"), entry.get("source")) for entry in entries)
+    found = addresses.listed((entry.get("label"), entry.get("source")) for entry in entries)
     texts = [entry[field] for entry in entries for field in ("url", "source") if isinstance(entry.get(field), str)]
     matches = (_FLICKR_ID.search(text) for text in texts)
     name = next((next(filter(None, match.groups())) for match in matches if match), name)
@@ -252,29 +252,6 @@ def _place(fields: _Fields, faults: list[str]) -> tuple[float | None, float | No
         faults.append(f"latitude, longitude: impossible place ({latitude:g}, {longitude:g})")
         return None, None
     return latitude, longitude
-
-
-def _addresses(item: dict[str, Any], page: str | None) -> list[tuple[str, str]]:
-    """(size, url): the page, Flickr's url_o, url_m and so on, and formats of yt-dlp whose address does not expire."""
-    formats = item["formats"] if isinstance(item.get("formats"), list) else []
-    return _listed(
-        [("page", page)]
-        + [(name.removeprefix("url_"), url) for name, url in item.items() if name.startswith("url_")]
-        + [(entry.get("format_id"), _lasting(entry.get("url"))) for entry in formats if isinstance(entry, dict)]
-    )
-
-
-def _lasting(url: Any) -> str | None:
-    return url if isinstance(url, str) and "expire" not in url else None
-
-
-def _listed(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[str, str]]:
-    """The pairs that are a text and an address, each once."""
-    found: dict[tuple[str, str], None] = {}
-    for size, url in pairs:
-        if isinstance(url, str) and (address := values.address(url)):
-            found[values.line(size if isinstance(size, str | int) else "") or "", address] = None
-    return list(found)
 
 
 def _queries(fields: _Fields, query: str, rank: int | None) -> list[tuple[str, int | None]]:

@@ -87,16 +87,22 @@ def is_utf_16(path: str) -> bool:
         return opened.read(2) in texts.MARKS
 
 
-def lines_before(piece: Piece) -> int:
-    """How many lines of its file begin before those of a piece."""
-    count, last = 0, b"\n"
-    with open(piece.path, "rb") as opened:
-        left = piece.start
-        while left and (content := opened.read(min(left, 1 << 24))):
-            count += content.count(b"\n")
-            last = content[-1:]
-            left -= len(content)
-    return count + (last != b"\n")
+class LineCounter:
+    """How many lines of its file begin before those of a piece; of pieces in order each byte is read once."""
+
+    def __init__(self) -> None:
+        self._path, self._place, self._count, self._last = "", 0, 0, b"\n"
+
+    def before(self, piece: Piece) -> int:
+        if piece.path != self._path or piece.start < self._place:
+            self._path, self._place, self._count, self._last = piece.path, 0, 0, b"\n"
+        with open(piece.path, "rb") as opened:
+            opened.seek(self._place)
+            while self._place < piece.start and (content := opened.read(min(piece.start - self._place, 1 << 24))):
+                self._count += content.count(b"\n")
+                self._last = content[-1:]
+                self._place += len(content)
+        return self._count + (self._last != b"\n")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +151,7 @@ def _skip_line(opened: BinaryIO) -> int:
 
 
 def _of_table(opened: BinaryIO, options: Options) -> Iterator[Result]:
-    lines = (texts.decoded(content).removeprefix("\ufeff") for content in texts.recoded(opened))
+    lines = (line.removeprefix("\ufeff") for line in texts.lines(opened))
     fields: dict[str, str] | None = None
     for number, cells, reason in read_rows(lines, csv_tables.widest_delimiter):
         if fields is None:

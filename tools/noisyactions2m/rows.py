@@ -1,7 +1,7 @@
 """Records of one video become one row, and rows an Arrow table."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -14,10 +14,10 @@ _NO_RANK = 1 << 31
 
 
 class Queries(NamedTuple):
-    """Search text without case -> query of the list, by kind."""
+    """The queries of the list, by kind."""
 
-    classes: Mapping[str, str]
-    sentences: Mapping[str, str]
+    classes: query_rows.Lookup
+    sentences: query_rows.Lookup
 
 
 def read_queries(path: str) -> Queries:
@@ -26,10 +26,10 @@ def read_queries(path: str) -> Queries:
     Raises:
       UserError: it is no such list.
     """
-    found: dict[str, dict[str, str]] = {query_rows.CLASS: {}, query_rows.SENTENCE: {}}
+    found: dict[str, list[str]] = {query_rows.CLASS: [], query_rows.SENTENCE: []}
     for row in query_rows.read(path):
-        found[row.kind].setdefault(row.query.casefold(), row.query)
-    return Queries(found[query_rows.CLASS], found[query_rows.SENTENCE])
+        found[row.kind].append(row.query)
+    return Queries(query_rows.Lookup(found[query_rows.CLASS]), query_rows.Lookup(found[query_rows.SENTENCE]))
 
 
 def merged(records: Sequence[Record]) -> Record:
@@ -74,11 +74,10 @@ def to_table(rows: Sequence[Record], queries: Queries | None) -> tuple[pa.Table,
         if queries is None:
             concepts, sentences = texts, []
         else:
-            folded = {text: text.casefold() for text in texts}
-            concepts = _looked_up(folded.values(), queries.classes)
-            sentences = _looked_up(folded.values(), queries.sentences)
-            for text, key in folded.items():
-                if key not in queries.classes and key not in queries.sentences:
+            concepts = _looked_up(texts, queries.classes)
+            sentences = _looked_up(texts, queries.sentences)
+            for text in texts:
+                if queries.classes.find(text) is None and queries.sentences.find(text) is None:
                     unknown.setdefault(text, row.key)
         columns["concepts"].append(concepts)
         columns["sentences"].append(sentences)
@@ -90,8 +89,8 @@ def to_table(rows: Sequence[Record], queries: Queries | None) -> tuple[pa.Table,
     return pa.Table.from_arrays(arrays, schema=table.SCHEMA), unknown
 
 
-def _looked_up(keys: Iterable[str], queries: Mapping[str, str]) -> list[str]:
-    return list(dict.fromkeys(queries[key] for key in keys if key in queries))
+def _looked_up(texts: Iterable[str], queries: query_rows.Lookup) -> list[str]:
+    return list(dict.fromkeys(query for text in texts if (query := queries.find(text)) is not None))
 
 
 def _pairs(lists: Sequence[Sequence[tuple[Any, Any]]], kind: pa.ListType) -> pa.Array:

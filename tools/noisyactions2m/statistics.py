@@ -11,7 +11,8 @@ entities stay empty.
 Written into the folder --output:
 
   statistics.md, statistics.csv   Table 2. An average is over the videos that have the field; beside it the same sum
-                                  over all videos. What no video has is empty.
+                                  over all videos. What no video has is empty. The page also has the figures and, as
+                                  tables, what they show: classes by videos, videos by labels, entities, countries
   videos_per_class.csv            class,videos, most first
   labels_per_video.csv            labels,videos
   labels_and_videos.png           both, counts on a logarithmic scale (figure 1)
@@ -37,7 +38,7 @@ from spl_tf import command, files, text_tables
 from spl_tf.errors import UserError
 from spl_tf.labels.figures import save_figure
 from tools.collect import tables
-from tools.noisyactions2m import countries, entity_counts, figures, lists, table, table2, totals
+from tools.noisyactions2m import countries, entity_counts, figures, lists, statistics_page, table, table2, totals
 from tools.noisyactions2m.video_names import VideoNames
 
 FLAGS = flags.FlagValues()
@@ -88,27 +89,30 @@ def write(folder: pathlib.Path, counted: totals.Totals, entities: entity_counts.
     """Writes tables and figures; returns a summary."""
     rows = table2.rows(counted, entities)
     tables.write(folder / "statistics.csv", table2.COLUMNS, [row.cells() for row in rows])
-    files.write_text(folder / "statistics.md", table2.markdown(rows, counted.videos))
     by_size = _most_first(counted.videos_per_class)
     tables.write(folder / "videos_per_class.csv", ("class", "videos"), by_size)
     tables.write(folder / "labels_per_video.csv", ("labels", "videos"), sorted(counted.labels_per_video.items()))
-    _draw(
-        folder / "labels_and_videos.png",
-        figures.labels_and_videos_figure([size for _, size in by_size], counted.labels_per_video)
-        if counted.labels().videos
-        else None,
-    )
     scored = int(entities.scored.sum()) if entities else 0
     per_entity = entities.per_entity if entities else {}
     shares = [(name, videos, f"{videos / scored:.4f}") for name, videos in per_entity.items()]
     tables.write(folder / "entities.csv", ("entity", "videos", "share"), shares)
-    _draw(folder / "entities.png", figures.entities_figure(per_entity, scored) if per_entity else None)
     names = countries.country_names()
     found = [(code, names[code], videos) for code, videos in _most_first(counted.per_country)]
     tables.write(folder / "countries.csv", ("code", "country", "videos"), found)
     places = np.concatenate([np.zeros((2, 0)), *counted.places], axis=1)
-    land = figures.map_figure(places, countries.land(figures.MAP_STEP)) if places.size else None
-    _draw(folder / "countries.png", land)
+    sizes = [size for _, size in by_size]
+    drawn: dict[str, Figure | None] = {
+        "labels_and_videos.png": figures.labels_and_videos_figure(sizes, counted.labels_per_video)
+        if counted.labels().videos
+        else None,
+        "entities.png": figures.entities_figure(per_entity, scored) if per_entity else None,
+        "countries.png": figures.map_figure(places, countries.land(figures.MAP_STEP)) if places.size else None,
+    }
+    for name, figure in drawn.items():
+        _draw(folder / name, figure)
+    there = [name for name, figure in drawn.items() if figure is not None]
+    page = statistics_page.page(rows, counted.videos, by_size, counted.labels_per_video, shares, found, there)
+    files.write_text(folder / "statistics.md", page)
     left_out = counted.not_counted + (entities.not_counted if entities else [])
     tables.write(folder / "not_counted.csv", ("video", "reason"), left_out)
     listed = text_tables.counted(reason.rpartition(": ")[2] for _, reason in left_out) or "nothing"

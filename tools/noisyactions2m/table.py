@@ -61,6 +61,8 @@ def read_rows(path: files.Path, columns: Sequence[str] | None = None) -> Iterato
             schema = pa.schema([SCHEMA.field(name) for name in wanted])
             for batch in table.iter_batches(batch_size=_ROWS_PER_BATCH, columns=wanted, use_threads=False):
                 # Parquet knows no whole seconds and gives milliseconds back.
-                yield from pa.Table.from_batches([batch]).select(wanted).cast(schema).to_batches()
-        except (pa.ArrowException, OSError) as error:
+                whole = pa.Table.from_batches([batch]).select(wanted).cast(schema)
+                whole.validate(full=True)  # Damage that Parquet does not see, as text that is no UTF-8.
+                yield from whole.to_batches()
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is damaged or no Parquet file ({error}): {remedy}") from error

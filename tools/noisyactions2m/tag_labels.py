@@ -14,6 +14,8 @@ Written into the folder --output:
   more_labels.csv          class_id,class,videos,added, and for each field in how many of the added it was found
   more_labels_videos.csv   video,class_id,class,fields of every label added
   more_labels_findings.csv file,line,kind,detail of what was mended or left out while the lists were read
+
+What has been matched lies in <list>.more.parts until the end: the same command goes on from where it was stopped.
 """
 
 import collections
@@ -27,10 +29,10 @@ import pyarrow as pa
 import tqdm
 from absl import flags
 
-from spl_tf import command, files
+from spl_tf import command, files, stored
 from spl_tf.errors import UserError
 from tools.collect import tables
-from tools.noisyactions2m import lists, table
+from tools.noisyactions2m import kept_parts, lists, table
 from tools.noisyactions2m.class_matcher import ClassMatcher
 from tools.noisyactions2m.video_names import VideoNames
 
@@ -57,9 +59,13 @@ def main() -> None:
         if row < 0:
             report.append(lists.Fault(FLAGS.labels, 0, "video not in the metadata", video))
     matcher = ClassMatcher(classes, FLAGS.least_words)
-    new = new_labels(FLAGS.metadata, FLAGS.fields, matcher, rows, found)
     path = pathlib.Path(FLAGS.output) / f"{pathlib.Path(FLAGS.labels).stem}.more.txt"
-    print(write(path, classes, rows, new, FLAGS.fields, report))
+    parts = path.with_suffix(".parts")
+    given = [files.sha256(source) for source in (FLAGS.metadata, FLAGS.classes, FLAGS.labels)]
+    made_of = kept_parts.identity(given, list(FLAGS.fields), FLAGS.least_words)
+    with kept_parts.kept(parts, "the new labels", made_of, ("matched-*.json",)):
+        new = new_labels(FLAGS.metadata, FLAGS.fields, matcher, rows, found, parts)
+        print(write(path, classes, rows, new, FLAGS.fields, report))
 
 
 def new_labels(
@@ -68,6 +74,7 @@ def new_labels(
     matcher: ClassMatcher,
     rows: Sequence[tuple[str, Sequence[int]]],
     found: np.ndarray,
+    parts: pathlib.Path,
 ) -> Iterator[tuple[int, dict[int, list[str]]]]:
     """Yields, in the order of the table, a row of the list and its new labels, each with the fields that have it.
 
@@ -77,25 +84,39 @@ def new_labels(
       matcher: knows the classes.
       rows: of the list.
       found: int64 [rows], where each video is in the table; negative for nowhere.
+      parts: folder for what was found in each batch of the table; a batch that is there is not looked at again.
     """
     # Two rows of the list may be one video, by key and by id.
     listed: dict[int, list[int]] = {}
     for place, row in enumerate(found.tolist()):
         listed.setdefault(row, []).append(place)
-    batches = table.read_rows(metadata, list(fields))
-    row = 0
+    first = 0
     with tqdm.tqdm(total=int(found.max(initial=-1)) + 1, desc="matching", unit="video") as progress:
-        for batch in batches:
-            for values in batch.to_pylist():
-                for place in listed.get(row, ()):
-                    labels: dict[int, list[str]] = {}
-                    for field in fields:
-                        for label in sorted(_classes_in(matcher, values[field]) - set(rows[place][1])):
-                            labels.setdefault(label, []).append(field)
-                    if labels:
-                        yield place, labels
-                row += 1
+        for number, batch in enumerate(table.read_rows(metadata, list(fields))):
+            path = parts / f"matched-{number:06d}.json"
+            if not path.exists():
+                files.write_json(path, list(_of_batch(batch, first, matcher, rows, listed)))
+            yield from stored.read_json(path, list[tuple[int, dict[int, list[str]]]], f"delete {parts}")
+            first += len(batch)
             progress.update(len(batch))
+
+
+def _of_batch(
+    batch: pa.RecordBatch,
+    first: int,
+    matcher: ClassMatcher,
+    rows: Sequence[tuple[str, Sequence[int]]],
+    listed: Mapping[int, Sequence[int]],
+) -> Iterator[tuple[int, dict[int, list[str]]]]:
+    """The same for rows of the table from the row `first` on; `listed` has rows of the list by rows of the table."""
+    for row, values in enumerate(batch.to_pylist(), first):
+        for place in listed.get(row, ()):
+            labels: dict[int, list[str]] = {}
+            for field in batch.schema.names:
+                for label in sorted(_classes_in(matcher, values[field]) - set(rows[place][1])):
+                    labels.setdefault(label, []).append(field)
+            if labels:
+                yield place, labels
 
 
 def write(

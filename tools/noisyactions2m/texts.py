@@ -1,6 +1,7 @@
 """Text and JSON of anybody's: what can be read is, whatever its encoding and however it is wrapped."""
 
 import codecs
+import io
 import json
 import re
 from typing import Any, BinaryIO
@@ -33,6 +34,14 @@ def recoded(opened: BinaryIO) -> Any:
     mark = opened.read(2)
     opened.seek(0)
     return codecs.EncodedFile(opened, "utf-8", "utf-16", "replace") if mark in MARKS else opened
+
+
+def lines(opened: BinaryIO) -> io.TextIOWrapper:
+    """The file's text from its beginning, line by line with the ends of lines; a carriage return alone is one too."""
+    mark = opened.read(2)
+    opened.seek(0)
+    encoding, errors = ("utf-16", "replace") if mark in MARKS else ("utf-8", "latin_1_between")
+    return io.TextIOWrapper(opened, encoding, errors, newline="")
 
 
 def decoded(content: bytes) -> str:

@@ -55,7 +55,7 @@ def line(value: Any) -> str | None:
 def address(value: Any) -> str | None:
     """A URL as it is written: "&copy=" in it is no entity."""
     if value is not None and not isinstance(value, str):
-        raise ValueError(f"{_kind(value)} instead of an address")
+        raise ValueError(f"{kind(value)} instead of an address")
     return "".join((value or "").encode(errors="backslashreplace").decode().split()) or None
 
 
@@ -79,7 +79,7 @@ def number(value: Any) -> float | None:
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{_kind(value)} instead of a number")
+        raise ValueError(f"{kind(value)} instead of a number")
     try:
         found = float(value)
     except (ValueError, OverflowError):
@@ -135,7 +135,7 @@ def licence(value: Any, site: str) -> str | None:
 def shown(value: Any) -> str:
     """A value for a message; a list or an object can be nested deeper than it can be written."""
     if isinstance(value, list | dict):
-        return f"({_kind(value)})"
+        return f"({kind(value)})"
     try:
         found = repr(value) if isinstance(value, str) else str(value)
     except ValueError:  # More digits than Python writes.
@@ -145,7 +145,7 @@ def shown(value: Any) -> str:
 
 def _written(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{_kind(value)} instead of text")
+        raise ValueError(f"{kind(value)} instead of text")
     return str(value)
 
 
@@ -174,5 +174,6 @@ def _moment(value: Any, earliest: datetime.datetime) -> int | None:
     return int(moment // 1)
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """What JSON calls it, for a message."""
     return {dict: "object", list: "list", bool: "true or false"}.get(type(value), type(value).__name__)
