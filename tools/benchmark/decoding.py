@@ -6,6 +6,7 @@ Both read the same file in one thread and scale every frame, turn by turn. What 
 work on the machine hardly changes.
 """
 
+import itertools
 import resource
 import statistics
 import time
@@ -15,7 +16,8 @@ import cv2
 import tabulate
 from absl import app, flags
 
-from spl_tf.data.video.reader import VideoReader, scaled_size
+from spl_tf.data.video.reader import VideoReader
+from spl_tf.data.video.scaling import frames_in_turn, scaled, scaled_in_turn, scaled_size
 from spl_tf.errors import UserError
 
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Readings of each file by each reader.", lower_bound=1)
@@ -51,11 +53,12 @@ def _timed(read: Callable[[str], int], path: str) -> tuple[int, float]:
 
 
 def _read(path: str) -> int:
+    """As clips are cut: see `spl_tf.data.building.cutting`."""
     reader, count = VideoReader(path), 0
-    height, width = scaled_size(reader.height, reader.width, _SHORT_SIDE.value)
-    for _ in reader:
-        cv2.resize(reader.pixels(), (width, height), interpolation=cv2.INTER_AREA)
-        count += 1
+    size = scaled_size(reader.height, reader.width, _SHORT_SIDE.value)
+    pictures = (reader.later() for _ in reader)
+    while turn := list(itertools.islice(pictures, frames_in_turn(reader.height, reader.width))):
+        count += len(scaled_in_turn(turn, *size))
     reader.close()
     return count
 
@@ -64,12 +67,12 @@ def _read_by_opencv(path: str) -> int:
     capture, count = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]), 0
     if not capture.isOpened():
         raise UserError(f"OpenCV cannot open {path}: give another video")
-    size = [int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH)]
-    height, width = scaled_size(size[0], size[1], _SHORT_SIDE.value)
+    height, width = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+    size = scaled_size(height, width, _SHORT_SIDE.value)
     while capture.grab():
         found, frame = capture.retrieve()
         if found:
-            cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            scaled(frame, *size)
             count += 1
     capture.release()
     return count
