@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import functools
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ from spl_tf.data.video.errors import UnreadableError
 BACKGROUND = 255
 # H.264 and HEVC keep no more pictures back.
 _MOST_REORDERED = 16
+# glibc's highest threshold is 32 MiB.
+_LARGEST_KEPT = 31 << 20
 # Transfer functions of ITU-T H.273, table 3, whose values shown as they are would be a dull picture.
 _HDR = {16: "PQ", 18: "HLG"}
 
@@ -48,6 +51,7 @@ class Converter:
     """
 
     def __init__(self, first: VideoFrame):
+        _keep_freed_memory()
         self._orientation = orientation_of(first)
         self._reformatter = VideoReformatter()
         self._forms: dict[str, tuple[str, int]] = {}
@@ -70,6 +74,16 @@ class Converter:
         except (av.FFmpegError, ValueError) as error:
             raise UnreadableError("frames of unknown form", f"({frame.format.name})") from error
         return self._orientation.applied_to(pixels if channels == 3 else on_background(pixels))
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Lets glibc hold what a picture leaves for the next one.
+
+    It returns freed blocks to the system at once, until a larger one of its own mapping was freed (mallopt(3),
+    M_MMAP_THRESHOLD): each picture of 1280 x 720 then costs hundreds of page faults.
+    """
+    np.empty(_LARGEST_KEPT, np.uint8)
 
 
 def on_background(pixels: np.ndarray) -> np.ndarray:
