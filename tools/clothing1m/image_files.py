@@ -12,7 +12,7 @@ from spl_tf.data.file_kinds import is_image
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.images import read_image
-from spl_tf.data.video.reader import scaled_size
+from spl_tf.data.video.scaling import scaled_size
 from spl_tf.data.workers import Failure, run_in_workers
 
 MISSING = "missing image"

@@ -18,7 +18,7 @@ from spl_tf.data.manifest import Video
 from spl_tf.data.video.errors import UnreadableError
 from spl_tf.data.video.frame_folder import Reader, open_reader
 from spl_tf.data.video.images import read_image
-from spl_tf.data.video.reader import encode_frame, scaled_size
+from spl_tf.data.video.scaling import encoded, frames_in_turn, scaled, scaled_in_turn, scaled_size
 from spl_tf.data.workers import Failure
 
 # Matroska, WebM and FLV round times to milliseconds: a frame that is late by so little is on time.
@@ -201,32 +201,42 @@ def _frames_at(
     The frame is the one the video shows at that moment, the last that began: a slower
     source repeats frames, a faster one drops some. Stops reading after the last target.
     """
+    shown = _shown(reader, targets)
+    while turn := list(itertools.islice(shown, frames_in_turn(reader.height, reader.width))):
+        for frame, (_, moments) in zip(scaled_in_turn([pixels for pixels, _ in turn], *size), turn, strict=True):
+            jpeg = encoded(frame, jpeg_quality)
+            yield from ((moment, jpeg) for moment in moments)
+
+
+def _shown(reader: Reader, targets: Iterator[int]) -> Iterator[tuple[Callable[[], np.ndarray], list[int]]]:
+    """What gives the pixels of each frame that is shown at a target, and those targets."""
     target = next(targets, None)
     pixels: Callable[[], np.ndarray] | None = None
 
-    def due_before(limit_us: int) -> Iterator[tuple[int, bytes]]:
+    def due_before(limit_us: int) -> list[int]:
         nonlocal target
-        jpeg: bytes | None = None
-        while pixels is not None and target is not None and target < limit_us:
-            jpeg = jpeg or encode_frame(pixels(), *size, jpeg_quality)
-            yield target, jpeg
+        due = []
+        while target is not None and target < limit_us:
+            due.append(target)
             target = next(targets, None)
+        return due
 
-    shown_until_us = 0
     for time_us in reader:
-        yield from due_before(time_us - _TOLERANCE_US)
+        if pixels is not None and (due := due_before(time_us - _TOLERANCE_US)):
+            yield pixels, due
         if target is None:
             return
         # Only a frame that is shown at a target is converted.
-        pixels, shown_until_us = reader.later(), reader.shown_until_us
-    yield from due_before(shown_until_us - _TOLERANCE_US)
+        pixels = reader.later()
+    if pixels is not None and (due := due_before(reader.shown_until_us - _TOLERANCE_US)):
+        yield pixels, due
 
 
 def _image_clip(video: Video, clip_format: ClipFormat) -> Clip:
     image = read_image(video.path, clip_format.short_side)
     height, width = image.shape[:2]
     size = scaled_size(height, width, clip_format.short_side)
-    clip = _clip(video, clip_format, size, [0], [encode_frame(image, *size, clip_format.jpeg_quality)], 0)
+    clip = _clip(video, clip_format, size, [0], [encoded(scaled(image, *size), clip_format.jpeg_quality)], 0)
     clip.frame_rate = 0.0
     return clip
 

@@ -2,11 +2,12 @@
 
 import collections
 import dataclasses
+import functools
 import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import NamedTuple, cast
+from typing import cast
 
 import av
 import cv2
@@ -22,8 +23,13 @@ from spl_tf.data.video.errors import UnreadableError
 BACKGROUND = 255
 # H.264 and HEVC keep no more pictures back.
 _MOST_REORDERED = 16
+# glibc's highest threshold is 32 MiB.
+_LARGEST_KEPT = 31 << 20
 # Transfer functions of ITU-T H.273, table 3, whose values shown as they are would be a dull picture.
 _HDR = {16: "PQ", 18: "HLG"}
+
+# When a decoded frame begins, microseconds, and the frame. Plain: there is one for each frame that is passed over, too.
+TimedFrame = tuple[int, VideoFrame]
 
 
 def require_standard_range(frame: VideoFrame, names: str) -> None:
@@ -45,6 +51,7 @@ class Converter:
     """
 
     def __init__(self, first: VideoFrame):
+        _keep_freed_memory()
         self._orientation = orientation_of(first)
         self._reformatter = VideoReformatter()
         self._forms: dict[str, tuple[str, int]] = {}
@@ -67,6 +74,16 @@ class Converter:
         except (av.FFmpegError, ValueError) as error:
             raise UnreadableError("frames of unknown form", f"({frame.format.name})") from error
         return self._orientation.applied_to(pixels if channels == 3 else on_background(pixels))
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Lets glibc hold what a picture leaves for the next one.
+
+    It returns freed blocks to the system at once, until a larger one of its own mapping was freed (mallopt(3),
+    M_MMAP_THRESHOLD): each picture of 1280 x 720 then costs hundreds of page faults.
+    """
+    np.empty(_LARGEST_KEPT, np.uint8)
 
 
 def on_background(pixels: np.ndarray) -> np.ndarray:
@@ -101,50 +118,45 @@ def orientation_of(frame: VideoFrame) -> Orientation:
     return Orientation(False, mirrored_x=a < 0, mirrored_y=d < 0)
 
 
-class TimedFrame(NamedTuple):
-    """A decoded frame, when it begins and how long it is shown where the container says so, microseconds."""
-
-    time_us: int
-    length_us: int
-    frame: VideoFrame
-
-
-def with_sorted_times(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
+def with_sorted_times(turns: Iterable[list[TimedFrame]]) -> Iterator[list[TimedFrame]]:
     """Deals the frames' times to them in ascending order, where they are those of the order of decoding."""
-    waiting, times = collections.deque[TimedFrame](), list[int]()
-    for timed in frames:
-        waiting.append(timed)
-        heapq.heappush(times, timed.time_us)
-        if len(waiting) > _MOST_REORDERED:
-            yield waiting.popleft()._replace(time_us=heapq.heappop(times))
-    for timed, time_us in zip(waiting, sorted(times), strict=True):
-        yield timed._replace(time_us=time_us)
+    waiting, times = collections.deque[VideoFrame](), list[int]()
+    for turn in turns:
+        for time_us, frame in turn:
+            waiting.append(frame)
+            heapq.heappush(times, time_us)
+        yield [(heapq.heappop(times), waiting.popleft()) for _ in range(len(waiting) - _MOST_REORDERED)]
+    yield list(zip(sorted(times), waiting, strict=True))
 
 
-def without_fields(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
+def without_fields(turns: Iterable[list[TimedFrame]]) -> Iterator[list[TimedFrame]]:
     """Deinterlaces the frames that are marked as fields; times and number of frames stay.
 
     By bwdif, which keeps the full height of what stands still as yadif does, has fewer steps along edges, and
     like it needs but the frames before and after: so a frame's bits are the same wherever reading began.
     Until the first such frame all pass untouched.
     """
-    frames = iter(frames)
+    turns = iter(turns)
     before: list[TimedFrame] = []
-    for timed in frames:
-        if timed.frame.interlaced_frame:
-            filtered = _deinterlaced(itertools.chain(before, [timed], frames))
-            yield from itertools.islice(filtered, len(before), None)  # The one before was shown as it is.
-            return
-        before = [timed]
-        yield timed
+    for turn in turns:
+        for place, (_, frame) in enumerate(turn):
+            if frame.interlaced_frame:
+                before = [*before, *turn[:place]][-1:]
+                yield turn[:place]
+                filtered = _deinterlaced(itertools.chain(before, turn[place:], itertools.chain.from_iterable(turns)))
+                # The one before was shown as it is.
+                yield from ([timed] for timed in itertools.islice(filtered, len(before), None))
+                return
+        before = turn[-1:] or before
+        yield turn
 
 
 def _deinterlaced(frames: Iterable[TimedFrame]) -> Iterator[TimedFrame]:
-    for form, alike in itertools.groupby(frames, lambda timed: _form(timed.frame)):
+    for form, alike in itertools.groupby(frames, lambda timed: _form(timed[1])):
         graph, inside = _deinterlacer(*form), collections.deque[TimedFrame]()
         for timed in alike:
             inside.append(timed)
-            graph.push(timed.frame)
+            graph.push(timed[1])
             yield from _pulled(graph, inside)
         graph.push(None)
         yield from _pulled(graph, inside)
@@ -170,4 +182,6 @@ def _pulled(graph: Graph, inside: collections.deque[TimedFrame]) -> Iterator[Tim
         except (av.BlockingIOError, av.EOFError):
             return
         assert isinstance(frame, VideoFrame)
-        yield inside.popleft()._replace(frame=frame)
+        time_us, pushed = inside.popleft()
+        frame.duration = pushed.duration
+        yield time_us, frame

@@ -8,23 +8,18 @@ import bisect
 import collections
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import TypeVar
 
-import av
-import cv2
 import numpy as np
-from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from spl_tf.data.video import containers
 from spl_tf.data.video.clock import LONGEST_STEP_US, Clock
 from spl_tf.data.video.complaints import complaints, heard
 from spl_tf.data.video.container_checks import container_faults
 from spl_tf.data.video.errors import UnreadableError
+from spl_tf.data.video.packets import decoded_in_turn, packets
 from spl_tf.data.video.pictures import (
     Converter,
     TimedFrame,
@@ -33,11 +28,10 @@ from spl_tf.data.video.pictures import (
     with_sorted_times,
     without_fields,
 )
+from spl_tf.data.video.scaling import frames_in_turn
 
 # 8K; decoding it takes a GB and a half.
 MAX_VIDEO_PIXELS = 8192 * 4608
-MAX_PIXELS = 100_000_000
-MAX_JPEG_SIDE = 65_500
 _USUAL_FPS = 25.0
 # Containers with an index and a time for each frame. The clock of a transport or program stream may start again.
 _JUMPABLE = ("mov", "matroska")
@@ -47,16 +41,8 @@ _UNORDERED, _REORDERING = ("avi", "mxf"), ("h264", "hevc")
 _FAR_US = 20_000_000
 # A jump is aimed ahead of the wanted moment: frames may need others from before their key frame.
 _LEAD_US = 5_000_000
-# A broken container that gives nothing for so many attempts has ended.
-_MOST_ATTEMPTS = 64
-# A processor's cache holds the code of reading, of decoding or of scaling: each takes less time several times in a row.
-_MOST_AHEAD = 8
-_PIXELS_AHEAD = 8 * 320 * 240
 # The last frame shown is among so many packets at the end of a file.
 _MOST_REORDERED = 64
-
-
-_Item = TypeVar("_Item")
 
 
 class VideoReader:
@@ -98,19 +84,22 @@ class VideoReader:
         self._clock = Clock(self.period_us)
         assert self._stream.time_base is not None  # It is of a container.
         self._tick = (1_000_000 * self._stream.time_base).as_integer_ratio()
-        self._frames = self._timed()
+        self._in_turn = 1
+        self._turns = self._timed()
         try:
             _require_usable_size(self._stream.codec_context.height or 1, self._stream.codec_context.width or 1)
-            first = next(self._frames, None)
+            first = next(filter(None, self._turns), None)
             if first is None:
                 raise UnreadableError("no frame can be decoded", f"({self.names})")
-            self._current, self.start_us = first, first.time_us
-            self._measure(first.frame)
-            self._converter = Converter(first.frame)
+            self.start_us, self._current = first[0]
+            self._time_us = self.start_us
+            self._measure(self._current)
+            self._converter = Converter(self._current)
         except BaseException:
             self.close()
             raise
-        self._frames = itertools.chain([first], self._frames)
+        self._turns = itertools.chain([first], self._turns)
+        self._in_turn = frames_in_turn(self.height, self.width)
 
     def _measure(self, frame: VideoFrame) -> None:
         require_standard_range(frame, self.names)
@@ -135,30 +124,30 @@ class VideoReader:
         self._container.seek(
             (self._origin_us + time_us - _LEAD_US) * self._tick[1] // self._tick[0], stream=self._stream
         )
-        self._frames = self._timed(jumped=True)
-        first = next(self._frames, None)
-        if first is not None and first.time_us <= time_us - _LEAD_US // 2:
-            self._frames = itertools.chain([first], self._frames)
+        self._turns = self._timed(jumped=True)
+        first = next(filter(None, self._turns), None)
+        if first is not None and first[0][0] <= time_us - _LEAD_US // 2:
+            self._turns = itertools.chain([first], self._turns)
         else:  # It has no index after all.
             self._container.close()
             self._container, self._stream = containers.open_video(self._path)
-            self._frames = self._timed()
+            self._turns = self._timed()
 
     def __iter__(self) -> Iterator[int]:
         """Yields each frame's time in microseconds, increasing but in damaged files (see `Clock`)."""
-        num_frames = max(1, min(_MOST_AHEAD, _PIXELS_AHEAD // (self.height * self.width)))
-        for timed in without_fields(_ahead(self._frames, num_frames)):
-            self._current = timed
-            self.sizes[timed.frame.width, timed.frame.height] = None
-            yield timed.time_us
+        for turn in without_fields(self._turns):
+            for time_us, frame in turn:
+                self._time_us, self._current = time_us, frame
+                self.sizes[frame.width, frame.height] = None
+                yield time_us
 
     def later(self) -> Callable[[], np.ndarray]:
         """What gives the current frame's pixels, also when the iteration has gone on."""
-        return functools.partial(self._converter.pixels, self._current.frame)
+        return functools.partial(self._converter.pixels, self._current)
 
     def pixels(self) -> np.ndarray:
         """The current frame, uint8 [H, W, 3] BGR, upright; of the stored size, whatever the shape of its pixels."""
-        return self._converter.pixels(self._current.frame)
+        return self._converter.pixels(self._current)
 
     @property
     def repaired_times(self) -> int:
@@ -172,14 +161,14 @@ class VideoReader:
     @property
     def shown_until_us(self) -> int:
         """Where the current frame ends, should none follow."""
-        return self._end_us(self._current.time_us, self._current.length_us)
+        return self._end_us(self._time_us, self._us(self._current.duration))
 
     def duration_us(self) -> int:
         """Where the last picture ends, microseconds: by the packets that are there, whatever the header says."""
         clock, ends = Clock(self.period_us), collections.deque([self.start_us + self.period_us], _MOST_REORDERED)
         container, stream = containers.open_video(self._path)
         with container:
-            for packet in _packets(container, stream):
+            for packet in packets(container, stream):
                 if packet is not None and packet.size and not packet.is_discard:
                     stamp = packet.pts if packet.pts is not None else packet.dts
                     time_us = clock.time_us(None if stamp is None else self._us(stamp) - self._origin_us)
@@ -196,42 +185,31 @@ class VideoReader:
     def close(self) -> None:
         self._container.close()
 
-    def _timed(self, *, jumped: bool = False) -> Iterator[TimedFrame]:
-        frames = self._stamped(jumped)
+    def _timed(self, *, jumped: bool = False) -> Iterator[list[TimedFrame]]:
+        turns = self._stamped(jumped)
         reordered = self._container.format.name in _UNORDERED and self._stream.codec_context.name in _REORDERING
-        return with_sorted_times(frames) if reordered else frames
+        return with_sorted_times(turns) if reordered else turns
 
-    def _stamped(self, jumped: bool) -> Iterator[TimedFrame]:
+    def _stamped(self, jumped: bool) -> Iterator[list[TimedFrame]]:
         """All frames from where the container stands. After a jump those before a key frame may lack what they need."""
         self._clock, settled = Clock(self.period_us), not jumped
-        index, messages, time_of, us = self._stream.index, heard(), self._clock.time_us, self._us
-        messages.clear()
-        for packet, failed in _ahead(self._read(), _MOST_AHEAD):
-            if packet is None:
-                self._note_error()
-                continue
-            frames, undecoded = _decoded(packet)
-            failed = failed or undecoded or packet.is_corrupt
-            if messages:
-                failed = bool(complaints(index)) or failed
-            if failed and settled:
-                self._note_error()
-            for frame in frames:
-                if (stamp := frame.pts) is None:
-                    stamp = frame.dts
-                time_us = time_of(None if stamp is None else us(stamp) - self._origin_us)
-                if frame.key_frame:
-                    settled = True
-                    self._keys_us.append(time_us)
-                if frame.is_corrupt and settled and not failed:
+        time_of, us = self._clock.time_us, self._us
+        for turn in decoded_in_turn(self._container, self._stream, lambda: self._in_turn):
+            timed: list[TimedFrame] = []
+            for frames, failed in turn:
+                if failed and (settled or frames is None):
                     self._note_error()
-                yield TimedFrame(time_us, us(frame.duration), frame)
-
-    def _read(self) -> Iterator[tuple[Packet | None, bool]]:
-        """`_packets`, and whether FFmpeg complained while it read them."""
-        index, messages = self._stream.index, heard()
-        for packet in _packets(self._container, self._stream):
-            yield packet, bool(messages) and bool(complaints(index))
+                for frame in frames or ():
+                    if (stamp := frame.pts) is None:
+                        stamp = frame.dts
+                    time_us = time_of(None if stamp is None else us(stamp) - self._origin_us)
+                    if frame.key_frame:
+                        settled = True
+                        self._keys_us.append(time_us)
+                    if frame.is_corrupt and settled and not failed:
+                        self._note_error()
+                    timed.append((time_us, frame))
+            yield timed
 
     def _note_error(self) -> None:
         self.errors_us.append(max([self._clock.last_us, *self.errors_us[-1:]]))
@@ -247,59 +225,6 @@ class VideoReader:
         return time_us + max(self.period_us, min(length_us, self.promised_us - time_us))
 
 
-def _ahead(items: Iterator[_Item], count: int) -> Iterator[_Item]:
-    """The same packets or frames, read so many at a time."""
-    while batch := collections.deque(itertools.islice(items, count)):
-        while batch:
-            yield batch.popleft()
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet | None]:
-    """All packets that can be read, None for what is damaged between them, then one that empties the decoder."""
-    attempts = 0
-    while attempts < _MOST_ATTEMPTS:
-        try:
-            for packet in container.demux(stream):
-                attempts = 0
-                yield packet
-            return
-        except (av.FFmpegError, IndexError) as error:  # IndexError: PyAV of a stream that begins behind the header.
-            _require_memory(error)
-            attempts += 1
-            yield None
-
-
-def _decoded(packet: Packet) -> tuple[Sequence[VideoFrame], bool]:
-    """The frames a packet completes, and whether it could not be decoded."""
-    try:
-        return packet.decode(), False
-    except av.FFmpegError as error:
-        _require_memory(error)
-        return [], not isinstance(error, av.EOFError)
-
-
 def _require_usable_size(height: int, width: int) -> None:
     if min(height, width) < 1 or height * width > MAX_VIDEO_PIXELS:
         raise UnreadableError("unusable size", f"({width}x{height})")
-
-
-def _require_memory(error: Exception) -> None:
-    if isinstance(error, MemoryError):
-        raise error
-
-
-def scaled_size(height: int, width: int, short_side: int) -> tuple[int, int]:
-    """Height and width with the given short side, the aspect kept to the nearest pixel."""
-    scale = short_side / min(height, width)
-    size = (max(short_side, round(height * scale)), max(short_side, round(width * scale)))
-    if max(size) > MAX_JPEG_SIDE or size[0] * size[1] > MAX_PIXELS:
-        raise UnreadableError("unusable size", f"({width}x{height})")
-    return size
-
-
-def encode_frame(frame: np.ndarray, height: int, width: int, jpeg_quality: int) -> bytes:
-    """Scales a frame, [H, W, 3] BGR, and encodes it as JPEG: area filter to shrink, bilinear to enlarge."""
-    if frame.shape[:2] != (height, width):
-        shrinks = height * width < frame.shape[0] * frame.shape[1]
-        frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality])[1].tobytes()

@@ -37,6 +37,8 @@ def write_numbered_video(path, num_frames, fps):
 class FakeReader:
     """Frames that are their own number, at given times."""
 
+    height, width = 48, 64
+
     def __init__(self, times_us, period_us):
         self._times_us = list(times_us)
         self.period_us = period_us

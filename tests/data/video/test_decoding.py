@@ -150,6 +150,26 @@ class DecodingTest(parameterized.TestCase, tf.test.TestCase):
             now, later = zip(*((reader.pixels(), reader.later()) for _ in reader), strict=True)
         self.assertAllEqual(now, [convert() for convert in later])
 
+    @parameterized.parameters(False, True)
+    def test_how_many_frames_are_decoded_in_turn_changes_nothing(self, damaged):
+        """Neither errors and times, nor where the first of the fields stands that are joined."""
+        path = self.folder / "v.mkv"
+        fields = {"codec": "mpeg2video", "options": {"flags": "+ildct+ilme"}, "interlaced": lambda number: number > 20}
+        write_numbered(path, 60, **_H264 if damaged else fields)
+        if damaged:
+            content = np.fromfile(path, np.uint8)
+            content[content.size // 3 :: content.size // 6] ^= 64
+            content.tofile(path)
+        found = []
+        for count in (1, 3, 8):
+            turns = mock.patch.object(reader_module, "frames_in_turn", lambda height, width, count=count: count)
+            with turns, contextlib.closing(VideoReader(str(path))) as reader:
+                number = number_of if not damaged else np.shape
+                frames = [(time_us, reader.shown_until_us, number(reader.pixels())) for time_us in reader]
+                found.append((frames, reader.errors_us, reader.sizes))
+        self.assertEqual(bool(found[0][1]), damaged)
+        self.assertEqual(found[1:], [found[0]] * 2)
+
     def test_frames_are_those_of_ffmpegs_own_filter(self):
         path = self.folder / "v.mp4"
         write_numbered(path, 10, options=B_FRAMES, size=(161, 121), pixel_format="yuv444p")
