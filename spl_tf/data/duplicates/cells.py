@@ -1,8 +1,7 @@
 """Which of many unit vectors are most like others, without comparing all of them.
 
 The vectors are sorted into cells around centres taken from the data; a query is compared with those of the few cells
-nearest to it, in products of matrices. An inverted file of faiss-cpu (1.15) that keeps whole vectors takes several
-times as long for each comparison, one of product-quantised vectors longer too: see tools/benchmark/README.md.
+nearest to it, in products of matrices. An inverted file of faiss-cpu takes longer: tools/benchmark/README.md.
 """
 
 import dataclasses

@@ -72,12 +72,16 @@ def find_lookalikes(chunks: Sequence[Chunk], wanted: np.ndarray, by_pieces: np.n
       by_pieces: those of which already a piece in another one is looked for, bool [N].
       num_workers: threads.
     """
-    # How a product of matrices is rounded depends on the threads that share it.
-    with threadpoolctl.threadpool_limits(1, "blas"), concurrent.futures.ThreadPoolExecutor(num_workers) as pool:
-        moments = find_moments(chunks, wanted, pool.map)
-        if not len(moments):
-            return Lookalikes(np.zeros((0, 5), np.int64), 0, 0)
-        return _find(chunks, moments, by_pieces, pool.map)
+    pool = concurrent.futures.ThreadPoolExecutor(num_workers)
+    try:
+        # How a product of matrices is rounded depends on the threads that share it.
+        with threadpoolctl.threadpool_limits(1, "blas"):
+            moments = find_moments(chunks, wanted, pool.map)
+            if not len(moments):
+                return Lookalikes(np.zeros((0, 5), np.int64), 0, 0)
+            return _find(chunks, moments, by_pieces, pool.map)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C does not wait for what has not begun.
 
 
 @dataclasses.dataclass(frozen=True)
