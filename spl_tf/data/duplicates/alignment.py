@@ -22,6 +22,8 @@ _SPEEDS = (0.4, 2.5)
 # Of one step: of scales and shifts of the picture, of speed, of time in pictures.
 _SLACK = 12
 _LARGEST_STEPS = np.array([0.08, 0.08, 0.08, 0.08, 0.05, 0.7])
+# Weights of the pictures around a time, by powers of how far it is behind the second of them.
+_CATMULL_ROM = np.array([[0, 1, 0, 0], [-0.5, 0, 0.5, 0], [1, -2.5, 2, -0.5], [-0.5, 1.5, -1.5, 0.5]])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _improved(
         # Each is damped by itself: a scene that stands still says nothing about time.
         normal += np.diag(1e-3 * np.diag(normal) + 1e-3 * len(moments))
         step = np.linalg.solve(normal, slopes @ rest[:, kept].ravel())
-        position = position + np.clip(step, -_LARGEST_STEPS, _LARGEST_STEPS)
+        position = position + np.minimum(np.maximum(step, -_LARGEST_STEPS), _LARGEST_STEPS)
         position[[0, 2]] = np.clip(position[[0, 2]], *_SCALES)
         position[4] = np.clip(position[4], *_SPEEDS)
     return Placement(Window(*map(float, best[:4])), float(best[4]), float(best[5] - best[4] * middle))
@@ -140,34 +142,21 @@ def seen(pictures: np.ndarray, times: np.ndarray, window: Window) -> tuple[np.nd
 
 def at_times(pictures: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Pictures between those of [T, S, S], by cubic (Catmull-Rom) interpolation."""
-    times = np.clip(times, 0, len(pictures) - 1)
+    times = np.minimum(np.maximum(times, 0), len(pictures) - 1)
     below = np.floor(times).astype(int)
-    x = (times - below).astype(np.float32)[:, None]
-    weights = np.concatenate(
-        [
-            -0.5 * x + x**2 - 0.5 * x**3,
-            1 - 2.5 * x**2 + 1.5 * x**3,
-            0.5 * x + 2 * x**2 - 1.5 * x**3,
-            -0.5 * x**2 + 0.5 * x**3,
-        ],
-        axis=1,
-    )
-    around = np.clip(below[:, None] + np.arange(-1, 3), 0, len(pictures) - 1)
+    weights = ((times - below)[:, None] ** np.arange(4) @ _CATMULL_ROM).astype(np.float32)
+    around = np.minimum(np.maximum(below[:, None] + np.arange(-1, 3), 0), len(pictures) - 1)
     neighbours = pictures.reshape(len(pictures), -1)[around]
     return (weights[:, None] @ neighbours).reshape(len(times), *pictures.shape[1:])
 
 
 def sampling(side: int, scale: float, shift: float) -> tuple[np.ndarray, np.ndarray]:
     """Linear interpolation along one axis as a matrix [S, S], and which of the S places lie inside."""
-    middle = (side - 1) / 2
-    places = scale * (np.arange(side) - middle) + shift * side + middle
+    middle, numbers = (side - 1) / 2, np.arange(side)
+    places = scale * (numbers - middle) + shift * side + middle
     inside = (places >= -0.5) & (places <= side - 0.5)
-    places = np.clip(places, 0, side - 1)
-    below = np.minimum(places.astype(int), side - 2)
-    matrix = np.zeros((side, side), np.float32)
-    matrix[np.arange(side), below] = 1 - (places - below)
-    matrix[np.arange(side), below + 1] += places - below
-    return matrix, inside
+    places = np.minimum(np.maximum(places, 0), side - 1)
+    return np.maximum(1 - np.abs(places[:, None] - numbers), 0).astype(np.float32), inside
 
 
 @functools.lru_cache
@@ -195,7 +184,7 @@ def least_different(away: np.ndarray) -> np.ndarray:
 
 def _centred(pictures: np.ndarray) -> np.ndarray:
     """Pictures [..., places] less the mean of each."""
-    return pictures - pictures.mean(axis=-1, keepdims=True)
+    return pictures - pictures.sum(axis=-1, keepdims=True) / np.float32(pictures.shape[-1])
 
 
 def _gain(values: np.ndarray, wanted: np.ndarray) -> float:
