@@ -113,6 +113,18 @@ class LookalikesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(found[0].pairs, found[1].pairs)
         self.assertEqual(found[0].compared, found[1].compared)
 
+    def test_of_different_clips_of_one_scene_few_pairs_are_listed(self):
+        generator = np.random.default_rng(3)
+        scene, *moving = (cv2.resize(coarse, (SIDE, SIDE)) for coarse in generator.normal(size=(301, 4, 4)))
+        clips = 128 + 60 * scene + 10 * np.array(moving)[generator.integers(300, size=(60, 40))]
+        clips[59] = clips[7] + generator.normal(0, 1, clips[7].shape)
+        moments = vectors(clips[:, 10:20:2])
+        self.assertAllGreater(moments @ moments.T, LEAST_SIMILARITY)
+        chunk = chunk_of(np.clip(np.rint(clips), 0, 255).astype(np.uint8))
+        found = find_lookalikes([chunk], np.ones(60, bool), np.zeros(60, bool), 2).pairs
+        self.assertIn([7, 59], np.sort(found[:, :2]).tolist())
+        self.assertLess(len(found), 0.02 * 60 * 59 / 2)
+
     def test_the_most_similar_of_other_owners_are_those_of_a_full_sort(self):
         generator = np.random.default_rng(2)
         known = generator.normal(size=(40, 4)).astype(np.float32)
