@@ -162,7 +162,8 @@ def _moves_alike(first: np.ndarray, second: np.ndarray, similarity: np.ndarray) 
 def _best_of_each(found: np.ndarray) -> np.ndarray:
     """Of [P, 6] (first, second, ..., similarity) the most similar row of each unordered pair."""
     low, high = found[:, :2].min(axis=1), found[:, :2].max(axis=1)
-    found = found[np.lexsort((-found[:, -1], high, low))]
+    # Whole pictures are alike both ways, but for rounding: then the better-ranked video comes first.
+    found = found[np.lexsort((found[:, 0], -found[:, -1].round(5), high, low))]
     low, high = found[:, :2].min(axis=1), found[:, :2].max(axis=1)
     is_first = np.ones(len(found), bool)
     is_first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
