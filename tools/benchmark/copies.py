@@ -77,7 +77,7 @@ def _dropped(groups: list[list[pathlib.Path]], folder: pathlib.Path) -> dict[int
         intervals = [Interval(str(path), 0.0, float("inf")) for path in paths]
         parts += make_fingerprints(intervals, folder / "fingerprints", os.cpu_count() or 1, 600.0).parts
     names = [str(path) for paths in groups for path in paths]
-    copies = find_copies(FingerprintFiles(parts), np.zeros(len(names), bool), names)
+    copies = find_copies(FingerprintFiles(parts), np.zeros(len(names), bool), names, os.cpu_count() or 1)
     return {place: copy.partner for place, copy in copies.items()}
 
 

@@ -7,6 +7,7 @@ end, moments that lie between the original's.
   python -m tools.benchmark.duplicates --uploads=300000 --planted=3000
 """
 
+import os
 import pathlib
 import resource
 import tempfile
@@ -32,26 +33,26 @@ _SECONDS = (5, 25)
 def main() -> int:
     from spl_tf.data.duplicates.fingerprint_files import FingerprintFiles
     from spl_tf.data.duplicates.lookalikes import VIEWS, find_lookalikes
-    from spl_tf.data.duplicates.near_duplicates import compare
-    from spl_tf.data.duplicates.near_uploads import is_copy
+    from spl_tf.data.duplicates.pairs import Pair, compare_pairs
 
     generator = np.random.default_rng(FLAGS.seed)
-    uploads, planted = FLAGS.uploads, FLAGS.planted
+    uploads, planted, workers = FLAGS.uploads, FLAGS.planted, os.cpu_count() or 1
     # Copies are spread over the list: row `copy` shows what row `original` shows.
     chosen = generator.permutation(uploads)[: 2 * planted]
     originals = {int(copy): int(original) for copy, original in chosen.reshape(-1, 2)}
     with tempfile.TemporaryDirectory() as folder:
         chunks = _make(pathlib.Path(folder), uploads, originals, FLAGS.seed)
         fingerprints = FingerprintFiles([(chunk, np.zeros(len(chunk.starts) - 1, bool)) for chunk in chunks])
-        times = [(time.monotonic(), time.process_time())]
-        found = find_lookalikes(chunks, np.ones(uploads, bool), np.zeros(uploads, bool))
-        times.append((time.monotonic(), time.process_time()))
-        near = set()
-        for first, second, view, *places in found.pairs.tolist():
-            match = compare(fingerprints[first], fingerprints[second], VIEWS[view], *places)
-            if is_copy(match, float(min(fingerprints.seconds[[first, second]]))):
-                near.add((min(first, second), max(first, second)))
-        times.append((time.monotonic(), time.process_time()))
+        times = [_times()]
+        found = find_lookalikes(chunks, np.ones(uploads, bool), np.zeros(uploads, bool), workers)
+        times.append(_times())
+        pairs = [
+            Pair(fingerprints[first], fingerprints[second], VIEWS[view], *places, by_pieces=False)
+            for first, second, view, *places in found.pairs.tolist()
+        ]
+        common = list(compare_pairs(pairs, workers))
+        times.append(_times())
+    near = {tuple(sorted(row[:2])) for row, one in zip(found.pairs.tolist(), common, strict=True) if one}
     true = {(min(pair), max(pair)) for pair in originals.items()}
     listed = {(min(first, second), max(first, second)) for first, second in found.pairs[:, :2].tolist()}
     seconds = fingerprints.seconds.sum()
@@ -66,6 +67,12 @@ def main() -> int:
     print(f"{len(true & near) / planted:.2%}")
     print(f"others taken for copies: {len(near - true):,}; left out {found.left_out:,} pairs of moments")
     return 0
+
+
+def _times() -> tuple[float, float]:
+    """Seconds of wall clock, and of processor of this process and of those that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.monotonic(), time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _make(folder: pathlib.Path, uploads: int, originals: dict[int, int], seed: int) -> list:

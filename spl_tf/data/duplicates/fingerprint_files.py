@@ -64,7 +64,7 @@ class FingerprintFiles:
         """uint8 [T, SIDE, SIDE]."""
         number = int(np.searchsorted(self._starts, position, side="right")) - 1
         chunk, place = self.chunks[number], position - self._starts[number]
-        return chunk.pictures[chunk.starts[place] : chunk.starts[place + 1]]
+        return np.asarray(chunk.pictures[chunk.starts[place] : chunk.starts[place + 1]])
 
 
 def make_fingerprints(

@@ -6,7 +6,7 @@ The vector is of coarse pictures, of which what changes counts more than what st
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,6 +22,9 @@ _SHARE_OF_STILL = 0.5
 _LEAST_NORM = 10.0
 _SHORT = 6 * RATE
 _PART = 4096
+
+# How parts are worked on: `map`, or that of a pool of threads.
+Run = Callable[..., Iterator]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,16 +62,16 @@ class Moments:
         return clipped, places == clipped
 
 
-def find_moments(chunks: Sequence[Chunk], wanted: np.ndarray) -> Moments:
+def find_moments(chunks: Sequence[Chunk], wanted: np.ndarray, run: Run) -> Moments:
     """The moments of the wanted videos, one or more of each that has pictures.
 
     Args:
       chunks: fingerprints in order.
       wanted: which of them, bool [N].
+      run: works on the chunks.
     """
     parts, videos, pictures = [], 0, 0
-    for chunk in chunks:
-        owner, place = _moments_of(chunk)
+    for chunk, (owner, place) in zip(chunks, run(_moments_of, chunks), strict=True):
         is_wanted = wanted[videos : videos + len(chunk.starts) - 1][owner]
         owner, place = owner[is_wanted], place[is_wanted]
         first, last = chunk.starts[owner], chunk.starts[owner + 1] - 1
@@ -106,33 +109,55 @@ def _change(pictures: np.ndarray) -> np.ndarray:
     return change
 
 
-def coarse_pictures(chunks: Sequence[Chunk], view: View) -> np.ndarray:
-    """All pictures seen in a view, coarse and less their mean, float16 [T, COARSE_SIDE**2]."""
-    rows = pooling(COARSE_SIDE) @ sampling(SIDE, view.window.y_scale, view.window.y_shift)[0]
-    columns = pooling(COARSE_SIDE) @ sampling(SIDE, view.window.x_scale, view.window.x_shift)[0]
-    if view.is_mirrored:
-        columns = columns[::-1]
+def coarse_pictures(chunks: Sequence[Chunk], window: Window, run: Run) -> np.ndarray:
+    """All pictures seen through a window, coarse and less their mean, float16 [T, COARSE_SIDE**2]."""
+    rows = pooling(COARSE_SIDE) @ sampling(SIDE, window.y_scale, window.y_shift)[0]
+    columns = pooling(COARSE_SIDE) @ sampling(SIDE, window.x_scale, window.x_shift)[0]
     both = np.kron(rows, columns).T
     both -= both.mean(axis=1, keepdims=True)
-    seen = np.empty((sum(len(chunk.pictures) for chunk in chunks), COARSE_SIDE**2), np.float16)
-    start = 0
-    for chunk in chunks:
+    starts = np.cumsum([0, *(len(chunk.pictures) for chunk in chunks)])
+    seen = np.empty((starts[-1], COARSE_SIDE**2), np.float16)
+
+    def fill(chunk: Chunk, start: int) -> None:
         for begin in range(0, len(chunk.pictures), _PART):
             part = chunk.pictures[begin : begin + _PART]
-            seen[start : start + len(part)] = part.reshape(len(part), -1).astype(np.float32) @ both
-            start += len(part)
+            seen[start + begin : start + begin + len(part)] = part.reshape(len(part), -1).astype(np.float32) @ both
+
+    list(run(fill, chunks, starts[:-1]))
     return seen
 
 
-def vectors(coarse: np.ndarray, moments: Moments, speed: float) -> np.ndarray:
-    """The moments, float32 [n, LENGTH]: unit vectors, or 0 where there is nothing to see."""
-    offsets = np.rint(_OFFSETS * speed).astype(int)
+def turned(coarse: np.ndarray, view: View) -> np.ndarray:
+    """Coarse pictures [..., COARSE_SIDE**2] as the view shows them, mirrored or not."""
+    if not view.is_mirrored:
+        return coarse
+    return coarse.reshape(*coarse.shape[:-1], COARSE_SIDE, COARSE_SIDE)[..., ::-1].reshape(coarse.shape)
+
+
+def vectors(coarse: np.ndarray, moments: Moments, view: View, run: Run) -> np.ndarray:
+    """The moments in pictures seen through the view's window, float32 [n, LENGTH].
+
+    Unit vectors, or 0 where there is nothing to see.
+    """
+    offsets = np.rint(_OFFSETS * view.speed).astype(int)
     found = np.empty((len(moments), len(offsets) * coarse.shape[1]), np.float32)
-    for start in range(0, len(moments), _PART):
+
+    def fill(start: int) -> None:
         part = slice(start, start + _PART)
-        seen = coarse[moments.around(part, offsets)[0]].astype(np.float32)
+        seen = turned(coarse[moments.around(part, offsets)[0]].astype(np.float32), view)
         seen -= (1 - _SHARE_OF_STILL) * seen.mean(axis=1, keepdims=True)
         flat = seen.reshape(len(seen), -1)
         norms = np.linalg.norm(flat, axis=1, keepdims=True)
         found[part] = np.where(norms >= _LEAST_NORM, flat / np.maximum(norms, _LEAST_NORM), 0.0)
+
+    list(run(fill, range(0, len(moments), _PART)))
     return found
+
+
+def stays(found: np.ndarray) -> np.ndarray:
+    """The part of vectors [n, LENGTH] that is the same in all their pictures, float32 [n, COARSE_SIDE**2].
+
+    Its product with another one's is what it has in the product of the vectors.
+    """
+    same = np.tile(np.eye(COARSE_SIDE**2, dtype=np.float32), (len(_OFFSETS), 1)) / np.float32(len(_OFFSETS)) ** 0.5
+    return found @ same

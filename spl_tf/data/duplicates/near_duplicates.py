@@ -17,6 +17,7 @@ from spl_tf.data.duplicates.alignment import (
     Placement,
     align,
     correlation_of,
+    least_different,
     pooled,
     seen,
 )
@@ -191,8 +192,7 @@ def _matched(first: np.ndarray, second: np.ndarray, placement: Placement) -> tup
     agrees = np.ones(len(places), bool)
     for _ in range(2):
         gain = (values[agrees] * wanted[agrees]).sum() / max((values[agrees] ** 2).sum(), 1e-6)
-        away = np.median(np.abs(wanted[agrees] - gain * values[agrees]), axis=0)
-        kept = away <= np.quantile(away, 0.88)
+        kept = least_different(np.abs(wanted[agrees] - gain * values[agrees]))
         a, b = values[:, kept], wanted[:, kept]
         a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
         picture = _rows(a, b)

@@ -19,7 +19,8 @@ from spl_tf import files
 from spl_tf.data.duplicates.fingerprint_files import make_fingerprints
 from spl_tf.data.duplicates.fingerprints import Interval, can_be_opened
 from spl_tf.data.duplicates.held_out import HeldOutFile
-from spl_tf.data.duplicates.near_uploads import NearCopy, find_copies
+from spl_tf.data.duplicates.near_uploads import find_copies
+from spl_tf.data.duplicates.pairs import Common
 from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.workers import run_in_workers
@@ -162,9 +163,10 @@ def _near(
     fingerprints = make_fingerprints(intervals, folder, num_workers, seconds_per_video)
     _report_missing(fingerprints.is_made, [uploads[position] for position in compared])
     is_held_out = np.array([isinstance(uploads[position], HeldOutFile) for position in compared])
-    copies = find_copies(fingerprints, is_held_out, [contents[position] for position in compared])
+    copies = find_copies(fingerprints, is_held_out, [contents[position] for position in compared], num_workers)
     return {
-        compared[place]: _Copy(compared[copy.partner], copy.distance, _relation(copy)) for place, copy in copies.items()
+        compared[place]: _Copy(compared[copy.partner], copy.common.distance, _relation(copy.common))
+        for place, copy in copies.items()
     }
 
 
@@ -172,8 +174,8 @@ def _interval(upload: Video | HeldOutFile) -> Interval:
     return Interval(upload.path, *upload.interval, upload.frames_fps)
 
 
-def _relation(copy: NearCopy) -> str:
-    return _NEAR if copy.is_most else f"shows {copy.seconds:.1f} s of"
+def _relation(common: Common) -> str:
+    return _NEAR if common.is_most else f"shows {common.seconds:.1f} s of"
 
 
 def _report_missing(is_made: np.ndarray, uploads: Sequence[Video | HeldOutFile]) -> None:

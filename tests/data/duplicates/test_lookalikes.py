@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.data.duplicates import lookalikes
+from spl_tf.data.duplicates import cells
 from spl_tf.data.duplicates.fingerprint_files import Chunk
 from spl_tf.data.duplicates.fingerprints import SIDE
 from spl_tf.data.duplicates.lookalikes import LEAST_SIMILARITY, VIEWS, find_lookalikes
@@ -64,15 +64,17 @@ class LookalikesTest(parameterized.TestCase, tf.test.TestCase):
         self.monkeypatch = monkeypatch
 
     def test_cells_find_what_comparing_all_pairs_finds(self):
-        self.monkeypatch.setattr(lookalikes, "_ONE_CELL_UP_TO", 50)
-        self.monkeypatch.setattr(lookalikes, "_CELL_SIZE", 20)
+        self.monkeypatch.setattr(cells, "_ONE_CELL_UP_TO", 50)
+        self.monkeypatch.setattr(cells, "_CELL_SIZE", 20)
         pictures, planted = made_pictures()
         wanted = np.ones(UPLOADS, bool)
         wanted[planted[0, 0]] = False
-        found = find_lookalikes([chunk_of(pictures[:100]), chunk_of(pictures[100:])], wanted, np.zeros(UPLOADS, bool))
+        found = find_lookalikes(
+            [chunk_of(pictures[:100]), chunk_of(pictures[100:])], wanted, np.zeros(UPLOADS, bool), 2
+        )
         pairs = {tuple(sorted(pair)) for pair in found.pairs[:, :2].tolist()}
         self.assertLen(pairs, len(found.pairs))
-        moments = find_moments([chunk_of(pictures)], np.ones(UPLOADS, bool))
+        moments = find_moments([chunk_of(pictures)], np.ones(UPLOADS, bool), map)
         owners, places = moments.owner, moments.place
         self.assertLess(found.compared, 0.6 * len(VIEWS) * len(places) ** 2)
 
@@ -101,6 +103,46 @@ class LookalikesTest(parameterized.TestCase, tf.test.TestCase):
             row, column = number[first, first_place], number[second, second_place]
             self.assertGreaterEqual(similarity[view][row, column], LEAST_SIMILARITY - 1e-4)
 
+    def test_what_is_found_does_not_depend_on_the_number_of_threads(self):
+        self.monkeypatch.setattr(cells, "_ONE_CELL_UP_TO", 50)
+        self.monkeypatch.setattr(cells, "_CELL_SIZE", 20)
+        pictures, _ = made_pictures()
+        by_pieces = np.arange(UPLOADS) % 2 == 0
+        found = [find_lookalikes([chunk_of(pictures)], by_pieces >= 0, by_pieces, workers) for workers in (1, 3)]
+        self.assertNotEmpty(found[0].pairs)
+        self.assertAllEqual(found[0].pairs, found[1].pairs)
+        self.assertEqual(found[0].compared, found[1].compared)
+
+    def test_of_different_clips_of_one_scene_few_pairs_are_listed(self):
+        generator = np.random.default_rng(3)
+        scene, *moving = (cv2.resize(coarse, (SIDE, SIDE)) for coarse in generator.normal(size=(301, 4, 4)))
+        clips = 128 + 60 * scene + 10 * np.array(moving)[generator.integers(300, size=(60, 40))]
+        clips[59] = clips[7] + generator.normal(0, 1, clips[7].shape)
+        moments = vectors(clips[:, 10:20:2])
+        self.assertAllGreater(moments @ moments.T, LEAST_SIMILARITY)
+        chunk = chunk_of(np.clip(np.rint(clips), 0, 255).astype(np.uint8))
+        found = find_lookalikes([chunk], np.ones(60, bool), np.zeros(60, bool), 2).pairs
+        self.assertIn([7, 59], np.sort(found[:, :2]).tolist())
+        self.assertLess(len(found), 0.02 * 60 * 59 / 2)
+
+    def test_the_most_similar_of_other_owners_are_those_of_a_full_sort(self):
+        generator = np.random.default_rng(2)
+        known = generator.normal(size=(40, 4)).astype(np.float32)
+        known /= np.linalg.norm(known, axis=1, keepdims=True)
+        owners = np.sort(generator.integers(0, 12, 40))
+        asked = generator.permutation(40)[:25]
+        query, place, similarity, rest = cells.most_similar(known[asked], known, owners[asked], owners, 0.6, 3)
+        expected, left = [], []
+        for number, row in enumerate(asked):
+            all_of_it = [(float(known[row] @ known[k]), k) for k in range(40) if owners[k] != owners[row]]
+            enough = sorted((pair for pair in all_of_it if pair[0] >= 0.6), reverse=True)
+            expected += [(number, k) for _, k in enough[:3]]
+            left += [value for value, _ in enough[3:]]
+        self.assertCountEqual(zip(query.tolist(), place.tolist(), strict=True), expected)
+        self.assertAllClose(similarity, np.sum(known[asked[query]] * known[place], axis=1))
+        self.assertAllClose(np.sort(rest[rest >= 0.6]), np.sort(left))
+        self.assertNotEmpty(left)
+
     def test_moments_are_where_more_changes_than_within_a_second(self):
         generator = np.random.default_rng(1)
         uploads = [generator.integers(0, 256, (count, SIDE, SIDE)).astype(np.uint8) for count in (40, 3, 0, 1, 90, 9)]
@@ -120,10 +162,10 @@ class LookalikesTest(parameterized.TestCase, tf.test.TestCase):
                 if is_highest or len(pictures) < 24:  # All of a short one.
                     expected.append((number, place))
         wanted = np.ones(len(uploads), bool)
-        moments = find_moments([chunk_of(uploads[:4]), chunk_of(uploads[4:])], wanted)
+        moments = find_moments([chunk_of(uploads[:4]), chunk_of(uploads[4:])], wanted, map)
         own = (moments.place - moments.first).tolist()
         self.assertEqual(list(zip(moments.owner.tolist(), own, strict=True)), expected)
         self.assertEqual(set(moments.owner.tolist()), {0, 1, 3, 4, 5, 6})
         self.assertAllEqual(moments.last - moments.first, [len(uploads[owner]) - 1 for owner in moments.owner])
         wanted[4] = False
-        self.assertNotIn(4, find_moments([chunk_of(uploads)], wanted).owner)
+        self.assertNotIn(4, find_moments([chunk_of(uploads)], wanted, map).owner)

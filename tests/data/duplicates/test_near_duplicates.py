@@ -62,7 +62,7 @@ class NearDuplicatesTest(FilmCase):
     def match(self, first, second):
         """What the pictures of two have in common, by the search and the comparison."""
         chunk = Chunk(np.concatenate([first, second]), np.cumsum([0, len(first), len(second)]))
-        found = find_lookalikes([chunk], np.ones(2, bool), np.zeros(2, bool)).pairs.tolist()
+        found = find_lookalikes([chunk], np.ones(2, bool), np.zeros(2, bool), 1).pairs.tolist()
         if not found:
             return NONE
         ((one, other, view, *places),) = found

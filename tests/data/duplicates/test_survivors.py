@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from spl_tf.data.duplicates import lookalikes, near_uploads
+from spl_tf.data.duplicates import lookalikes, near_uploads, pairs
 from spl_tf.data.duplicates.lookalikes import find_lookalikes
 from spl_tf.data.duplicates.near_duplicates import NONE, Match
 from spl_tf.data.manifest import Video
@@ -67,14 +67,14 @@ class SurvivorsTest(UploadCase):
         class All:
             pairs, left_out = np.array([(0, 1, 0, 3, 3), (1, 2, 0, 3, 3), (0, 2, 0, 3, 3)]), 0
 
-        def everything(chunks, wanted, by_pieces):
+        def everything(chunks, *_):
             (chunk,) = chunks
             parts = np.split(chunk.pictures, chunk.starts[1:-1])
             numbers.update({pictures.tobytes(): "abc"[place] for place, pictures in enumerate(parts)})
             return All
 
         self.monkeypatch.setattr(near_uploads, "find_lookalikes", everything)
-        self.monkeypatch.setattr(near_uploads, "compare", compare)
+        self.monkeypatch.setattr(pairs, "compare", compare)
         rows = [{"path": f"{name}.mp4", "query": "a"} for name in "abc"]
         self.assertEqual(
             [kept for kept in self.outcome(rows).items() if kept[1] == ("a",)], [("a", ("a",)), ("c", ("a",))]

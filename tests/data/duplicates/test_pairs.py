@@ -1,0 +1,59 @@
+"""Pairs are compared alike in this process and in others; one that ends a process is told of."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from spl_tf.data.duplicates import pairs
+from spl_tf.data.duplicates.fingerprints import SIDE
+from spl_tf.data.duplicates.moments import View
+from spl_tf.data.duplicates.pairs import Pair, compare_pairs
+from spl_tf.data.workers import Failure
+
+
+def video(seed, count=48):
+    """Smooth pictures that change all the time."""
+    generator = np.random.default_rng(seed)
+    pictures = [cv2.resize(coarse, (SIDE, SIDE)) for coarse in generator.normal(size=(count + 2, 5, 5))]
+    pictures = (np.array(pictures[:-2]) + 2 * np.array(pictures[1:-1]) + np.array(pictures[2:])) / 4
+    return np.clip(128 + 60 * pictures, 0, 255).astype(np.uint8)
+
+
+class PairsTest(tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, monkeypatch, capsys):
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def setUp(self):
+        super().setUp()
+        first = video(1)
+        copy = np.clip(0.8 * first[4:-3].astype(float) + 20, 0, 255).astype(np.uint8)
+        shown = np.concatenate([video(2), first[10:30], video(3)])
+        others = [(first, copy, False), (first, video(4), False), (shown, first, False), (shown, first, True)]
+        places = [(20, 16), (20, 20), (58, 20), (58, 20)]
+        self.pairs = [
+            Pair(one, other, View(), *at, by_pieces) for (one, other, by_pieces), at in zip(others, places, strict=True)
+        ]
+
+    def test_copies_and_pieces_of_held_out_videos_are_told_from_strangers(self):
+        copy, stranger, piece, held_out = compare_pairs(self.pairs, 1)
+        self.assertTrue(copy.is_most)
+        self.assertLess(copy.distance, 0.02)
+        self.assertIsNone(stranger)
+        self.assertIsNone(piece)
+        self.assertFalse(held_out.is_most)
+        self.assertBetween(held_out.seconds, 4.0, 6.0)
+
+    def test_processes_find_the_same_to_the_bit(self):
+        here = list(compare_pairs(self.pairs, 1))
+        self.monkeypatch.setattr(pairs, "_WORTH_PROCESSES", 0)
+        self.monkeypatch.setattr(pairs, "_PER_JOB", 3)
+        for workers in (1, 2):
+            self.assertEqual(list(compare_pairs(self.pairs, workers)), here)
+
+    def test_what_could_not_be_compared_is_told(self):
+        self.monkeypatch.setattr(pairs, "_WORTH_PROCESSES", 0)
+        self.monkeypatch.setattr(pairs, "run_in_workers", lambda *_, **__: iter([Failure("out of memory")]))
+        self.assertEqual(list(compare_pairs(self.pairs, 1)), [None] * 4)
+        self.assertIn("4 pairs that look alike were not compared: out of memory", self.capsys.readouterr().out)
