@@ -42,6 +42,7 @@ def _cut(x: float, y: float) -> Window:
 _WINDOWS = (Window(), _cut(0.07, 0.07), _cut(0.14, 0.14), _cut(0.12, 0), _cut(0, 0.12))
 VIEWS = (
     *(View(window, is_mirrored) for window in _WINDOWS for is_mirrored in (False, True)),
+    View(speed=1.12),
     View(speed=1.4),
     View(speed=2.0),
 )
