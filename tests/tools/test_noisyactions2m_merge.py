@@ -9,6 +9,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from tests.tools import noisyactions2m_table as made
+from tests.written import csv_rows
 from tools.noisyactions2m import lists, merge, overlap
 
 _DATA = pathlib.Path(__file__).parents[2].parent / "shared/data/noisyactions2m"
@@ -99,7 +100,7 @@ class MergeTest(parameterized.TestCase, tf.test.TestCase):
         code, out, err = self.execute("--threshold=0.9")
         self.assertEqual(code, 0, err)
         self.assertIn("6 classes -> 3, by 4 pairs", out)
-        pairs = [tuple(row.values()) for row in made.read_csv(self.folder / "merges.csv")]
+        pairs = [tuple(row.values()) for row in csv_rows(self.folder / "merges.csv")]
         self.assertEqual(
             pairs,
             [
@@ -112,7 +113,7 @@ class MergeTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self.text("c.merged.txt"), "1 snow\n2 running\n3 dance\n")
         new = [f"v{place} 1" for place in range(10)] + ["v10 2", "v11 2", "v12 2|3", "v13 1"]
         self.assertEqual(self.text("l.merged.txt").splitlines(), new)
-        mapped = [tuple(row.values()) for row in made.read_csv(self.folder / "class_map.csv")]
+        mapped = [tuple(row.values()) for row in csv_rows(self.folder / "class_map.csv")]
         self.assertEqual(mapped[1:3], [("2", "run", "2", "running"), ("3", "Winter", "1", "snow")])
 
     def test_small_classes_are_not_merged_by_their_videos(self):
@@ -131,7 +132,7 @@ class MergeTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((self.text("c.txt"), self.text("l.txt")), before)
         self.assertEqual(self.text("single.merged.txt"), "v0 1\nv2 2\n")
         self.assertIn("3 findings", out)
-        findings = [(row["line"], row["kind"]) for row in made.read_csv(self.folder / "merge_findings.csv")]
+        findings = [(row["line"], row["kind"]) for row in csv_rows(self.folder / "merge_findings.csv")]
         kinds = ["unknown class", "video without label", "missing final newline"]
         self.assertEqual(findings, list(zip("223", kinds, strict=True)))
 

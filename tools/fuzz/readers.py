@@ -94,14 +94,14 @@ def _model(folder: pathlib.Path) -> None:
 
 def _read_network(folder: pathlib.Path) -> None:
     description = folder / "model.json"
-    content = description.readtext()
+    content = description.read_text()
     known = read_description(folder).folded_sha256
     # As whoever damages the one on purpose would: else nothing behind the hash is ever reached.
-    description.writetext(content.replace(known, files.sha256(folder / "folded.keras")))
+    description.write_text(content.replace(known, files.sha256(folder / "folded.keras")))
     try:
         load_trained(folder)
     finally:
-        description.writetext(content)
+        description.write_text(content)
 
 
 def _weights(folder: pathlib.Path) -> None:
@@ -114,7 +114,7 @@ def _plan(folder: pathlib.Path) -> None:
     video = Video("v.mp4", "v.mp4", "v", (0, 1), ("a", "b"), 0.0, float("inf"), ("q",))
     cuts = (PlannedCut(video, None), PlannedCut(video, (0, 2)))
     lines = Plan((ShardPlan(_SHARD, cuts),), (Rejection("w.mp4", "w", "a", "no label", distance=0.5),)).as_lines()
-    files.writetext(folder / "plan.jsonl", "".join(f"{line}\n" for line in lines))
+    files.write_text(folder / "plan.jsonl", "".join(f"{line}\n" for line in lines))
 
 
 def _read_plan(folder: pathlib.Path) -> None:

@@ -49,13 +49,21 @@ def read_class_names(path: str | os.PathLike[str]) -> list[str]:
     elif path.suffix.lower() in (".csv", ".tsv"):
         names = _of_table(path)
     elif path.suffix.lower() == ".pbtxt":
-        names = [ast.literal_eval(name) for name in _PBTXT_NAME.findall("".join(lines_of(path, "--classes")))]
+        names = _of_pbtxt(path)
     else:
         names = _of_lines([line.strip() for line in lines_of(path, "--classes") if line.strip()])
     found = list(dict.fromkeys(" ".join(csv_tables.text(name).split()) for name in names))
     if not any(found):
         raise UserError(f"{path} has no class names in a form that tools/noisyactions2m/class_names.py lists")
     return found
+
+
+def _of_pbtxt(path: pathlib.Path) -> Iterable[str]:
+    for name in _PBTXT_NAME.findall("".join(lines_of(path, "--classes"))):
+        try:
+            yield ast.literal_eval(name)
+        except (SyntaxError, ValueError) as error:
+            raise UserError(f"{path} has a name that cannot be read, {name[:80]!r}: correct it") from error
 
 
 def lines_of(path: pathlib.Path, flag: str) -> list[str]:
