@@ -22,6 +22,8 @@ _SURE_SECONDS = 6.0
 # Of a held-out video, or of an upload that shows it: seconds, and the limit on the distance.
 _PIECE_SECONDS = 2.0
 _PIECE_LIMIT = 0.06
+# What is so near is placed the other way round too: steps that a logo or a turned picture leads astray may not be then.
+_WORTH_TURNING = 0.3
 # Fewer are compared before a process has started.
 _WORTH_PROCESSES = 100
 _PER_JOB = 16
@@ -93,11 +95,22 @@ def _compare_some(pairs: Sequence[Pair]) -> list[Common | None]:
 
 def _compare(pair: Pair) -> Common | None:
     shorter_seconds = min(len(pair.first), len(pair.second)) / RATE
+    places = pair.first_place, pair.second_place
     for around in AROUND:
-        match = compare(pair.first, pair.second, pair.view, pair.first_place, pair.second_place, around)
-        is_most = is_copy(match, shorter_seconds)
-        if is_most or (pair.by_pieces and _is_piece(match)):
-            return Common(max(0.0, match.distance), match.seconds, is_most)
+        match = compare(pair.first, pair.second, pair.view, *places, around)
+        if common := _common(match, shorter_seconds, pair.by_pieces):
+            return common
+        if match.distance <= _WORTH_TURNING:
+            match = compare(pair.second, pair.first, pair.view.turned(), *places[::-1], around)
+            if common := _common(match, shorter_seconds, pair.by_pieces):
+                return common
+    return None
+
+
+def _common(match: Match, shorter_seconds: float, by_pieces: bool) -> Common | None:
+    is_most = is_copy(match, shorter_seconds)
+    if is_most or (by_pieces and _is_piece(match)):
+        return Common(max(0.0, match.distance), match.seconds, is_most)
     return None
 
 
