@@ -54,10 +54,12 @@ class Match:
       distance: 1 - correlation of the changes in what they have in common: 0 for copies, about 1 for strangers.
         Still ones have 1 - correlation of their pictures, scaled so that DISTANCE_LIMIT is right for both.
       seconds: of the second video, how much the first shows.
+      moves: whether the distance is one of changes.
     """
 
     distance: float
     seconds: float
+    moves: bool = False
 
 
 NONE = Match(np.inf, 0.0)
@@ -196,14 +198,14 @@ def _matched(first: np.ndarray, second: np.ndarray, placement: Placement) -> tup
         a, b = values[:, kept], wanted[:, kept]
         a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
         picture = _rows(a, b)
-        agrees, distance = _agreement(a, b, picture)
+        agrees, distance, moves = _agreement(a, b, picture)
         if agrees.sum() < _LEAST_PICTURES:
             return NONE, nothing
-    return Match(distance, float(agrees.sum()) / RATE), places[agrees]
+    return Match(distance, float(agrees.sum()) / RATE, moves), places[agrees]
 
 
-def _agreement(first: np.ndarray, second: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, float]:
-    """Which moments agree, bool [T], and the distance over them, of centred pictures [T, places]."""
+def _agreement(first: np.ndarray, second: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, float, bool]:
+    """Of centred pictures [T, places] which moments agree, bool [T], the distance over them, and whether of changes."""
     changes = [_padded(_differences(pictures)) for pictures in (first, second)]
     energies = [(change**2).sum(axis=1) for change in changes]
     product = (changes[0] * changes[1]).sum(axis=1)
@@ -218,10 +220,10 @@ def _agreement(first: np.ndarray, second: np.ndarray, picture: np.ndarray) -> tu
     agrees &= np.where(moves, away <= _FARTHEST_CHANGE, stands & (picture >= 1 - _STILL_LIMIT))
     agrees = _without_short_runs(agrees)
     if not agrees.any():
-        return agrees, np.inf
+        return agrees, np.inf, False
     if moves[agrees].mean() >= 0.1:
-        return agrees, _distance(*(change[agrees & moves] for change in changes))
-    return agrees, float(1.0 - picture[agrees].mean()) * DISTANCE_LIMIT / _STILL_LIMIT
+        return agrees, _distance(*(change[agrees & moves] for change in changes)), True
+    return agrees, float(1.0 - picture[agrees].mean()) * DISTANCE_LIMIT / _STILL_LIMIT, False
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:

@@ -6,8 +6,10 @@ import pytest
 import tensorflow as tf
 
 from spl_tf.data.duplicates import pairs
+from spl_tf.data.duplicates.alignment import Window
 from spl_tf.data.duplicates.fingerprints import SIDE
 from spl_tf.data.duplicates.moments import View
+from spl_tf.data.duplicates.near_duplicates import AROUND, Match
 from spl_tf.data.duplicates.pairs import Pair, compare_pairs
 from spl_tf.data.workers import Failure
 
@@ -44,6 +46,36 @@ class PairsTest(tf.test.TestCase):
         self.assertIsNone(piece)
         self.assertFalse(held_out.is_most)
         self.assertBetween(held_out.seconds, 4.0, 6.0)
+
+    def test_a_turned_view_leads_back(self):
+        def seen_at(view, x, y):
+            """Where in the video the copy's place lies; both in sides from the middle."""
+            window, sign = view.window, -1 if view.is_mirrored else 1
+            return sign * window.x_scale * x + window.x_shift, window.y_scale * y + window.y_shift
+
+        for is_mirrored in (False, True):
+            view = View(Window(0.8, 0.1, 0.9, 0.05), is_mirrored, 1.25)
+            self.assertAllClose(seen_at(view.turned(), *seen_at(view, 0.3, -0.2)), (0.3, -0.2))
+            self.assertAllClose(view.turned().speed, 0.8)
+
+    def test_what_moves_is_placed_the_other_way_round_too_and_what_stands_still_is_not(self):
+        calls = []
+
+        def compare(first, second, view, first_place, second_place, around):
+            calls.append((len(first), len(second), first_place, second_place, around))
+            is_turned = len(first) < len(second)
+            return Match(0.01, 11.0, self.moves) if is_turned else Match(self.distance, 4.0, True)
+
+        self.monkeypatch.setattr(pairs, "compare", compare)
+        for self.distance, self.moves, found, called in (
+            (0.2, True, True, 2),
+            (0.2, False, False, 4),
+            (0.4, True, False, 2),
+        ):
+            calls.clear()
+            (common,) = compare_pairs(self.pairs[:1], 1)
+            self.assertEqual((common is not None, len(calls)), (found, called))
+        self.assertEqual([call[2:] for call in calls], [(20, 16, around) for around in AROUND])
 
     def test_processes_find_the_same_to_the_bit(self):
         here = list(compare_pairs(self.pairs, 1))
