@@ -35,7 +35,7 @@ class View:
     is_mirrored: bool = False
     speed: float = 1.0
 
-    def turned(self) -> "View":
+    def inverse(self) -> "View":
         """How the copy must be seen to be like the video."""
         x, y = 1 / self.window.x_scale, 1 / self.window.y_scale
         x_shift = self.window.x_shift if self.is_mirrored else -self.window.x_shift

@@ -24,7 +24,7 @@ _PIECE_SECONDS = 2.0
 _PIECE_LIMIT = 0.06
 # What is so near is placed the other way round too: steps that a logo or a turned picture leads astray may not be then.
 # Something must move: a still scene fits in time as one likes.
-_WORTH_TURNING = 0.3
+_WORTH_REVERSING = 0.3
 # Fewer are compared before a process has started.
 _WORTH_PROCESSES = 100
 _PER_JOB = 16
@@ -101,8 +101,8 @@ def _compare(pair: Pair) -> Common | None:
         match = compare(pair.first, pair.second, pair.view, *places, around)
         if common := _common(match, shorter_seconds, pair.by_pieces):
             return common
-        if match.distance <= _WORTH_TURNING:
-            match = compare(pair.second, pair.first, pair.view.turned(), *places[::-1], around)
+        if match.distance <= _WORTH_REVERSING:
+            match = compare(pair.second, pair.first, pair.view.inverse(), *places[::-1], around)
             if match.moves and (common := _common(match, shorter_seconds, pair.by_pieces)):
                 return common
     return None

@@ -1,12 +1,14 @@
 """Pairs are compared alike in this process and in others; one that ends a process is told of."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from spl_tf.data.duplicates import pairs
-from spl_tf.data.duplicates.alignment import Window
+from spl_tf.data.duplicates.alignment import Window, seen
 from spl_tf.data.duplicates.fingerprints import SIDE
 from spl_tf.data.duplicates.moments import View
 from spl_tf.data.duplicates.near_duplicates import AROUND, Match
@@ -47,16 +49,21 @@ class PairsTest(tf.test.TestCase):
         self.assertFalse(held_out.is_most)
         self.assertBetween(held_out.seconds, 4.0, 6.0)
 
-    def test_a_turned_view_leads_back(self):
-        def seen_at(view, x, y):
-            """Where in the video the copy's place lies; both in sides from the middle."""
-            window, sign = view.window, -1 if view.is_mirrored else 1
-            return sign * window.x_scale * x + window.x_shift, window.y_scale * y + window.y_shift
+    def test_what_a_view_shows_is_led_back_by_its_inverse(self):
+        def shown(pictures, view):
+            """As `compare` looks at a first video."""
+            window = view.window
+            if view.is_mirrored:
+                pictures, window = pictures[:, :, ::-1], dataclasses.replace(window, x_shift=-window.x_shift)
+            return seen(pictures, np.arange(len(pictures)), window)[0]
 
+        slopes = np.indices((SIDE, SIDE)).astype(np.float32)  # Linear interpolation keeps them.
         for is_mirrored in (False, True):
             view = View(Window(0.8, 0.1, 0.9, 0.05), is_mirrored, 1.25)
-            self.assertAllClose(seen_at(view.turned(), *seen_at(view, 0.3, -0.2)), (0.3, -0.2))
-            self.assertAllClose(view.turned().speed, 0.8)
+            middle = np.s_[:, 4:-4, 4:-4]  # The margins lie outside of the window.
+            self.assertAllClose(shown(shown(slopes, view), view.inverse())[middle], slopes[middle], atol=1e-3)
+            self.assertNotAllClose(shown(slopes, view)[middle], slopes[middle], atol=0.5)
+            self.assertAllClose(view.inverse().speed, 0.8)
 
     def test_what_moves_is_placed_the_other_way_round_too_and_what_stands_still_is_not(self):
         calls = []
