@@ -2,7 +2,7 @@
 
 import collections
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import tabulate
 
@@ -21,8 +21,8 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return _table(rows, header, "pipe", "<" + ">" * (len(header) - 1))
 
 
-def counted(kinds: Iterable[str]) -> str:
-    """How often each occurs, the most frequent first: "not there 1,200, too short 3"."""
+def counted(kinds: Iterable[str] | Mapping[str, int]) -> str:
+    """How often each occurs, or as a mapping says, the most frequent first: "not there 1,200, too short 3"."""
     return ", ".join(f"{kind} {count:,}" for kind, count in collections.Counter(kinds).most_common())
 
 

@@ -37,6 +37,7 @@ from absl import flags
 from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import text
 from spl_tf.errors import UserError
+from spl_tf.text_tables import counted
 from tools.collect import tables
 from tools.noisyactions2m import in_processes, jobs, kept_parts, passes, records, rows, runs, table
 from tools.noisyactions2m.result_files import Options
@@ -95,13 +96,12 @@ def make_table(
     faults: collections.Counter[str] = collections.Counter()
     for one in answers:
         faults.update(one.faults)
-    fields = ", ".join(f"{field} {count}" for field, count in faults.most_common())
     lines = [
         f"{output}: {sum(answer.rows for answer in merged)} rows of {sum(one.records for one in answers)} results",
         _note(sum(answer.without_query for answer in merged), "rows have no query"),
         _note(sum(one.unusable for one in answers), "results gave no row"),
         _note(sum(one.lost for one in answers), "files or pieces of files could not be read to the end"),
-        _note(faults.total(), f"fields could not be read or kept whole ({fields})"),
+        _note(faults.total(), f"fields could not be read or kept whole ({counted(faults)})"),
         _note(len(unknown), "queries are not in --queries"),
         _note(len(plan.others), "files are neither JSON, JSON lines nor CSV"),
         _note(len(plan.media), "videos and images lie among the results"),
