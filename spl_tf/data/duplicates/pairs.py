@@ -23,7 +23,8 @@ _SURE_SECONDS = 6.0
 _PIECE_SECONDS = 2.0
 _PIECE_LIMIT = 0.06
 # What is so near is placed the other way round too: steps that a logo or a turned picture leads astray may not be then.
-# Something must move: a still scene fits in time as one likes.
+# Something must move, and for long enough: a still scene fits in time as one likes, and a second attempt at a short
+# one is a second chance for chance.
 _WORTH_REVERSING = 0.3
 # Fewer are compared before a process has started.
 _WORTH_PROCESSES = 100
@@ -103,7 +104,8 @@ def _compare(pair: Pair) -> Common | None:
             return common
         if match.distance <= _WORTH_REVERSING:
             match = compare(pair.second, pair.first, pair.view.inverse(), *places[::-1], around)
-            if match.moves and (common := _common(match, shorter_seconds, pair.by_pieces)):
+            is_sure = match.moves and match.seconds >= _SURE_SECONDS
+            if is_sure and (common := _common(match, shorter_seconds, pair.by_pieces)):
                 return common
     return None
 

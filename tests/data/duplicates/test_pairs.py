@@ -65,22 +65,25 @@ class PairsTest(tf.test.TestCase):
             self.assertNotAllClose(shown(slopes, view)[middle], slopes[middle], atol=0.5)
             self.assertAllClose(view.inverse().speed, 0.8)
 
-    def test_what_moves_is_placed_the_other_way_round_too_and_what_stands_still_is_not(self):
+    def test_what_moves_for_long_is_placed_the_other_way_round_too_and_nothing_else(self):
         calls = []
 
         def compare(first, second, view, first_place, second_place, around):
             calls.append((len(first), len(second), first_place, second_place, around))
             is_turned = len(first) < len(second)
-            return Match(0.01, 11.0, self.moves) if is_turned else Match(self.distance, 4.0, True)
+            return Match(0.01, self.seconds, self.moves) if is_turned else Match(self.distance, 4.0, True)
 
         self.monkeypatch.setattr(pairs, "compare", compare)
-        for self.distance, self.moves, found, called in (
-            (0.2, True, True, 2),
-            (0.2, False, False, 4),
-            (0.4, True, False, 2),
+        # The copy has seven seconds, of which 5.5 are most.
+        pair = dataclasses.replace(self.pairs[0], first=video(1)[:29], second=video(1)[:28])
+        for self.distance, self.seconds, self.moves, found, called in (
+            (0.2, 6.5, True, True, 2),
+            (0.2, 5.5, True, False, 4),
+            (0.2, 6.5, False, False, 4),
+            (0.4, 6.5, True, False, 2),
         ):
             calls.clear()
-            (common,) = compare_pairs(self.pairs[:1], 1)
+            (common,) = compare_pairs([pair], 1)
             self.assertEqual((common is not None, len(calls)), (found, called))
         self.assertEqual([call[2:] for call in calls], [(20, 16, around) for around in AROUND])
 
