@@ -1,32 +1,14 @@
-"""Tables of arms: how they are written, what they share, and that a row alone is the row of the table."""
-
-import json
-import pathlib
-import shutil
+"""Tables of arms: how they are written, and which of their steps are one."""
 
 import gin
-import numpy as np
-import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import configuration
-from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment.arms import Arm, choose_arms, configured_arms, make_arms, unused_options
 from spl_tf.experiment.noise_matrices import counted_transition, estimated_transition
 from spl_tf.experiment.shared import arm_of_network, shared_places
-
-TABLE = """
-recipe.arms = {
-    'imagenet': {'labels': 'none'},  # A comment.
-    'weak': {},
-    'momentum': {'labels': 'weak', 'bindings': {'pretrain/SGD.momentum': 0.5}},
-    'few': {'labels': 'weak', 'web_clips_per_class': 12, 'shares': 'few'},
-    'spl_m_4': {'labels': 'spl_m', 'num_labels': 4},
-}
-"""
-TEACHER = np.arange(72) % 3
 
 
 class MakeArmsTest(parameterized.TestCase, tf.test.TestCase):
@@ -195,110 +177,6 @@ class SharedTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(arm_of_network([longer, anchor, other, weak, forward], forward), weak)
         longer_forward = Arm("forward9", "weak", bindings=(loss, *longer.bindings), transition=estimated_transition)
         self.assertEqual(arm_of_network([weak, longer, longer_forward], longer_forward), longer)
-
-
-class TableOfArmsTest(tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _fixtures(self, recipe_bindings, run_recipe, fake_stages, tmp_path):
-        self.bindings = [line for line in recipe_bindings if not line.startswith("recipe.strategies")]
-        self.run_recipe, self.fake, self.folder = run_recipe, fake_stages(TEACHER), tmp_path / "o"
-
-    def _run(self, *arms, bindings=()):
-        """(calls, results) of a run of the table."""
-        self.fake.calls.clear()
-        with self.fake.in_place():
-            results, _ = self.run_recipe(self.folder, [*self.bindings, TABLE, *bindings], *arms)
-        return list(self.fake.calls), results
-
-    def test_shared_steps_are_done_once_and_a_row_alone_is_the_row_of_the_table(self):
-        of_arm = [f"/{step}" for step in ("pretrain", "finetune", "test")]
-        calls, results = self._run()
-        few = [name for name in calls if "few" in name]
-        self.assertEqual(
-            [name for name in calls if name not in few],
-            [
-                "teacher",
-                "predictions",
-                "teacher_test",  # And with it "imagenet", which is configured alike.
-                *(f"{arm}{step}" for arm in ("weak", "momentum", "spl_m_4") for step in of_arm),
-            ],
-        )
-        # Another quota needs other predictions, but no other teacher.
-        self.assertEqual(few, ["few/seed0/predictions", *(f"few{step}" for step in of_arm)])
-        self.assertEqual([result.name for result in results], ["imagenet", "weak", "momentum", "few", "spl_m_4"])
-        self.assertEqual([result.classes for result in results], [0, 3, 3, 3, 4])
-        self.assertEqual(load_dataset(self.folder / "few/shards/web").num_clips, 36)
-        self.assertEqual(sorted(path.name for path in (self.folder / "few/shards").iterdir()), ["web"])
-        summary = json.loads((self.folder / "seed0/few/labels/summary.json").read_text())
-        self.assertEqual(sum(summary["counts"]), 36)
-        # Nothing is left to do for a row, and the results are of this call.
-        self.assertEqual(self._run("few"), ([], [results[3]]))
-        self.assertLen((self.folder / "results.csv").read_text().splitlines(), 2)
-        shutil.rmtree(self.folder)
-        calls, (alone,) = self._run("few")
-        self.assertEqual([name for name in calls if name != "teacher_test"], ["teacher", *few])
-        self.assertEqual(alone.columns() | {"seconds": 0}, results[3].columns() | {"seconds": 0})
-
-    def test_what_a_row_binds_is_in_its_stages_alone(self):
-        self._run("weak", "momentum")
-        identities = {
-            name: json.loads((self.folder / f"seed0/{name}/step.json").read_text())["identity"]
-            for name in ("weak/pretrain", "momentum/pretrain", "momentum/finetune", "teacher")
-        }
-        momenta = {name: identity.get("SGD.momentum") for name, identity in identities.items()}
-        usual = momenta["teacher"]
-        self.assertNotEqual(usual, "0.5")
-        self.assertEqual(momenta, dict.fromkeys(identities, usual) | {"momentum/pretrain": "0.5"})
-
-    def test_a_killed_table_goes_on_where_it_was(self):
-        train, trained = self.fake.train, []
-
-        def killed(stage, folder, **inputs):
-            trained.append(folder)
-            if len(trained) == 3:
-                raise KeyboardInterrupt
-            return train(stage, folder, **inputs)
-
-        self.fake.train = killed
-        with self.assertRaises(KeyboardInterrupt):
-            self._run()
-        before = list(self.fake.calls)
-        self.assertEqual(
-            [path.relative_to(self.folder / "seed0") for path in trained[2:]], [pathlib.Path("weak/finetune")]
-        )
-        self.assertLen((self.folder / "results.csv").read_text().splitlines(), 2)
-        self.fake.train = train
-        calls, _ = self._run()
-        self.assertEqual(calls[0], "weak/finetune")
-        self.assertNoCommonElements(before, calls)
-
-    def test_a_conflict_is_found_before_anything_is_run(self):
-        with (
-            self.fake.in_place(),
-            self.assertRaisesRegex(UserError, "arms 'weak' and 'spl' have one folder for their web"),
-        ):
-            table = "recipe.arms = {'weak': {}, 'spl': {'web_clips_per_class': 9}}"
-            self.run_recipe(self.folder, [*self.bindings, table])
-        self.assertFalse(self.folder.exists())
-
-    def test_labels_that_the_objective_does_not_learn_are_refused_before_the_teacher(self):
-        row = "recipe.arms = {'dawid_skene': {'bindings': {'pretrain/train_stage.objective': @%s}}}"
-        with (
-            self.fake.in_place(),
-            self.assertRaisesRegex(UserError, "arm 'dawid_skene': .* a distribution, the objective learns one label"),
-        ):
-            self.run_recipe(self.folder, [*self.bindings, row % "single_label"])
-        self.assertEmpty(self.fake.calls)
-        with self.fake.in_place(), self.assertRaisesRegex(UserError, "run spl_tf.predict again"):
-            self.run_recipe(self.folder, [*self.bindings, row % "soft_label"])
-        # Predictions have no scores here.
-        self.assertEqual(self.fake.calls, ["teacher", "predictions", "teacher_test"])
-
-    def test_the_report_shows_arms_of_one_web_set_in_its_matrix(self):
-        self._run()
-        page = (self.folder / "report.html").read_text("utf-8")
-
-        self.assertIn("spl_m_4", page)
 
 
 if __name__ == "__main__":
