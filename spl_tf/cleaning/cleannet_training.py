@@ -125,7 +125,7 @@ def _make_train_step(
     variables = classes.trainable_variables + queries.trainable_variables
     optimizer.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_step(features: tf.Tensor, class_ids: tf.Tensor, right: tf.Tensor, verified: tf.Tensor) -> tf.Tensor:
         features = log_features(features)
         # A class is encoded once, however many pairs of the batch it is in.
@@ -171,7 +171,9 @@ def _unverified_batches(web: ClipFeatures, batch_size: int, generator: np.random
 def _similarities(web: ClipFeatures, codes: tf.Tensor, queries: keras.Model) -> np.ndarray:
     """float32 [n]: every web clip against the class of its label."""
 
-    @tf.function(input_signature=[tf.TensorSpec([None, web.num_features]), tf.TensorSpec([None], tf.int32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, web.num_features]), tf.TensorSpec([None], tf.int32)], autograph=False
+    )
     def compare(features: tf.Tensor, class_ids: tf.Tensor) -> tf.Tensor:
         return cosine_similarity(tf.gather(codes, class_ids), queries(log_features(features))["code"])
 

@@ -78,6 +78,7 @@ def _read_records(names: Sequence[tuple[str, int]]) -> Iterator[bytes]:
             yield b""
 
 
+@tf.autograph.experimental.do_not_convert
 def _read_record(path: tf.Tensor, row: tf.Tensor) -> tf.data.Dataset:
     """One record, its checksum compared; those before it are skipped by their lengths, unread."""
     records = tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES).skip(row)

@@ -126,9 +126,11 @@ def read_clips(
       UserError: a record can't be read.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def read(path: tf.Tensor, row: tf.Tensor) -> tf.data.Dataset:
         return tf.data.TFRecordDataset(with_possible_lengths(path), buffer_size=_BUFFER_BYTES).skip(row).take(1)
 
+    @tf.autograph.experimental.do_not_convert
     def decode(content: tf.Tensor) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(content)
         return {
@@ -193,6 +195,7 @@ def _ids_and_labels(
 
 
 def _ids_and_labels_of_records(dataset: ClipDataset) -> Iterator[tuple[Place, str, Sequence[int]]]:
+    @tf.autograph.experimental.do_not_convert
     def parse(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         clip = record_decoding.parse(content)
         return clip.clip_id, clip.labels

@@ -127,7 +127,7 @@ def explained_clips(
 
     # The last batch may be smaller: it is no reason to trace again.
     signature = [tf.TensorSpec([None, *shape, 3], tf.uint8), tf.TensorSpec([None], tf.int32)]
-    explain = tf.function(forward, input_signature=signature)
+    explain = tf.function(forward, input_signature=signature, autograph=False)
     number = 0
     for batch in chosen_clips.read_clips(dataset, places, trained.clip_input, batch_size):
         if target.name == "weak" and (batch["labels"] < 0).any():

@@ -135,7 +135,7 @@ def _compiled(network: keras.Model, strategy: tf.distribute.Strategy, target: st
         outputs = network(normalize(clips), training=False)
         return scores_of(outputs["logits"], target), outputs["features"]
 
-    return tf.function(lambda clips: strategy.run(forward, args=(clips,)))
+    return tf.function(lambda clips: strategy.run(forward, args=(clips,)), autograph=False)
 
 
 def _require_finite(clip: ClipScores, dataset: ClipDataset) -> None:

@@ -114,8 +114,10 @@ def _scored(trained: TrainedModel, windows: OverlappingClips, batch_size: int) -
     """Every window with its scores, float32 [N]."""
     view = trained.clip_input
     record = tf.TensorSpec([], tf.string)
-    decode = tf.function(lambda serialized: view.uniform(record_decoding.parse(serialized)), input_signature=[record])
-    score = tf.function(lambda clips: trained(clips)["scores"])
+    decode = tf.function(
+        lambda serialized: view.uniform(record_decoding.parse(serialized)), input_signature=[record], autograph=False
+    )
+    score = tf.function(lambda clips: trained(clips)["scores"], autograph=False)
     waiting = iter(windows)
     with tqdm.tqdm(desc="timeline", unit="window", dynamic_ncols=True, mininterval=1.0) as bar:
         while batch := list(itertools.islice(waiting, batch_size)):

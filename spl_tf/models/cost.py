@@ -20,7 +20,7 @@ def gflops_per_clip(model: keras.Model, clip_shape: tuple[int, int, int, int]) -
       model: takes clips [B, T, H, W, 3].
       clip_shape: (T, H, W, 3).
     """
-    forward = tf.function(lambda clips: model(clips, training=False))
+    forward = tf.function(lambda clips: model(clips, training=False), autograph=False)
     concrete = forward.get_concrete_function(tf.TensorSpec((1, *clip_shape), tf.float32))
     return sum(_multiply_adds(operation) for operation in concrete.graph.get_operations()) / 1e9
 

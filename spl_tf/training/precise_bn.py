@@ -31,7 +31,7 @@ def estimate_statistics(
     layers = [layer for layer in network.layers if isinstance(layer, FusedBatchNorm)]
     statistics = [(layer, value) for layer in layers for value in (layer.moving_mean, layer.moving_variance)]
 
-    @tf.function
+    @tf.function(autograph=False)
     def forward(batch: Batch) -> None:
         strategy.run(lambda own: network(prepare(own), training=True), args=(batch,))
 

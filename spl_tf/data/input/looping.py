@@ -46,6 +46,7 @@ def tell_of_looping(dataset: ClipDataset, view: ViewShape) -> None:
     )
 
 
+@tf.autograph.experimental.do_not_convert
 def _some_lengths(dataset: ClipDataset) -> np.ndarray:
     """Stored frames of a few clips from all over the data set, int64 [n]."""
     shards = [shard for shard in dataset.shards if shard.records]

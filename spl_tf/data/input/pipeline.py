@@ -31,6 +31,7 @@ GIB = 1 << 30
 @gin.configurable(
     allowlist=["flip", "color_jitter", "brightness", "contrast", "saturation", "hue", "block_bytes", "block_shards"]
 )
+@tf.autograph.experimental.do_not_convert  # Rewriting a pipeline's functions takes seconds, and none needs it.
 def training_clips(
     dataset: ClipDataset,
     targets: TrainingTargets,
@@ -128,6 +129,7 @@ def training_clips(
     return _batched(elements, batch_size // num_hosts, targets.look_up)
 
 
+@tf.autograph.experimental.do_not_convert
 def evaluation_clips(
     dataset: ClipDataset,
     *,
