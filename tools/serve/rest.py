@@ -29,7 +29,7 @@ def connected(model: ServedModel, seconds: float) -> Iterator[Predict]:
       seconds: to wait for an answer.
 
     Raises:
-      UserError: there and from the function: the address is none, no answer, a refused request.
+      UserError: here and from the function: it is no address, no answer, a refused request.
     """
     if not model.server.startswith(("http://", "https://")):
         raise UserError(f"--server={model.server} is no address of REST: give http://host:port, e.g. :8501")

@@ -22,15 +22,10 @@ _NO_ANSWER = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 @contextlib.contextmanager
 def connected(model: ServedModel, seconds: float) -> Iterator[Predict]:
-    """Yields the function from a request's inputs to the model's outputs. Strings come as str.
-
-    Args:
-      model: which model, and where.
-      seconds: to wait for an answer.
+    """As `tools.serve.rest.connected`, by gRPC.
 
     Raises:
-      UserError: there and from the function: a package is missing, the address is none, no answer, a
-        refused request.
+      UserError: besides what is raised there, tensorflow-serving-api is missing.
     """
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
