@@ -10,6 +10,7 @@ import gc
 import pathlib
 import shutil
 from collections.abc import Sequence
+from unittest import mock
 
 import cv2
 import gin
@@ -27,6 +28,7 @@ from spl_tf.data.building.shards import write_shards
 from spl_tf.hardware.memory import forget_networks
 from spl_tf.inference.features import ClipFeatures
 from spl_tf.inference.trained_model import ClipInput, save_trained
+from spl_tf.training import board
 from spl_tf.training.stage import train_stage
 from tests import tiny_network  # noqa: F401  Likewise.
 
@@ -64,6 +66,15 @@ def _fresh_process_state():
     keras.mixed_precision.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
     gin.clear_config()
+
+
+@pytest.fixture(autouse=True)
+def _no_pictures(request):
+    if request.node.get_closest_marker("pictures"):
+        yield
+        return
+    with mock.patch.object(board, "_picture", return_value=np.zeros([1, 1, 1, 3], np.uint8)):
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -48,12 +48,14 @@ class ComponentTestCase(parameterized.TestCase, tf.test.TestCase):
         self._check_gradients(model, inputs, training=training)
         self._check_differences(model, inputs, training=training)
 
-    def check_network(self, build: Callable[..., keras.Model], *shapes: tuple[int, ...]) -> None:
-        """Weight decay, shapes, file, folded form, gradients and bfloat16 of a network.
+    def check_network(self, build: Callable[..., keras.Model], *shapes: tuple[int, ...], is_first: bool = True) -> None:
+        """Weight decay, shapes, folded form and gradients of a network; of a builder's first also file and bfloat16.
 
         Args:
           build: a builder with its options; it takes `style` and `folded`.
           shapes: of clips, [B, T, H, W, 3]. The first is for what one shape shows.
+          is_first: False: its layers were written to a file and run in bfloat16 already, in a network of this builder
+            or alone.
         """
         style = network_style(weight_decay=_WEIGHT_DECAY)
         model = build(style=style)
@@ -61,13 +63,14 @@ class ComponentTestCase(parameterized.TestCase, tf.test.TestCase):
         self._check_weight_decay(model)
         clips, *others = ([random_clips(*shape)] for shape in shapes)
         outputs = self._check_shapes(model, model.compute_output_shape, clips, *others)
-        self._check_file(model, clips)
         self._check_folded(model, build(style=style, folded=True), clips, outputs)
-        with _dtype_policy("mixed_bfloat16"):
-            low = build(style=style)
-        self._check_bfloat16(low, model, clips, outputs, _BFLOAT16_NETWORK)
-        for network in (model, low):
-            self._check_gradients(network, clips, training=True)
+        if is_first:
+            self._check_file(model, clips)
+            with _dtype_policy("mixed_bfloat16"):
+                low = build(style=style)
+            self._check_bfloat16(low, model, clips, outputs, _BFLOAT16_NETWORK)
+            self._check_gradients(low, clips, training=True)
+        self._check_gradients(model, clips, training=True)
 
     def _check_config(self, layer: keras.Layer, options: dict) -> None:
         config, layer_class = layer.get_config(), type(layer)
@@ -87,7 +90,9 @@ class ComponentTestCase(parameterized.TestCase, tf.test.TestCase):
         """Shapes are those inferred, from whole and from unknown sizes; returns the outputs for the first example."""
         unknown = [(*[None] * (value.ndim - 1), value.shape[-1]) for value in examples[0]]
         compiled = tf.function(
-            lambda *values: model(_one_or_list(values)), [tf.TensorSpec(shape, tf.float32) for shape in unknown]
+            lambda *values: model(_one_or_list(values)),
+            [tf.TensorSpec(shape, tf.float32) for shape in unknown],
+            autograph=False,
         )
         outputs = [model(_one_or_list(inputs)) for inputs in examples]
         for inputs, found in zip(examples, outputs, strict=True):

@@ -72,7 +72,8 @@ class ComponentsTest(ComponentTestCase):
 
     @parameterized.parameters(*NETWORKS)
     def test_network(self, builder, options, *shapes):
-        self.check_network(functools.partial(builder, **TINY, **options), *shapes)
+        is_first = next(first for other, first, *_ in NETWORKS if other is builder) is options
+        self.check_network(functools.partial(builder, **TINY, **options), *shapes, is_first=is_first)
 
     def test_no_layer_is_left_out(self):
         registered = {item for name, item in keras.saving.get_custom_objects().items() if name.startswith("spl_tf>")}

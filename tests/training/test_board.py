@@ -75,6 +75,7 @@ def _report(step, clips=None, labels=()):
     return LoopReport(step, 1, 0.5, {"loss": 1.0}, state, 0.1, clips, {"labels": np.array(labels, int)})
 
 
+@pytest.mark.pictures
 class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, color_shards, tiny_bindings):

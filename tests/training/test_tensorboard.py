@@ -92,6 +92,7 @@ def address(tmp_path_factory):
         server.stderr.close()
 
 
+@pytest.mark.pictures
 class TensorBoardTest(tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, browser, address):

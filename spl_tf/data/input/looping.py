@@ -6,10 +6,11 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.input.reading import readable
+from spl_tf.data.input.reading import readable, with_possible_lengths
 from spl_tf.data.input.views import ViewShape
+from spl_tf.data.record import clip_from_bytes
+from spl_tf.errors import UserError
 
 # Records looked at, and the most shards they are taken from: some megabytes are read.
 _MOST_CLIPS = 48
@@ -46,7 +47,6 @@ def tell_of_looping(dataset: ClipDataset, view: ViewShape) -> None:
     )
 
 
-@tf.autograph.experimental.do_not_convert
 def _some_lengths(dataset: ClipDataset) -> np.ndarray:
     """Stored frames of a few clips from all over the data set, int64 [n]."""
     shards = [shard for shard in dataset.shards if shard.records]
@@ -56,12 +56,14 @@ def _some_lengths(dataset: ClipDataset) -> np.ndarray:
     open_places = itertools.cycle(range(len(chosen)))
     for _ in range(min(_MOST_CLIPS, sum(shard.records for shard in chosen))):
         rows[next(place for place in open_places if rows[place] < chosen[place].records)] += 1
-    beginnings = tf.data.Dataset.from_tensor_slices(([shard.path for shard in chosen], np.array(rows))).flat_map(
-        lambda path, count: tf.data.TFRecordDataset(path).take(count)
-    )
-    with readable(dataset.folder):
-        return np.fromiter(beginnings.map(_length).as_numpy_iterator(), np.int64)
-
-
-def _length(record: tf.Tensor) -> tf.Tensor:
-    return record_decoding.parse(record).num_frames
+    lengths = []
+    for shard, count in zip(chosen, rows, strict=True):
+        with readable(dataset.folder):
+            records = list(tf.data.TFRecordDataset(with_possible_lengths(shard.path)).take(count).as_numpy_iterator())
+        try:
+            lengths += [len(clip_from_bytes(record).frames) for record in records]
+        except ValueError as error:
+            raise UserError(
+                f"a record of {shard.path} {error}: python -m spl_tf.shard --verify={dataset.folder} names it"
+            ) from error
+    return np.array(lengths, np.int64)

@@ -1,6 +1,7 @@
 """Copies of uploads are found by content, and nothing that shows a held-out video stays."""
 
 import contextlib
+import csv
 import io
 import pathlib
 import shutil
@@ -165,18 +166,31 @@ class UploadsTest(UploadCase):
     def test_the_six_copies_and_the_four_held_out_ones_among_the_uploads_of_ucf6_are_found_and_no_other(self):
         if not DATA.is_dir():
             pytest.skip("optional local data ucf6 is absent")
-        entries = self.checked(DATA / "web.csv", (DATA / "classes.txt").read_text().split(), DATA / "test.csv")
-        rejected = {entry.video_id: entry for entry in entries if not isinstance(entry, Video)}
         copies = ("ba015", "ho006", "ho009", "vi011", "vi012", "vi029")
         leaks = ("BasketballDunk_g07_c02", "PlayingPiano_g06_c04", "Surfing_g02_c01", "Surfing_g02_c06")
+        lists = [self._some_rows(DATA / name, (*copies, *leaks)) for name in ("web.csv", "test.csv")]
+        entries = self.checked(lists[0], (DATA / "classes.txt").read_text().split(), lists[1])
+        rejected = {entry.video_id: entry for entry in entries if not isinstance(entry, Video)}
         self.assertEqual(
-            {name: (entry.kind, entry.partner) for name, entry in rejected.items()},
+            {name: (entry.kind, pathlib.Path(entry.partner).name) for name, entry in rejected.items()},
             {f"dw{name}": ("near-duplicate", f"w{name}") for name in copies}
-            | {f"v_{name}": ("held out", f"videos/v_{name}.mp4") for name in leaks},
+            | {f"v_{name}": ("held out", f"v_{name}.mp4") for name in leaks},
         )
         kept = {entry.video_id: entry.queries for entry in entries if isinstance(entry, Video)}
         self.assertEqual(
             {name: queries for name, queries in kept.items() if len(queries) > 1},
             {f"w{name}": (*kept[f"w{name}"][:1], rejected[f"dw{name}"].label) for name in copies},
         )
-        self.assertLen(kept, 180)
+        self.assertGreater(len(kept), 40)
+
+    def _some_rows(self, path, names):
+        """A list of the rows that name one of these, and of every fourth other one."""
+        with open(path, newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        named = [any(name in row["path"] for name in names) for row in rows]
+        chosen = [row for number, row in enumerate(rows) if named[number] or number % 4 == 0]
+        with open(self.folder / path.name, "w", newline="") as opened:
+            writer = csv.DictWriter(opened, rows[0])
+            writer.writeheader()
+            writer.writerows(row | {"path": path.parent / row["path"]} for row in chosen)
+        return self.folder / path.name
