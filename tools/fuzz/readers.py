@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pyarrow as pa
 
-from spl_tf import configuration, files
+from spl_tf import checksums, configuration, files
 from spl_tf.data.building.plan import Plan, PlannedCut, ShardPlan, plan_from_lines
 from spl_tf.data.building.resume import ShardState
 from spl_tf.data.dataset import FILE_NAME, load_dataset
@@ -32,6 +32,7 @@ from spl_tf.stored import read_json
 from spl_tf.training.outcome import METRICS, Selection, read_metrics
 from tools.fuzz import web_readers
 from tools.fuzz.reader import Reader, text
+from tools.robustness.corrupted_set import NOTES, read_notes
 
 _GOLDEN = pathlib.Path(__file__).parents[2] / "tfrecords_spec/golden"
 _SHARD = "web-00000-of-00001"
@@ -132,6 +133,8 @@ def _json(name: str, value: object) -> Callable[[pathlib.Path], object]:
 _STATE = {"records": 3, "videos": 2, "num_bytes": 99, "fingerprint": "f", "ids_digest": "d", "multi_label": False}
 _STATE |= {"clips_per_class": [1, 2], "rejected": [{"path": "p", "video_id": "v", "label": "a", "kind": "no label"}]}
 _STATE |= {"noted": []}
+_CORRUPTED = {"sha256": "d", "num_bytes": 9, "num_flipped": 1, "frames": 20, "fault": ""}
+_NOTES = {"settings": {"kind": "random", "probability": 1e-4, "seed": 0}, "videos": {"a/v.mp4": _CORRUPTED}}
 _METRICS = {"stage": "teacher", "steps": 9, "clips": 12, "precision": "float32", "seconds": 1.5}
 _METRICS |= {"train": {"loss": 0.5}, "evaluations": [{"step": 3, "top_1": 0.5}], "selected_step": 9}
 
@@ -218,6 +221,9 @@ READERS = {
     ),
     "transition": Reader("t.npy", _array, _read_transition),
     "test_videos": Reader("test/videos.csv", text("test/videos.csv", _VIDEOS), read_right),
+    "corrupted_videos": Reader(
+        NOTES, _json(NOTES, checksums.sealed(_NOTES)), lambda folder: read_notes(folder / NOTES)
+    ),
     "curves": Reader("events.out.tfevents.1", _events, read_curves),
     "gin": Reader("f.gin", text("f.gin", _GIN), _parse),
 } | web_readers.READERS
