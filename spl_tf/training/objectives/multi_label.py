@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from spl_tf.labels.targets import SEVERAL
 from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.video_scores import VideoScores
 from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows, require_loss
 
-Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, ClassCounts], tf.Tensor]
 
 
 class MultiLabel(Objective):
@@ -24,11 +25,15 @@ class MultiLabel(Objective):
     selected_by = "mean_average_precision"
 
     def __init__(self, loss: Loss):
-        require_loss(loss, ("labels", "logits", "known", "epoch"))
+        require_loss(loss, ("labels", "logits", "known", "epoch", "counts"))
         self._loss = loss
+        self._counts: ClassCounts
+
+    def build(self, num_classes: int, num_clips: int, counts: ClassCounts) -> None:
+        self._counts = counts
 
     def losses(self, outputs: Outputs, batch: Batch, rows: Rows, epoch: tf.Tensor) -> tf.Tensor:
-        return self._loss(batch["labels"], outputs["logits"], batch["known"], epoch)
+        return self._loss(batch["labels"], outputs["logits"], batch["known"], epoch, self._counts)
 
     def measures(self, outputs: Outputs, batch: Batch) -> dict[str, tf.Tensor]:
         """The share of clips whose highest score is of a class they have."""
@@ -48,6 +53,8 @@ def multi_label(*, loss: Loss = sigmoid_cross_entropy) -> MultiLabel:
     """Any number of classes a clip.
 
     Args:
-      loss: (labels float32 [B, N] of 0 and 1, logits [B, N], known float32 [B, N], epochs done) -> [B].
+      loss: (labels float32 [B, N] of 0 and 1, logits [B, N], known float32 [B, N], epochs done, class counts) -> [B]:
+        `sigmoid_cross_entropy`, `focal`, `asymmetric`; for long tails `distribution_balanced`; for labels that are
+        missing `splc` or `large_loss_rejection`.
     """
     return MultiLabel(loss)
