@@ -281,7 +281,7 @@ def train_stage(
             with readable(inputs.train.folder):
                 estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
         trunk.trainable = True  # What is stored can be trained on, like any other network.
-        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
+        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, counts, metrics)
     return metrics
 
 

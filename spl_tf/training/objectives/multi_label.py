@@ -1,5 +1,6 @@
 """Any number of classes a clip: every class is a yes or no of its own."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import gin
@@ -9,6 +10,7 @@ import tensorflow as tf
 from spl_tf.labels.targets import SEVERAL
 from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
 from spl_tf.losses.class_counts import ClassCounts
+from spl_tf.metrics.class_groups import means_of_groups
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.video_scores import VideoScores
@@ -45,7 +47,9 @@ class MultiLabel(Objective):
         return [", ".join(name for name, has in zip(classes, labels, strict=True) if has) for labels in rows]
 
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
-        return evaluate_multi_label(videos, len(classes))
+        found = evaluate_multi_label(videos, len(classes))
+        groups = means_of_groups(found.per_class["average_precision"], self._counts.clips)
+        return dataclasses.replace(found, metrics=found.metrics | groups)
 
 
 @gin.configurable
