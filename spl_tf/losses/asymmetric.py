@@ -45,8 +45,8 @@ def asymmetric(
       gamma_neg: 4 is the paper's.
       gamma_pos: 1 is the default of the authors' code, and what NoisyActions2M has; their runs and paper take 0.
       clip: the margin; 0 for none.
-      focus_gradient: whether gradient flows through the two powers. It does in the paper's formulas; all training code
-        of the authors takes them for constants.
+      focus_gradient: whether gradient flows through the two powers. It does in the paper's formulas; by default the
+        authors' code takes them for constants (disable_torch_grad_focal_loss).
 
     Returns:
       float32 [B]; 0 for a clip of which nothing is known.

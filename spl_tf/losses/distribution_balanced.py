@@ -74,7 +74,7 @@ def distribution_balanced(
       kappa: scale of the bias.
       kappa_div_lambda: divide the bias by lambda, as the released code does, which its authors call an error; the
         paper's formula does not.
-      focal: whether there is f; with it the loss is the paper's DB-Focal, its best.
+      focal: whether there is f: the paper's DB-Focal, else its DB.
       gamma: exponent of f.
       balance: factor of f; 2 in the authors' code.
       weighting: w_i of the formula ("rebalance"), or one of the authors' other weightings: "inverse", N / n_i;

@@ -49,7 +49,9 @@ class MultiLabel(Objective):
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
         found = evaluate_multi_label(videos, len(classes))
         groups = means_of_groups(found.per_class["average_precision"], self._counts.clips)
-        return dataclasses.replace(found, metrics=found.metrics | groups)
+        # Of a short tail, or of few validation videos, there may be none of a group: nothing to draw a curve of.
+        measured = {name: value for name, value in groups.items() if not np.isnan(value)}
+        return dataclasses.replace(found, metrics=found.metrics | measured)
 
 
 @gin.configurable
