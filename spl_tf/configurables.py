@@ -16,7 +16,19 @@ from spl_tf.inference import (  # noqa: F401
     shard_scores,
     timeline,
 )
-from spl_tf.losses import anchor, binary_cross_entropy, correction, cross_entropy, data_parameters  # noqa: F401
+from spl_tf.losses import (  # noqa: F401
+    anchor,
+    asymmetric,
+    binary_cross_entropy,
+    correction,
+    cross_entropy,
+    data_parameters,
+    distribution_balanced,
+    focal,
+    large_loss_rejection,
+    splc,
+)
+from spl_tf.metrics import class_groups  # noqa: F401
 from spl_tf.models import cgnl, classifier, non_local, r2plus1d, resnet2d, resnet3d, s3d, style  # noqa: F401
 from spl_tf.training import schedules, stage  # noqa: F401
 from spl_tf.training.objectives import multi_label, single_label, soft_label  # noqa: F401

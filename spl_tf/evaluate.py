@@ -21,6 +21,7 @@ Options are gin bindings:
   --gin_param="evaluate_model.fully_convolutional = True" scores of every position, averaged
   --gin_param="evaluate_model.num_frames = 64"            as frame_stride and crop_size, else those of training
   --gin_param="evaluate_model.background = 'Background'"  a class left out of the mean average precision
+  --gin_param="class_groups.few = 10"                     fewer clips are few, more than class_groups.many are many
   --gin_param="evaluate_model.query_share = 0"            of --labels_dir: all to what the teacher saw
   --gin_param="evaluate_model.precision = 'bfloat16'"     default float32
 
@@ -28,7 +29,8 @@ Written into --output_dir (default M/evaluate-<name of D>):
 
   metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class;
                   classes_without_videos are in neither mean. Of a network that was trained on several
-                  labels a clip: average precision per class, its mean, over all decisions (micro), hit at 1
+                  labels a clip: average precision per class, its mean, also of classes of many, some and few
+                  clips in training apart, over all decisions (micro), hits at 1 and 5
   confusion.npy   int64 [N, N], videos by true class (row) and prediction (column); of one label a clip
   videos.csv      one row a video, for paired comparisons of networks
   scores.npy      float32 [videos, N], the scores of every class, rows in the order of videos.csv
@@ -53,8 +55,12 @@ _OF_ALL = {
     "top_1": "top-1",
     "top_5": "top-5",
     "hit_at_1": "hit at 1",
+    "hit_at_5": "hit at 5",
     "mean_class_accuracy": "mean over classes",
     "mean_average_precision": "mAP",
+    "mean_average_precision_many": "of classes of many clips",
+    "mean_average_precision_some": "of some",
+    "mean_average_precision_few": "of few",
     "micro_average_precision": "micro AP",
 }
 

@@ -33,4 +33,5 @@ class Range:
 
 Share = Annotated[float, Range(0, 1, below=True)]
 Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
 Part = Annotated[float, Range(0, 1)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import gin
 import keras
+import numpy as np
 
 from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import find_labeller
@@ -27,6 +28,7 @@ from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.targets import SEVERAL, SINGLE
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.training.identity import stage_settings
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.options import require_options
@@ -247,7 +249,7 @@ def require_network(backbone: Callable[..., keras.Model], learned: Objective) ->
     """Builds it for two classes and forgets it: its options are checked in many places on the way."""
     with networks_forgotten():
         learned.head(backbone(folded=False), 2, 0)
-        learned.build(2, 2)
+        learned.build(2, 2, ClassCounts(np.array([1, 1]), 2))
 
 
 def _require_inference(stage: str, configurable: Callable[..., Any], short_side: int) -> None:

@@ -25,8 +25,12 @@ class _Numbers(msgspec.Struct):
     top_1: float | None = None
     top_5: float | None = None
     hit_at_1: float | None = None
+    hit_at_5: float | None = None
     mean_class_accuracy: float | None = None
     mean_average_precision: float | None = None
+    mean_average_precision_many: float | None = None
+    mean_average_precision_some: float | None = None
+    mean_average_precision_few: float | None = None
     micro_average_precision: float | None = None
 
 

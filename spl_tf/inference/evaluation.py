@@ -28,6 +28,7 @@ from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.target_shares import read_target_shares
 from spl_tf.labels.targets import SEVERAL
 from spl_tf.metrics.average_precision import average_precisions
+from spl_tf.metrics.class_groups import means_of_groups
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.single_label import evaluate_single_label
@@ -116,7 +117,8 @@ def evaluate_model(
     videos = average_videos(clips)
     found = evaluate_multi_label(videos, dataset.num_classes) if several else evaluate_single_label(videos)
     metrics: dict[str, Any] = {name: _number(value) for name, value in found.metrics.items()}
-    metrics |= _per_class(found, videos, dataset, background) | {"clips": dataset.num_clips}
+    clips_of_class = trained.clips_of_class if several else None
+    metrics |= _per_class(found, videos, dataset, background, clips_of_class) | {"clips": dataset.num_clips}
     metrics |= {"shards": str(shards), "model": str(model_dir), "precision": trained.precision}
     metrics |= {name: getattr(view, name) for name in given}
     metrics |= {"num_views": num_views, "num_crops": num_crops, "fully_convolutional": fully_convolutional}
@@ -155,18 +157,26 @@ def average_videos(clips: Iterable[ClipScores]) -> VideoScores:
     return videos
 
 
-def _per_class(found: Evaluation, videos: VideoScores, dataset: ClipDataset, background: str | None) -> dict:
-    """Measures of every class, and their means over the classes with videos."""
+def _per_class(
+    found: Evaluation,
+    videos: VideoScores,
+    dataset: ClipDataset,
+    background: str | None,
+    clips_of_class: Sequence[int] | None,
+) -> dict:
+    """Measures of every class, and their means over the classes with videos, and over groups of these."""
     relevant = videos.relevance(dataset.num_classes)
     precisions = found.per_class.get("average_precision")
     if precisions is None:
         precisions = average_precisions(videos.means(), relevant)
     measures = {**found.per_class, "average_precision": precisions}
-    counted = precisions[[name != background for name in dataset.classes]]
+    counted = np.where([name != background for name in dataset.classes], precisions, np.nan)
     means: dict[str, float | None] = {}
     if "accuracy" in measures:
         means["mean_class_accuracy"] = float(np.nanmean(measures["accuracy"]))
     means["mean_average_precision"] = None if np.isnan(counted).all() else float(np.nanmean(counted))
+    if clips_of_class is not None:
+        means |= {name: _number(value) for name, value in means_of_groups(counted, clips_of_class).items()}
     return means | {
         "videos": len(videos.ids),
         "classes_without_videos": [

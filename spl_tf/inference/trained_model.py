@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import keras
@@ -23,7 +23,7 @@ from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.targets import SEVERAL, SINGLE, Form
 from spl_tf.models.folding import fold_into
 from spl_tf.models.weight_files import require_sound_model
-from spl_tf.stored import Positive, read_json
+from spl_tf.stored import Count, Positive, read_json
 
 FORMAT_VERSION = 1
 _REMEDY = "name the --model_dir of a finished stage of spl_tf.train, or finish it with the same command"
@@ -50,12 +50,14 @@ class Description(msgspec.Struct):
       clip_input: what the network was trained on.
       folded_sha256: of `folded.keras`.
       target: what it was trained towards; older files know one only.
+      clips_of_class: clips of every class in training; None in older files and of converted networks.
     """
 
     classes: tuple[str, ...]
     clip_input: ClipInput
     folded_sha256: str
     target: Form = "single"
+    clips_of_class: tuple[Count, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,7 @@ class TrainedModel:
       precision: Keras dtype policy it runs in.
       weights_hash: sha256 of the weights' file.
       target: what the logits were trained towards, see `spl_tf.labels.targets`: it says how they become scores.
+      clips_of_class: clips of every class in training; None where that is not known.
     """
 
     network: keras.Model
@@ -77,6 +80,7 @@ class TrainedModel:
     precision: str
     weights_hash: str
     target: str = SINGLE
+    clips_of_class: tuple[int, ...] | None = None
 
     def __call__(self, clips: np.ndarray | tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores and features of clips as they are stored.
@@ -132,6 +136,7 @@ def save_trained(
     classes: tuple[str, ...],
     clip_input: ClipInput,
     target: str = SINGLE,
+    clips_of_class: Sequence[int] | None = None,
 ) -> None:
     """Writes `folded.keras`, checksums, then `model.json` that describes it."""
     with files.atomic_path(folder / stage_folder.NETWORK) as path:
@@ -143,6 +148,7 @@ def save_trained(
         "classes": list(classes),
         "clip_input": dataclasses.asdict(clip_input),
         "target": target,
+        **({} if clips_of_class is None else {"clips_of_class": list(clips_of_class)}),
         "folded_sha256": digest,
     }
     checksums.complete(folder, {stage_folder.NETWORK: digest}, "model.json", files.json_text(description))
@@ -154,7 +160,12 @@ def read_description(folder: files.Path) -> Description:
     Raises:
       UserError: the folder holds no finished stage, or the file is damaged or of another version of this package.
     """
-    return read_json(pathlib.Path(folder) / "model.json", Description, _REMEDY, version=FORMAT_VERSION)
+    path = pathlib.Path(folder) / "model.json"
+    description = read_json(path, Description, _REMEDY, version=FORMAT_VERSION)
+    counts, classes = description.clips_of_class, description.classes
+    if counts is not None and len(counts) != len(classes):
+        raise UserError(f"{path} is damaged ({len(counts)} clips_of_class of {len(classes)} classes): {_REMEDY}")
+    return description
 
 
 def require_distributions(folder: files.Path, asked_by: str) -> None:
@@ -189,6 +200,7 @@ def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
         precision=policy,
         weights_hash=digest,
         target=description.target,
+        clips_of_class=description.clips_of_class,
     )
 
 

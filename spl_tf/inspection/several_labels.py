@@ -25,7 +25,11 @@ def several_labels(dataset: ClipDataset, seen: Survey) -> str:
     videos = labels_of_videos(seen.heads, dataset.num_classes)
     if not videos:
         return ""
-    parts = [_labels_per_video(videos, dataset), _long_tail(dataset), _together(videos, dataset.classes)]
+    parts = [
+        _labels_per_video(videos, dataset),
+        _long_tail(dataset) + _rarity(seen.heads, dataset),
+        _together(videos, dataset.classes),
+    ]
     return "\n\n" + "\n\n".join(parts)
 
 
@@ -78,6 +82,19 @@ def _long_tail(dataset: ClipDataset) -> str:
         *((f"classes of at most {most:,} clips", f"{np.count_nonzero(filled <= most):,}") for most in (1, 10, 100)),
     ]
     return f"Long tail, {total:,} labels of {dataset.num_clips:,} clips\n{aligned_table(rows, '<<')}"
+
+
+def _rarity(heads: Sequence[ClipHead], dataset: ClipDataset) -> str:
+    """What the distribution-balanced loss weighs a class by, see `spl_tf.losses.distribution_balanced`."""
+    rarity = 1.0 / np.maximum(list(dataset.clips_per_class.values()), 1)
+    of_clips = (rarity[[label for label in {*head.labels} if 0 <= label < len(rarity)]] for head in heads)
+    shares = np.concatenate([np.zeros(0), *(own / own.sum() for own in of_clips if own.size)])
+    if not shares.size:
+        return ""
+    return (
+        "\nShare of a class in the summed rarities (1 / clips) of its clip's classes: "
+        f"median {np.median(shares):.3g}, mean {shares.mean():.3g} (distribution_balanced.mu lies between)"
+    )
 
 
 def _together(videos: Sequence[Sequence[int]], classes: Sequence[str]) -> str:

@@ -3,10 +3,19 @@
 import gin
 import tensorflow as tf
 
+from spl_tf.losses.binary_terms import mean_over_known
+from spl_tf.losses.class_counts import ClassCounts
 
-@gin.configurable(denylist=["epoch"])
+
+@gin.configurable(denylist=["epoch", "counts"])
 def sigmoid_cross_entropy(
-    labels: tf.Tensor, logits: tf.Tensor, known: tf.Tensor, epoch: tf.Tensor | float = 0.0, *, reduction: str = "mean"
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    known: tf.Tensor,
+    epoch: tf.Tensor | float = 0.0,
+    counts: ClassCounts | None = None,
+    *,
+    reduction: str = "mean",
 ) -> tf.Tensor:
     """Sigmoid cross-entropies of a clip over the classes that are known of it, computed in float32.
 
@@ -15,12 +24,12 @@ def sigmoid_cross_entropy(
       logits: [B, N].
       known: float32 [B, N], 0 for a class of which nothing is known, else 1.
       epoch: not used.
+      counts: not used.
       reduction: "mean" over the known classes, which keeps the learning rate independent of N, or "sum".
 
     Returns:
       float32 [B]; 0 for a clip of which nothing is known.
     """
-    del epoch
-    losses = known * tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
-    total = tf.reduce_sum(losses, axis=-1)
-    return total if reduction == "sum" else tf.math.divide_no_nan(total, tf.reduce_sum(known, axis=-1))
+    del epoch, counts
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
+    return tf.reduce_sum(known * losses, axis=-1) if reduction == "sum" else mean_over_known(losses, known)

@@ -13,6 +13,7 @@ from spl_tf import checksums, configuration, files
 from spl_tf.errors import UserError
 from spl_tf.inference import stage_folder
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.models.transfer import save_backbone_weights
 from spl_tf.models.weight_files import require_sound_weights
 from spl_tf.stored import Count, Seconds, read_json
@@ -178,6 +179,7 @@ def write_outcome(
     classes: tuple[str, ...],
     clip_input: ClipInput,
     target: str,
+    counts: ClassCounts,
     metrics: Metrics,
 ) -> None:
     """Writes the finished network in every form a later command needs; checksums and the marker come last.
@@ -192,13 +194,15 @@ def write_outcome(
       classes: names of the head's classes.
       clip_input: what the network was trained on.
       target: what it was trained towards, see `spl_tf.labels.targets`.
+      counts: clips of every class in training.
       metrics: content of `metrics.json`.
     """
     with files.atomic_path(model_dir / "model.keras") as path:
         network.save(path)
         stage_folder.drop_chance(path)
     save_backbone_weights(trunk, model_dir / stage_folder.BACKBONE)
-    save_trained(model_dir, folded_for_storage(network, lambda: build(True)[1]), classes, clip_input, target)
+    folded = folded_for_storage(network, lambda: build(True)[1])
+    save_trained(model_dir, folded, classes, clip_input, target, counts.clips.tolist())
     configuration.write_operative_config(model_dir / "operative_config.gin")
     files.write_json(model_dir / METRICS, metrics)
     written = (

@@ -21,6 +21,7 @@ from spl_tf.inference.evaluation import average_videos
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.stage_folder import FINISHED
 from spl_tf.inference.trained_model import ClipInput
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.models.cost import gflops_per_clip, num_parameters
@@ -192,7 +193,8 @@ def train_stage(
             origin = inputs.init_weights or "random weights, as train_stage.init_weights names none"
             size += f" of which {num_parameters(network):,} train (the backbone is frozen: {origin})"
         rate = schedule_of(learning_rate, total_steps, steps_per_epoch)
-        learned.build(len(inputs.classes), inputs.train.num_clips)
+        counts = ClassCounts(targets.clips_of_class, targets.num_clips)
+        learned.build(len(inputs.classes), inputs.train.num_clips, counts)
         state = create_state(network, optimizer(learning_rate=rate), learned, average_decay=average_decay)
     checkpoints = Checkpoints(model_dir / "checkpoints", state)
     checkpoints.restore_latest()
@@ -279,7 +281,7 @@ def train_stage(
             with readable(inputs.train.folder):
                 estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
         trunk.trainable = True  # What is stored can be trained on, like any other network.
-        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, metrics)
+        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, counts, metrics)
     return metrics
 
 

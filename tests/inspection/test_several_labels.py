@@ -55,6 +55,12 @@ class SeveralLabelsTest(tf.test.TestCase):
         filled = order[:29]
         self.assertIn(f"clips of the largest, the median, the smallest {filled[0]}, {filled[14]}, {filled[28]}", lines)
         self.assertIn(f"classes of at most 10 clips {(filled <= 10).sum()}", lines)
+        shares = []
+        for own in self.videos:  # Each has two clips.
+            summed = sum(1 / self.counts[index] for index in own)
+            shares += [1 / self.counts[index] / summed for index in own]
+        told = f"median {np.median(shares):.3g}, mean {np.mean(shares):.3g} (distribution_balanced.mu lies between)"
+        self.assertTrue(any(line.endswith(told) for line in lines), lines)
         pairs = count_pairs(labels_of_videos(self.seen.heads, 30))
         self.assertIn(f"Pairs of classes that occur together: the 20 farthest beyond chance of {len(pairs)}", lines)
         videos = self.counts / 2

@@ -30,6 +30,7 @@ AROUND_A_RUN = {
     "predict_clips",
     "predict_timeline",
     "evaluate_model",
+    "class_groups",
     "score_shards",
     "cleannet",
     "hard_weights",

@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import unittest.mock
 
 import cv2
 import gin
@@ -27,6 +28,7 @@ from spl_tf.inference.probe import probe_backbone
 from spl_tf.inference.shard_scores import score_shards
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.labels.assign import assign_labels
+from spl_tf.training.objectives.multi_label import MultiLabel
 from spl_tf.training.stage import train_stage
 
 CLASSES = ("red", "green", "blue")
@@ -90,8 +92,8 @@ def _truth(shards):
 
 class MultiLabelTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, several, trained, tmp_path):
-        self.shards, self.model, self.folder = several, trained, tmp_path
+    def _fixtures(self, several, trained, tiny_bindings, tmp_path):
+        self.shards, self.model, self.tiny, self.folder = several, trained, tiny_bindings, tmp_path
 
     def test_it_was_trained_on_two_replicas_and_learned_something(self):
         metrics = json.loads((self.model / "metrics.json").read_text())
@@ -100,6 +102,31 @@ class MultiLabelTest(parameterized.TestCase, tf.test.TestCase):
         history = [entry["mean_average_precision"] for entry in metrics["evaluations"]]
         self.assertEqual(metrics["selected_step"], metrics["evaluations"][int(np.argmax(history))]["step"])
         self.assertEqual(load_trained(self.model).target, "several")
+        for entry in metrics["evaluations"]:  # Every class has 12 clips in training: few.
+            self.assertEqual(entry["mean_average_precision_few"], entry["mean_average_precision"])
+            self.assertNotIn("mean_average_precision_many", entry)
+
+    def test_a_loss_is_told_the_clips_that_training_uses_of_every_class(self):
+        configuration.parse(
+            [],
+            [
+                *self.tiny,
+                "train_stage.objective = @multi_label",
+                "train_stage.loss = @distribution_balanced",
+                "distribution_balanced.mu = 0.4",
+                "device_strategy.name = 'mirrored'",
+                "train_stage.epochs = 1",
+                "train_stage.precision = 'float32'",
+            ],
+        )
+        with unittest.mock.patch.object(MultiLabel, "build", autospec=True, side_effect=MultiLabel.build) as built:
+            metrics = train_stage("teacher", self.folder / "m", train_shards=self.shards / "train")
+        counts = built.call_args.args[3]
+        truth = np.stack([*_truth(self.shards / "train").values()])
+        self.assertAllEqual(counts.clips, truth.sum(axis=0))
+        self.assertEqual(counts.total, len(truth))
+        self.assertBetween(metrics["train"]["loss"], 1e-3, 10.0)
+        self.assertEqual(load_trained(self.folder / "m").clips_of_class, tuple(truth.sum(axis=0)))
 
     def test_evaluation_gives_scikit_learn_s_average_precisions_of_sigmoid_scores(self):
         argv = ["evaluate", f"--model_dir={self.model}", f"--shards={self.shards / 'test'}"]
@@ -118,6 +145,9 @@ class MultiLabelTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(
             metrics["micro_average_precision"], average_precision_score(relevant.ravel(), scores.ravel()), 1e-5
         )
+        few = metrics["mean_average_precision_few"]  # All three.
+        self.assertEqual(few, metrics["mean_average_precision"])
+        self.assertIsNone(metrics["mean_average_precision_many"])
         self.assertNotAllClose(scores.sum(axis=1), np.ones(len(scores)), atol=0.05)  # No softmax.
         self.assertFalse((self.folder / "confusion.npy").exists())
 

@@ -9,6 +9,7 @@ from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.errors import UserError
 from spl_tf.labels.targets import distributions
 from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.training.objectives.multi_label import multi_label
 from spl_tf.training.objectives.single_label import single_label
@@ -19,11 +20,17 @@ CLIPS, CLASSES = 7, 5
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 3, (CLIPS, CLASSES)).astype(np.float32)
 NAMES = tuple("abcde")
+COUNTS = ClassCounts(np.array([3, 1, 4, 1, 5]), CLIPS)
 
 
 def _table(table, form):
     counts = np.bincount(table.classes, minlength=CLASSES)
     return TrainingTargets(form, NAMES, [np.arange(CLIPS)], counts, table, np.ones(CLIPS, np.float32))
+
+
+def _built(objective):
+    objective.build(CLASSES, CLIPS, COUNTS)
+    return objective
 
 
 class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
@@ -63,7 +70,7 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
         known = np.array([[index not in masked[clip] for index in range(CLASSES)] for clip in order], np.float32)
         self.assertAllEqual(batch["labels"], labels)
         self.assertAllEqual(batch["known"], known)
-        losses, gradients = self._losses_and_gradients(multi_label(), batch)
+        losses, gradients = self._losses_and_gradients(_built(multi_label()), batch)
         scores = 1 / (1 + np.exp(-LOGITS.astype(np.float64)))
         each = -(labels * np.log(scores) + (1 - labels) * np.log(1 - scores))
         self.assertAllClose(losses, [row[own > 0].mean() for row, own in zip(each, known, strict=True)])
@@ -71,6 +78,14 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
         hits = multi_label().measures({"logits": LOGITS}, batch)["hit_at_1"]
         self.assertAllEqual(hits, labels[np.arange(CLIPS), LOGITS.argmax(axis=1)])
         self.assertEqual(multi_label().describe({"labels": labels[:2]}, NAMES), ["b", "a, d"])
+
+    def test_a_loss_of_several_labels_is_told_the_epoch_and_the_counts(self):
+        def loss(labels, logits, known, epoch, counts):
+            return tf.reduce_sum(logits * counts.clips, axis=1) + epoch + counts.total
+
+        batch = {"labels": tf.zeros([CLIPS, CLASSES]), "known": tf.ones([CLIPS, CLASSES])}
+        losses, _ = self._losses_and_gradients(_built(multi_label(loss=loss)), batch)
+        self.assertAllClose(losses, LOGITS @ COUNTS.clips + CLIPS)
 
     @parameterized.parameters((single_label, sigmoid_cross_entropy), (multi_label, softmax_cross_entropy))
     def test_a_loss_of_another_objective_is_refused(self, objective, loss):

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.training.objectives.single_label import SingleLabel
@@ -12,6 +13,7 @@ from spl_tf.training.state import create_state
 from spl_tf.training.step import make_train_steps
 
 BATCH, FEATURES, CLASSES, CLIPS, STEPS = 8, 5, 3, 11, 6
+COUNTS = ClassCounts(np.array([5, 4, 2]), CLIPS)
 WEIGHTS = np.random.default_rng(3).normal(size=(FEATURES, CLASSES))
 
 
@@ -44,7 +46,7 @@ def _train(replicas, loss=softmax_cross_entropy, data_parameters=None, **options
         inputs = keras.Input((FEATURES,))
         network = keras.Model(inputs, {"logits": keras.layers.Dense(CLASSES, name="logits")(inputs)})
         network.set_weights([WEIGHTS, np.zeros(CLASSES)])
-        objective.build(CLASSES, CLIPS)
+        objective.build(CLASSES, CLIPS, COUNTS)
         state = create_state(network, keras.optimizers.SGD(0.1), objective)
     data = tf.data.Dataset.from_tensor_slices(_batches()).unbatch().batch(BATCH, drop_remainder=True)
     run = make_train_steps(state, strategy, objective, global_batch_size=BATCH, **options)
@@ -114,7 +116,7 @@ class DataParametersStepTest(parameterized.TestCase, tf.test.TestCase):
         trained, _ = _train(1, data_parameters=DataParameters)
         trained.as_checkpoint().write(path)
         objective = SingleLabel(softmax_cross_entropy, DataParameters)
-        objective.build(CLASSES, CLIPS)
+        objective.build(CLASSES, CLIPS, COUNTS)
         fresh = create_state(trained.model, keras.optimizers.SGD(0.1), objective)
         self.assertAllEqual(objective.temperatures.temperatures()["instance"], np.ones(CLIPS))
         fresh.as_checkpoint().read(path).assert_consumed()

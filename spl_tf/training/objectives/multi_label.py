@@ -1,5 +1,6 @@
 """Any number of classes a clip: every class is a yes or no of its own."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import gin
@@ -8,12 +9,14 @@ import tensorflow as tf
 
 from spl_tf.labels.targets import SEVERAL
 from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
+from spl_tf.losses.class_counts import ClassCounts
+from spl_tf.metrics.class_groups import means_of_groups
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.video_scores import VideoScores
 from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows, require_loss
 
-Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, ClassCounts], tf.Tensor]
 
 
 class MultiLabel(Objective):
@@ -24,11 +27,15 @@ class MultiLabel(Objective):
     selected_by = "mean_average_precision"
 
     def __init__(self, loss: Loss):
-        require_loss(loss, ("labels", "logits", "known", "epoch"))
+        require_loss(loss, ("labels", "logits", "known", "epoch", "counts"))
         self._loss = loss
+        self._counts: ClassCounts
+
+    def build(self, num_classes: int, num_clips: int, counts: ClassCounts) -> None:
+        self._counts = counts
 
     def losses(self, outputs: Outputs, batch: Batch, rows: Rows, epoch: tf.Tensor) -> tf.Tensor:
-        return self._loss(batch["labels"], outputs["logits"], batch["known"], epoch)
+        return self._loss(batch["labels"], outputs["logits"], batch["known"], epoch, self._counts)
 
     def measures(self, outputs: Outputs, batch: Batch) -> dict[str, tf.Tensor]:
         """The share of clips whose highest score is of a class they have."""
@@ -40,7 +47,11 @@ class MultiLabel(Objective):
         return [", ".join(name for name, has in zip(classes, labels, strict=True) if has) for labels in rows]
 
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
-        return evaluate_multi_label(videos, len(classes))
+        found = evaluate_multi_label(videos, len(classes))
+        groups = means_of_groups(found.per_class["average_precision"], self._counts.clips)
+        # Of a short tail, or of few validation videos, there may be none of a group: nothing to draw a curve of.
+        measured = {name: value for name, value in groups.items() if not np.isnan(value)}
+        return dataclasses.replace(found, metrics=found.metrics | measured)
 
 
 @gin.configurable
@@ -48,6 +59,8 @@ def multi_label(*, loss: Loss = sigmoid_cross_entropy) -> MultiLabel:
     """Any number of classes a clip.
 
     Args:
-      loss: (labels float32 [B, N] of 0 and 1, logits [B, N], known float32 [B, N], epochs done) -> [B].
+      loss: (labels float32 [B, N] of 0 and 1, logits [B, N], known float32 [B, N], epochs done, class counts) -> [B]:
+        `sigmoid_cross_entropy`, `focal`, `asymmetric`; for long tails `distribution_balanced`; for labels that are
+        missing `splc` or `large_loss_rejection`.
     """
     return MultiLabel(loss)

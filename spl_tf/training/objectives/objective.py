@@ -11,6 +11,7 @@ import tensorflow as tf
 from spl_tf.data.input.preprocessing import prepare_training
 from spl_tf.errors import UserError
 from spl_tf.labels.targets import SINGLE
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.metrics.video_scores import VideoScores
 from spl_tf.models.classifier import classifier
@@ -52,8 +53,14 @@ class Objective:
         """Puts the head on a backbone: clips [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N], ...}."""
         return classifier(trunk, num_classes, seed=seed)
 
-    def build(self, num_classes: int, num_clips: int) -> None:
-        """Creates variables, in the strategy's scope, for N classes and the clips of the data set."""
+    def build(self, num_classes: int, num_clips: int, counts: ClassCounts) -> None:
+        """Creates variables, in the strategy's scope, for N classes and the clips of the data set.
+
+        Args:
+          num_classes: N.
+          num_clips: of the data set, which the index of a clip counts; training may discard some.
+          counts: of the clips that training uses.
+        """
 
     @property
     def variables(self) -> dict[str, tf.Variable]:

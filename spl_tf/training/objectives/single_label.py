@@ -6,6 +6,7 @@ import gin
 import numpy as np
 import tensorflow as tf
 
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.metrics.evaluation import Evaluation
@@ -28,7 +29,7 @@ class SingleLabel(Objective):
         self._make_temperatures = data_parameters
         self.temperatures: DataParameters | None = None
 
-    def build(self, num_classes: int, num_clips: int) -> None:
+    def build(self, num_classes: int, num_clips: int, counts: ClassCounts) -> None:
         if self._make_temperatures is not None:
             self.temperatures = self._make_temperatures(num_classes, num_clips)
 
