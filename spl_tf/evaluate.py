@@ -28,7 +28,8 @@ Written into --output_dir (default M/evaluate-<name of D>):
 
   metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class;
                   classes_without_videos are in neither mean. Of a network that was trained on several
-                  labels a clip: average precision per class, its mean, over all decisions (micro), hit at 1
+                  labels a clip, or where clips of D have several: average precision per class, its mean, over
+                  all decisions (micro), hit at 1
   confusion.npy   int64 [N, N], videos by true class (row) and prediction (column); of one label a clip
   videos.csv      one row a video, for paired comparisons of networks
   scores.npy      float32 [videos, N], the scores of every class, rows in the order of videos.csv

@@ -35,8 +35,15 @@ _FAR_EPOCH = 1 << 32
 
 @gin.configurable(
     allowlist=[
-        *("flip", "color_jitter", "brightness", "contrast", "saturation", "hue"),
-        *("class_aware", "block_bytes", "block_shards"),
+        "flip",
+        "color_jitter",
+        "brightness",
+        "contrast",
+        "saturation",
+        "hue",
+        "class_aware",
+        "block_bytes",
+        "block_shards",
     ]
 )
 @tf.autograph.experimental.do_not_convert  # Rewriting a pipeline's functions takes seconds, and none needs it.
