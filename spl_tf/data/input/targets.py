@@ -133,8 +133,8 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
         raise UserError(f"{dataset.folder} has class labels, not a {form}: give label side-cars (labels_dir) with one")
     if dataset.multi_label and form == SINGLE:
         raise UserError(
-            f"{dataset.folder} has several labels per clip: train with train_stage.objective = @multi_label, or give "
-            "label side-cars (labels_dir) with one label each"
+            f"{dataset.folder} has several labels per clip: train with train_stage.objective = @multi_label or "
+            "@one_of_several, or give label side-cars (labels_dir) with one label each"
         )
     counts = np.array(list(dataset.clips_per_class.values()), np.int64)
     return TrainingTargets(form, dataset.classes, [np.arange(shard.records) for shard in dataset.shards], counts)
