@@ -29,8 +29,9 @@ Written into --output_dir (default M/evaluate-<name of D>):
 
   metrics.json    top-1, top-5, mean accuracy and mean average precision over classes, per class;
                   classes_without_videos are in neither mean. Of a network that was trained on several
-                  labels a clip: average precision per class, its mean, also of classes of many, some and few
-                  clips in training apart, over all decisions (micro), hits at 1 and 5
+                  labels a clip, or where clips of D have several: average precision per class, its mean, also
+                  of classes of many, some and few clips in training apart, over all decisions (micro), hits at
+                  1 and 5
   confusion.npy   int64 [N, N], videos by true class (row) and prediction (column); of one label a clip
   videos.csv      one row a video, for paired comparisons of networks
   scores.npy      float32 [videos, N], the scores of every class, rows in the order of videos.csv

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from spl_tf.data import record
 from spl_tf.data.dataset import ClipDataset, Shard
+from spl_tf.errors import UserError
 
 # Of a TFRecord: length (8 bytes) and its checksum (4) before the content, the content's checksum (4) behind it.
 _BEFORE, _BEHIND = 12, 4
@@ -79,6 +80,28 @@ def survey(dataset: ClipDataset, rng: np.random.Generator, *, most_clips: int) -
             num_shards += 1
             bar.update(shard.records)
     return Survey(heads, num_shards, seen - len(heads))
+
+
+def read_heads(dataset: ClipDataset) -> Iterator[ClipHead]:
+    """The heads of all records in the order of the data set.
+
+    Raises:
+      UserError: a record has no readable head.
+    """
+    with tqdm(total=dataset.num_clips, desc="heads", unit="clip", delay=1) as bar:
+        for position, shard in enumerate(dataset.shards):
+            row = 0
+            for head in _shard_heads(position, shard):
+                if head.row != row:
+                    break
+                yield head
+                row += 1
+            if row < shard.records:
+                raise UserError(
+                    f"{shard.path} record {row} has no readable head: python -m spl_tf.shard --verify={dataset.folder} "
+                    "says what is wrong with it"
+                )
+            bar.update(shard.records)
 
 
 def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:

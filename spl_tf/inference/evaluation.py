@@ -105,9 +105,7 @@ def evaluate_model(
         network = slide_over(trained) if fully_convolutional else trained.network
     given = {"num_frames": num_frames, "frame_stride": frame_stride, "crop_size": crop_size}
     view = dataclasses.replace(trained.clip_input, **{name: value for name, value in given.items() if value})
-    several = trained.target == SEVERAL
-    if dataset.multi_label and not several:
-        raise UserError(f"{dataset.folder} is multi-label: top-k accuracy needs one label a clip")
+    several = trained.target == SEVERAL or dataset.multi_label
     tell_of_looping(dataset, view)
     viewed = dataclasses.replace(trained, network=network, clip_input=view)
     options = {"batch_size": batch_size, "num_views": num_views, "num_crops": num_crops}

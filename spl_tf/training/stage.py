@@ -105,8 +105,8 @@ def train_stage(
       num_frames, frame_stride, crop_size: the network's input; the paper's are
         16, 4 and 224 (section 4.2).
       backbone: builder, called with `folded`.
-      objective: what the network learns: `single_label`, `soft_label` for distributions over classes, or `multi_label`
-        for clips of any number of classes.
+      objective: what the network learns: `single_label`, `soft_label` for distributions over classes, `multi_label`
+        for clips of any number of classes, or `one_of_several` for one of them at a time.
       loss, data_parameters: of the objective, as its own options of these names; None leaves them to it.
       optimizer: called with `learning_rate`.
       learning_rate: (total steps, steps per epoch) -> schedule; or a number, the same rate throughout.
@@ -163,7 +163,7 @@ def train_stage(
         tell_if_none_left(profile_steps, finished["steps"], finished["steps"])
         return finished
 
-    targets = join_targets(inputs.train, inputs.labels, learned.target)
+    targets = learned.targets(join_targets(inputs.train, inputs.labels, learned.target), inputs.train, seed)
     policy = _policy_of_run(model_dir, precision)
     keras.mixed_precision.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)
@@ -214,7 +214,7 @@ def train_stage(
                 strategy,
                 batch_size=batch_size,
                 num_views=evaluation_views,
-                target=learned.target,
+                target=learned.predicts,
                 description="evaluate",
             )
             evaluation = learned.evaluate(average_videos(clips), inputs.classes)
@@ -281,7 +281,7 @@ def train_stage(
             with readable(inputs.train.folder):
                 estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
         trunk.trainable = True  # What is stored can be trained on, like any other network.
-        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.target, counts, metrics)
+        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.predicts, counts, metrics)
     return metrics
 
 

@@ -39,6 +39,7 @@ def _write(
     num_frames: Callable[[int], int] = lambda index: 12,
     broken: Sequence[int] = (),
     width: int = 32,
+    labels: Callable[[int], Sequence[int]] = lambda index: [index % 3],
 ) -> ClipDataset:
     """Clip i of the data set has id `clip<i>`, video `video<i // 3>`, label i % 3; `broken` ones hold no JPEG."""
     frames = [_frame(number, 24, width) for number in range(24)]
@@ -52,8 +53,8 @@ def _write(
                 clip = Clip(
                     clip_id=f"clip{index}",
                     video_id=f"video{index // 3}",
-                    labels=[index % 3],
-                    label_texts=["abc"[index % 3]],
+                    labels=list(labels(index)),
+                    label_texts=["abc"[label] for label in labels(index)],
                     start_us=0,
                     end_us=40_000 * count,
                     frame_rate=25.0,
@@ -73,12 +74,14 @@ def _write(
         shards=tuple(shards),
         num_clips=start,
         num_videos=-(-start // 3),
-        clips_per_class={name: len(range(label, start, 3)) for label, name in enumerate("abc")},
+        clips_per_class={
+            name: sum(label in labels(index) for index in range(start)) for label, name in enumerate("abc")
+        },
         clip_seconds=0.48,
         fps=25.0,
         short_side=24,
         jpeg_quality=100,
-        multi_label=False,
+        multi_label=any(len(labels(index)) > 1 for index in range(start)),
         rejected={},
     )
 

@@ -187,13 +187,20 @@ class EvaluateTest(parameterized.TestCase, tf.test.TestCase):
         found = evaluate_single_label(videos)
         self.assertEqual(found.metrics, {name: expected[name] for name in ("top_1", "top_5")})
 
-    def test_other_classes_and_several_labels_are_refused(self):
+    def test_softmax_scores_are_measured_by_average_precision_where_clips_may_have_several_labels(self):
+        one = evaluate_model(self.trained_dir, self.shards / "test", self.folder / "one")
+        shards = self.rewrite_shards(self.shards / "test", self.folder / "several", multi_label=True)
+        several = evaluate_model(self.trained_dir, shards, self.folder / "e")
+        self.assertNotIn("top_1", several)
+        self.assertEqual(several["hit_at_1"], one["top_1"])
+        self.assertEqual(several["mean_average_precision"], one["mean_average_precision"])
+        scores = [np.load(self.folder / name / "scores.npy") for name in ("one", "e")]
+        self.assertAllEqual(*scores)
+        self.assertAllClose(scores[1].sum(axis=1), np.ones(len(scores[1])))
+
+    def test_other_classes_are_refused(self):
         with self.assertRaisesRegex(UserError, r"class 3 is missing in .*teacher and 'cyan' in .*web"):
             evaluate_model(self.trained_dir, self.web_dir, self.folder / "e")
-        shards = self.rewrite_shards(self.shards / "test", self.folder / "several", multi_label=True)
-        with self.assertRaisesRegex(UserError, "several is multi-label"):
-            evaluate_model(self.trained_dir, shards, self.folder / "e")
-
         shards = self.rewrite_shards(self.shards / "test", self.folder / "larger", short_side=48)
         with self.assertRaisesRegex(UserError, r"teacher was trained on clips of 32 pixels .*larger have 48 pixels"):
             evaluate_model(self.trained_dir, shards, self.folder / "e")

@@ -16,12 +16,14 @@ from spl_tf.data.input.reading import with_possible_lengths
 
 _PARALLEL_READS = 8
 
-# A plan: k shards hold r records, n of which are wanted.
+# A plan: k shards hold r records, u of which are wanted, for n clips of the stream.
 _PLAN = {
     "paths": tf.TensorSpec([None], tf.string),  # [k]
     "records": tf.TensorSpec([None], tf.int64),  # [k], in each shard.
-    "slots": tf.TensorSpec([None], tf.int64),  # [r], place of a record among the n wanted ones, -1 for unwanted.
+    "slots": tf.TensorSpec([None], tf.int64),  # [r], place of a record among the u wanted ones, -1 for unwanted.
+    "wanted": tf.TensorSpec([None], tf.int64),  # [n] in stream order, places among the wanted ones.
     "index": tf.TensorSpec([None], tf.int64),  # [n] in stream order, places in the data set.
+    "repeats": tf.TensorSpec([None], tf.int64),  # [n], how often the clip came before in this epoch.
     "epoch": tf.TensorSpec([], tf.int64),
 }
 
@@ -78,7 +80,10 @@ class BlockPlanner:
         """The arrays of `_PLAN` for the clips of a block at stream positions >= `start`."""
         positions = block.first + np.arange(block.clips)
         mine = host_share(positions, batch_size=self.batch_size, host=self.host, num_hosts=self.num_hosts)
-        wanted = self.order.clip_order(block)[mine & (positions >= start)]
+        taken = mine & (positions >= start)
+        clips = self.order.clip_order(block)
+        repeats = _times_before(clips)[taken]  # A shard, and so each of its clips, is in one block of an epoch.
+        clips = clips[taken]
 
         shards = [self.shards[shard] for shard in block.shards]
         rows = [self.rows[shard] for shard in block.shards]
@@ -87,14 +92,26 @@ class BlockPlanner:
         places = np.concatenate([own + first for own, first in zip(rows, firsts, strict=True)])
         index = np.concatenate([own + shard.start for own, shard in zip(rows, shards, strict=True)])
         slots = np.full(records.sum(), -1, np.int64)
-        slots[places[wanted]] = np.arange(len(wanted))
+        read, wanted = np.unique(clips, return_inverse=True)
+        slots[places[read]] = np.arange(len(read))
         return {
             "paths": np.array([shard.path for shard in shards], object),
             "records": records,
             "slots": slots,
-            "index": index[wanted],
+            "wanted": wanted,
+            "index": index[clips],
+            "repeats": repeats,
             "epoch": np.int64(block.epoch),
         }
+
+
+def _times_before(values: np.ndarray) -> np.ndarray:
+    """int64 [n]: of each of n integers, how many equal ones stand before it."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    times = np.empty(len(values), np.int64)
+    times[order] = np.arange(len(values)) - np.searchsorted(ordered, ordered)
+    return times
 
 
 def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -103,7 +120,7 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     Shards are read in whatever order is fastest: each record knows its slot.
 
     Returns:
-      the plan with "block_records" string [n], as read, and "places" int64 [n]:
+      the plan with "block_records" string [u], as read, and "places" int64 [n]:
       for each step of the stream, where its record is among them.
     """
     slots = plan["slots"]
@@ -119,20 +136,21 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     found = shards.interleave(
         read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False
     )
-    wanted = tf.size(plan["index"], out_type=tf.int64)
+    wanted = tf.math.count_nonzero(slots >= 0)
     block_records, read_slots = found.batch(wanted).get_single_element()
     complete = tf.debugging.assert_equal(
         tf.size(read_slots, out_type=tf.int64), wanted, "a shard holds fewer records than dataset.json says"
     )
     with tf.control_dependencies([complete]):
-        places = tf.scatter_nd(read_slots[:, None], tf.range(wanted), wanted[None])
+        places = tf.gather(tf.scatter_nd(read_slots[:, None], tf.range(wanted), wanted[None]), plan["wanted"])
     return {**plan, "block_records": block_records, "places": places}
 
 
 def stream_block(block: dict[str, tf.Tensor]) -> tf.data.Dataset:
-    """The clips of a block in stream order: dicts of "record", "index" and "epoch", all scalars."""
+    """The clips of a block in stream order: dicts of "record", "index", "repeat" and "epoch", all scalars."""
 
-    def add_record(place: tf.Tensor, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"record": block["block_records"][place], "epoch": block["epoch"], "index": index}
+    def add_record(place: tf.Tensor, index: tf.Tensor, repeat: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = block["block_records"][place]
+        return {"record": record, "epoch": block["epoch"], "index": index, "repeat": repeat}
 
-    return tf.data.Dataset.from_tensor_slices((block["places"], block["index"])).map(add_record)
+    return tf.data.Dataset.from_tensor_slices((block["places"], block["index"], block["repeats"])).map(add_record)

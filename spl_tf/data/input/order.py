@@ -6,7 +6,7 @@ is read, so any position of the endless stream is found by arithmetic. Numpy onl
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Block:
       number: position of the block in its epoch.
       shards: positions of its shards in the data set.
       first: position of its first clip in the endless stream.
-      clips: how many kept clips its shards hold.
+      clips: how many clips of its shards the stream takes: every kept one once, or as often as it is drawn.
     """
 
     epoch: int
@@ -40,6 +40,8 @@ class BlockOrder:
       seed: non-negative.
       block_bytes: a block holds at most so many bytes, or a single larger shard.
       block_shards: a block holds at most so many shards.
+      draws: epoch -> int64 [kept clips], how often each is drawn in it, shard after shard, as many times in all as
+        there are clips; None: each once.
     """
 
     shard_bytes: Sequence[int]
@@ -47,6 +49,7 @@ class BlockOrder:
     seed: int
     block_bytes: int
     block_shards: int
+    draws: Callable[[int], np.ndarray] | None = None
 
     @property
     def clips_per_epoch(self) -> int:
@@ -56,17 +59,18 @@ class BlockOrder:
         """The blocks of one epoch: shards are shuffled, then packed in that order."""
         number, first, size = 0, epoch * self.clips_per_epoch, 0
         shards: list[int] = []
-        for shard in permutation(len(self.shard_clips), self.seed, epoch):
-            if not self.shard_clips[shard]:
+        clips = self._clips_of_shards(epoch)
+        for shard in permutation(len(clips), self.seed, epoch):
+            if not clips[shard]:
                 continue
             if shards and (size + self.shard_bytes[shard] > self.block_bytes or len(shards) == self.block_shards):
-                block = self._block(epoch, number, shards, first)
+                block = Block(epoch, number, tuple(shards), first, sum(clips[shard] for shard in shards))
                 yield block
                 number, first, shards, size = number + 1, first + block.clips, [], 0
             shards.append(int(shard))
             size += self.shard_bytes[shard]
         if shards:
-            yield self._block(epoch, number, shards, first)
+            yield Block(epoch, number, tuple(shards), first, sum(clips[shard] for shard in shards))
 
     def block_at(self, position: int) -> Block:
         """The block that holds clip `position` of the endless stream."""
@@ -74,11 +78,20 @@ class BlockOrder:
         return next(block for block in blocks if position < block.first + block.clips)
 
     def clip_order(self, block: Block) -> np.ndarray:
-        """int64 [block.clips]: for each place of the block, which of its clips comes there."""
-        return permutation(block.clips, self.seed, block.epoch, block.number)
+        """int64 [block.clips]: for each place of the block, which of the kept clips of its shards comes there."""
+        order = permutation(block.clips, self.seed, block.epoch, block.number)
+        if self.draws is None:
+            return order
+        draws, ends = self.draws(block.epoch), np.cumsum(self.shard_clips)
+        own = np.concatenate([draws[ends[shard] - self.shard_clips[shard] : ends[shard]] for shard in block.shards])
+        return np.repeat(np.arange(len(own)), own)[order]
 
-    def _block(self, epoch: int, number: int, shards: list[int], first: int) -> Block:
-        return Block(epoch, number, tuple(shards), first, sum(self.shard_clips[shard] for shard in shards))
+    def _clips_of_shards(self, epoch: int) -> Sequence[int]:
+        """How many clips of each shard the stream takes in an epoch."""
+        if self.draws is None:
+            return self.shard_clips
+        ends = np.append(0, np.cumsum(self.shard_clips))
+        return np.diff(np.append(0, np.cumsum(self.draws(epoch)))[ends]).tolist()
 
 
 def permutation(size: int, *key: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input import augmentation, blocks
 from spl_tf.data.input.augmentation import NO_JITTER, ColorJitter
+from spl_tf.data.input.class_aware import class_aware_draws
 from spl_tf.data.input.order import BlockOrder
 from spl_tf.data.input.reading import with_possible_lengths
 from spl_tf.data.input.targets import TrainingTargets
@@ -28,8 +29,22 @@ from spl_tf.errors import UserError
 GIB = 1 << 30
 
 
+# Further draws of a clip in an epoch draw what later epochs would, beyond any that is reached.
+_FAR_EPOCH = 1 << 32
+
+
 @gin.configurable(
-    allowlist=["flip", "color_jitter", "brightness", "contrast", "saturation", "hue", "block_bytes", "block_shards"]
+    allowlist=[
+        "flip",
+        "color_jitter",
+        "brightness",
+        "contrast",
+        "saturation",
+        "hue",
+        "class_aware",
+        "block_bytes",
+        "block_shards",
+    ]
 )
 @tf.autograph.experimental.do_not_convert  # Rewriting a pipeline's functions takes seconds, and none needs it.
 def training_clips(
@@ -49,6 +64,7 @@ def training_clips(
     contrast: tuple[float, float] = ColorJitter.contrast,
     saturation: tuple[float, float] = ColorJitter.saturation,
     hue: float = ColorJitter.hue,
+    class_aware: bool = False,
     block_bytes: int = GIB,
     block_shards: int = 64,
     host: int = 0,
@@ -56,8 +72,9 @@ def training_clips(
 ) -> tf.data.Dataset:
     """The endless stream of training batches.
 
-    Clip i of the stream is a function of the data set, the clips that have targets, `seed`,
-    `block_bytes` and `block_shards` alone. Each epoch holds every kept clip once;
+    Clip i of the stream is a function of the data set, the clips that have targets, `seed`, `class_aware`,
+    `block_bytes` and `block_shards` alone. Each epoch holds every kept clip once, or
+    with `class_aware` as many clips as are kept;
     batches run across the borders of epochs, so a batch may even be larger than
     an epoch. A stream started at step s equals the tail of one started at 0, and
     no skipped shard is opened.
@@ -78,6 +95,8 @@ def training_clips(
       brightness: largest change, of pixels in [0, 1].
       contrast, saturation: lowest and highest factor, see `augmentation.ColorJitter`.
       hue: largest rotation, in turns.
+      class_aware: draw clips so that every class comes equally often, those of rare ones again and again with other
+        views: see `spl_tf.data.input.class_aware`. Else every clip comes once an epoch.
       block_bytes: bound of a block's size in bytes.
       block_shards: bound of a block's number of shards.
       host: number of this host.
@@ -107,6 +126,7 @@ def training_clips(
         seed=seed,
         block_bytes=block_bytes,
         block_shards=block_shards,
+        draws=class_aware_draws(dataset, targets, seed) if class_aware else None,
     )
 
     def view(clip: EncodedClip, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -117,10 +137,12 @@ def training_clips(
 
     def decode(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(row["record"])
-        uniforms = augmentation.draw_uniforms(seed, row["epoch"], clip.clip_id, num_views)
+        chance_of = row["epoch"] + _FAR_EPOCH * row["repeat"]
+        uniforms = augmentation.draw_uniforms(seed, chance_of, clip.clip_id, num_views)
         frames, color = zip(*(view(clip, uniforms[number]) for number in range(num_views)), strict=True)
         clips, color = (frames[0], color[0]) if num_views == 1 else (tf.stack(frames), tf.stack(color))
-        return {"clips": clips, "color": color, "index": row["index"], **targets.for_record(clip)}
+        element = {"clips": clips, "color": color, "index": row["index"], **targets.for_record(clip)}
+        return element if targets.one_label is None else element | {"epoch": row["epoch"]}
 
     planner = blocks.BlockPlanner(order, dataset.shards, targets.rows, batch_size, host, num_hosts)
     plans = planner.plans(start_step * batch_size)

@@ -1,7 +1,7 @@
 """What the clips of a data set are trained towards: joined with their shards once, looked up by the clip's index."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +26,8 @@ class TrainingTargets:
       clips_of_class: int64 [N], clips that have each class, or an entry of their distribution.
       table: targets of every clip of the data set; None: those that its record carries.
       weights: float32 [clips of the data set]; None: all 1.
+      one_label: epoch -> int32 [clips of the data set], of each clip the one of its labels that it is trained towards
+        in that epoch; None where it is trained towards all.
     """
 
     form: str
@@ -34,6 +36,7 @@ class TrainingTargets:
     clips_of_class: np.ndarray
     table: Targets | None = None
     weights: np.ndarray | None = None
+    one_label: Callable[[int], np.ndarray] | None = None
 
     @property
     def num_clips(self) -> int:
@@ -48,14 +51,19 @@ class TrainingTargets:
         return {"labels": tf.reduce_max(tf.one_hot(tf.concat([clip.labels, [-1]], 0), len(self.classes)), axis=0)}
 
     def look_up(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Completes a batch by targets and weights; its "index" is the clips' place in the data set.
+        """Completes a batch by targets and weights.
+
+        Args:
+          batch: "index" int64 [b], the clips' places in the data set; where targets are a function of the epoch, also
+            "epoch" int64 [b]. A batch may hold clips of two epochs.
 
         Returns:
           the batch with "weights" float32 [b], and
             of form "single": "labels" int32 [b];
             of form "several": "labels" float32 [b, N], 1 for a class the clip has, and "known" float32 [b, N], 0
               for a class of which nothing is known;
-            of form "distribution": "labels" float32 [b, N], probabilities.
+            of form "distribution": "labels" float32 [b, N], probabilities;
+            with `one_label` in place of "epoch": "label" int32 [b].
         """
         index = batch["index"]
         weights = tf.ones(tf.shape(index)) if self.weights is None else tf.gather(self.weights, index)
@@ -66,7 +74,21 @@ class TrainingTargets:
             found |= self._dense(self.table, index)
         elif self.form == SEVERAL:
             found["known"] = tf.ones_like(batch["labels"])
+        if self.one_label is not None:
+            batch = dict(batch)
+            epochs = batch.pop("epoch")
+            label = tf.numpy_function(self._labels_of, [index, epochs], tf.int32, stateful=False)
+            found["label"] = tf.ensure_shape(label, index.shape)
         return batch | found
+
+    def _labels_of(self, index: np.ndarray, epochs: np.ndarray) -> np.ndarray:
+        """The `one_label` of clips, each in its epoch; all are [b]."""
+        assert self.one_label is not None
+        labels = np.empty(len(index), np.int32)
+        for epoch in np.unique(epochs):
+            rows = epochs == epoch
+            labels[rows] = self.one_label(int(epoch))[index[rows]]
+        return labels
 
     def _dense(self, table: SparseTargets, index: tf.Tensor) -> dict[str, tf.Tensor]:
         """Entries of sparse targets spread over the classes."""
@@ -111,8 +133,8 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
         raise UserError(f"{dataset.folder} has class labels, not a {form}: give label side-cars (labels_dir) with one")
     if dataset.multi_label and form == SINGLE:
         raise UserError(
-            f"{dataset.folder} has several labels per clip: train with train_stage.objective = @multi_label, or give "
-            "label side-cars (labels_dir) with one label each"
+            f"{dataset.folder} has several labels per clip: train with train_stage.objective = @multi_label or "
+            "@one_of_several, or give label side-cars (labels_dir) with one label each"
         )
     counts = np.array(list(dataset.clips_per_class.values()), np.int64)
     return TrainingTargets(form, dataset.classes, [np.arange(shard.records) for shard in dataset.shards], counts)

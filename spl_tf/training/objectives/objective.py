@@ -8,7 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input.preprocessing import prepare_training
+from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.errors import UserError
 from spl_tf.labels.targets import SINGLE
 from spl_tf.losses.class_counts import ClassCounts
@@ -48,6 +50,15 @@ class Objective:
     measured: tuple[str, ...] = ()
     num_views: int = 1
     selected_by: str
+
+    @property
+    def predicts(self) -> str:
+        """Form by which logits become scores, see `trained_model.scores_of`: that of the targets, unless said."""
+        return self.target
+
+    def targets(self, joined: TrainingTargets, dataset: ClipDataset, seed: int) -> TrainingTargets:
+        """What is looked up for a batch, where it is not simply the targets of the clips."""
+        return joined
 
     def head(self, trunk: keras.Model, num_classes: int, seed: int) -> keras.Model:
         """Puts the head on a backbone: clips [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N], ...}."""
