@@ -24,8 +24,8 @@ TABLES = [f"papers/spl/{name}.gin" for name in paper_tables()]
 # The sizes of the shards the test has; float32, as other tests of training.
 SIZES = ("SHORT_SIDE = 32", "FPS = 10", "CROP = 28", "train_stage.precision = 'float32'")
 TARGET_CLIPS = 12
-# Most of the time goes into building graphs. Networks of residual blocks have one block a stage; of S3D, which can't be had
-# smaller, the first is trained; what is trained with another loss or labels has one block in all. All of them are built
+# Most of the time goes into building graphs. Networks of residual blocks have one block a stage; of S3D, which has one
+# size, the first is trained; what is trained with another loss or labels has one block in all. All of them are built
 # whole in tests/models, and trained by `make smoke`.
 SHALLOW = ("resnet3d.depth = 10", "resnet2d.depth = 10")
 SHALLOW_NON_LOCAL = (*SHALLOW, "resnet3d.non_local = [[], [1], [1], []]")
