@@ -98,7 +98,6 @@ class VideoResnetTest(parameterized.TestCase, tf.test.TestCase):
                 loss = tf.reduce_sum(outputs * np.random.default_rng(1).normal(size=outputs.shape).astype(np.float32))
             gradients = tape.gradient(loss, stem.trainable_variables)
             found.append([outputs, *gradients])
-        self.assertAllEqual(*([tf.shape(each) for each in one] for one in found))
         for ours, theirs in zip(*found, strict=True):
             self.assertLess(np.linalg.norm(ours - theirs), 2e-3 * np.linalg.norm(theirs))
 

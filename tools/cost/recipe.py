@@ -5,7 +5,7 @@
 What arms share, as the teacher, counts once; so does fine-tuning without pre-training that is the teacher's training.
 FLOPs = 2 x multiply-adds of a clip x clips x epochs x 3 (forward once, backward twice); inference counts once.
 Hours = FLOPs / (--gpu_tflops x --utilization). How many classes, target and test videos there are, a recipe of
-gin/papers/spl says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS, and in WEB_CLIPS how many web clips where it
+gin/papers says in the macros CLASSES, TARGET_VIDEOS and TEST_VIDEOS, and in WEB_CLIPS how many web clips where it
 sets no quota; for others give the flags. Where the web set has classes of its own (labels "own"), a quota is of these:
 WEB_CLASSES.
 """

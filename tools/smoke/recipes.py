@@ -90,7 +90,7 @@ def _name(table: str) -> str:
 
 def _parse(table: str) -> list[str]:
     """Names of the gin files, which are parsed."""
-    from spl_tf import configuration
+    from spl_tf import configurables, configuration  # noqa: F401  The first registers what gin files name.
 
     gin_files = [table, str(pathlib.PurePath(table).with_name("smoke.gin"))]
     configuration.parse(gin_files)
