@@ -75,7 +75,7 @@ def recipe(
       fps: frames per second of the shards.
       short_side: of their frames, pixels.
       web_clip_seconds: length of the clips cut from web videos (the paper's 10);
-        target and test videos are one record each. 0: so are web videos.
+        0 for one record a video, as of target videos.
       web_clips_per_class: quota of web clips of a class, see `spl_tf.shard`; None for all.
       test_clip_seconds: length of clips that test videos are cut into, one after the other, for tests that average the
         scores of all clips of a video; 0 for one record a video.
