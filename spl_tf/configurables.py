@@ -31,7 +31,15 @@ from spl_tf.losses import (  # noqa: F401
 from spl_tf.metrics import class_groups  # noqa: F401
 from spl_tf.models import cgnl, classifier, non_local, r2plus1d, resnet2d, resnet3d, s3d, style  # noqa: F401
 from spl_tf.training import schedules, stage  # noqa: F401
-from spl_tf.training.objectives import multi_label, one_of_several, single_label, soft_label  # noqa: F401
+from spl_tf.training.objectives import (  # noqa: F401
+    cvrl,
+    multi_label,
+    one_of_several,
+    pcl,
+    pretexts,
+    single_label,
+    soft_label,
+)
 
 for optimizer in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW):
     # train_stage gives the learning rate.

@@ -19,7 +19,7 @@ from spl_tf.bindings.tables import Binding
 from spl_tf.errors import UserError
 
 # The scopes of one experiment's stages; an unscoped binding holds for all of them.
-STAGES = ("teacher", "pretrain", "finetune")
+STAGES = ("selfsup", "teacher", "pretrain", "finetune")
 
 _PACKAGE = pathlib.Path(__file__).parent
 

@@ -7,7 +7,7 @@
 A name, or a part of one, lists what has it in its own. A setting goes into a gin file, or onto the command line as
 
   --gin_param="train_stage.epochs = 30"              for all stages
-  --gin_param="pretrain/train_stage.epochs = 6"      for one: teacher, pretrain or finetune
+  --gin_param="pretrain/train_stage.epochs = 6"      for one: selfsup, teacher, pretrain or finetune
   --gin_param="train_stage.backbone = @resnet3d"     a reference to a function
 
 REQUIRED has no default. --markdown prints the page docs/settings.md.

@@ -1,4 +1,4 @@
-"""Trains one stage: the teacher, the student's pre-training or its fine-tuning.
+"""Trains one stage: the teacher, the student's pre-training or its fine-tuning; or a start for them, without labels.
 
   python -m spl_tf.train --gin_file=ucf6.gin --stage=teacher --model_dir=M \\
       --gin_param="train_stage.train_shards = 'shards/target'"
@@ -24,6 +24,12 @@ Pre-training on SPL-B labels, then fine-tuning:
   python -m spl_tf.train --gin_file=ucf6.gin --stage=finetune --model_dir=F \\
       --gin_param="train_stage.train_shards = 'shards/target'" \\
       --gin_param="train_stage.init_weights = 'P/backbone.weights.h5'"
+
+Without labels, by @pcl or @cvrl, for train_stage.init_weights of any other stage:
+
+  python -m spl_tf.train --gin_file=ucf6.gin --stage=selfsup --model_dir=S \\
+      --gin_param="train_stage.train_shards = 'shards/web'" \\
+      --gin_param="train_stage.objective = @pcl" --gin_param="train_stage.epochs = 6"
 
 Stopped at any moment, the same command goes on and ends with the same weights.
 SIGTERM and Ctrl-C save first and exit with 143 and 130; a second Ctrl-C stops at once.
@@ -56,7 +62,11 @@ from spl_tf.output_folders import NETWORK, require_own_folder
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 flags.DEFINE_enum(
-    "stage", None, ["teacher", "pretrain", "finetune"], "Stage whose gin scope is entered.", flag_values=FLAGS
+    "stage",
+    None,
+    ["selfsup", "teacher", "pretrain", "finetune"],
+    "Stage whose gin scope is entered.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_string("model_dir", None, "Folder of the stage.", flag_values=FLAGS)
 flags.DEFINE_string("profile_steps", None, "Steps to profile, FIRST:LAST.", flag_values=FLAGS)

@@ -48,7 +48,8 @@ def _bindings(*names):
         found = {}
         for arm in configured_arms():
             with configuration.overridden(arm.bindings):
-                found[arm.name] = {stage: configuration.stage_bindings(stage) for stage in configuration.STAGES}
+                stages = configuration.STAGES if arm.self_supervised else configuration.STAGES[1:]
+                found[arm.name] = {stage: configuration.stage_bindings(stage) for stage in stages}
         return found
     finally:
         gin.clear_config()

@@ -16,7 +16,7 @@ Everything a gin file, or `--gin_param`, may set. `python -m spl_tf.settings` pr
 `python -m spl_tf.settings --markdown > docs/settings.md` makes this page.
 
     train_stage.epochs = 30              # for all stages
-    pretrain/train_stage.epochs = 6      # for one: teacher, pretrain or finetune
+    pretrain/train_stage.epochs = 6      # for one: selfsup, teacher, pretrain or finetune
     train_stage.backbone = @resnet3d     # a reference to a function
     EPOCHS = 30                          # a macro,
     train_stage.epochs = %EPOCHS         # and where it is used

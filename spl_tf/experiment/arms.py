@@ -41,6 +41,8 @@ class Arm:
       transition: makes the matrix that the loss of the pre-training asks for, see `noise_matrices`; None for no matrix.
       init_weights: backbone that pre-training, or without it fine-tuning, begins with; None for random weights. A
         function (runner, arm, seed) makes the file.
+      self_supervised: "web" or "target", whose clips the stage "selfsup" learns from, without labels: its backbone
+        takes the place of `init_weights`, which it begins with itself. "" for no such stage.
       web_clips_per_class: quota of web clips of a class; None for all.
       shares: name of the folder for what it shares with other arms of that name, and with no others: videos, shards,
         teacher, predictions. A step that is done alike for an arm before lies in that one's folder.
@@ -57,6 +59,7 @@ class Arm:
     round: int = 1
     transition: Callable[..., pathlib.Path] | None = None
     init_weights: files.Path | Callable[..., pathlib.Path] | None = None
+    self_supervised: str = ""
     web_clips_per_class: int | None = None
     shares: str = ""
     teacher_shards: Callable[..., pathlib.Path] | None = None
@@ -65,6 +68,11 @@ class Arm:
     @property
     def pretrains(self) -> bool:
         return self.labels != NO_PRETRAINING
+
+    @property
+    def needs_web(self) -> bool:
+        """Whether any of its stages learns from the web set."""
+        return self.pretrains or self.self_supervised == "web"
 
     @property
     def asks_predictions(self) -> bool:
@@ -89,13 +97,14 @@ _OPTIONS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "bindings": (lambda value: isinstance(value, Mapping), "{'pretrain/train_stage.epochs': 9} or the like"),
     "transition": (lambda value: value is None or callable(value), "@estimated_transition or @counted_transition"),
     "init_weights": (lambda value: value is None or isinstance(value, str), "a path in quotes"),
+    "self_supervised": (lambda value: value in ("", "web", "target"), "'web' or 'target'"),
     "web_clips_per_class": (lambda value: value is None or type(value) is int, "a whole number"),
     "shares": (lambda value: isinstance(value, str), "a name"),
 }
 
 # What an arm may say of its labels, unless these have no use for it, and of its web set; with what says nothing.
 _OF_LABELS = {"num_labels": None, "min_confidence": 0.0}
-_OF_WEB_SET = ("transition", "web_clips_per_class")
+_OF_PRETRAINING = ("transition", "web_clips_per_class")
 
 
 def make_arms(
@@ -205,8 +214,9 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for option, unset in _OF_LABELS.items():
         if options.get(option, unset) != unset and labels in LABELS and option not in _options_of(labels):
             raise UserError(f"{where}: {option} is for {_takers(option)}, not for {labels}: leave it out")
-    for option in _OF_WEB_SET:
-        if labels == NO_PRETRAINING and options.get(option) is not None:
+    for option in _OF_PRETRAINING:
+        of_selfsup = option == "web_clips_per_class" and options.get("self_supervised") == "web"
+        if labels == NO_PRETRAINING and options.get(option) is not None and not of_selfsup:
             raise UserError(f"{where}: {option} is for the pre-training, which {labels!r} has not: leave it out")
     shares = options.get("shares", "")
     if shares and (not re.fullmatch(_NAME, shares) or re.fullmatch(_TAKEN_BY_EXPERIMENT, shares)):

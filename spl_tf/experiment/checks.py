@@ -27,11 +27,11 @@ from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
-from spl_tf.labels.targets import SEVERAL, SINGLE
+from spl_tf.labels.targets import NONE, SEVERAL, SINGLE
 from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.training.identity import stage_settings
 from spl_tf.training.objectives.objective import Objective, make_objective
-from spl_tf.training.options import require_options
+from spl_tf.training.options import require_fitting_objective, require_options
 from spl_tf.training.schedules import schedule_of
 from spl_tf.training.stage import train_stage
 
@@ -155,7 +155,8 @@ def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
                 options = _stage_options(stage)
                 _require_validation(stage, options, lists)
                 batch_size = options["batch_size"]
-                if stage != "pretrain" and batch_size > num_videos[lists]:
+                learns_web = stage == "pretrain" or (stage == "selfsup" and arm.self_supervised == "web")
+                if not learns_web and batch_size > num_videos[lists]:
                     notes.append(
                         f"{stage}/train_stage.batch_size = {batch_size} is more than the {num_videos[lists]} videos of "
                         f"{lists.target}: a step sees some of them several times"
@@ -170,18 +171,24 @@ def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
 
 
 def _require_validation(stage: str, options: Mapping[str, Any], lists: VideoLists) -> None:
-    if stage != "pretrain" and lists.validation is not None:
+    has_validation = stage not in ("selfsup", "pretrain")
+    if has_validation and lists.validation is not None:
         return
     for name, without in (("select", "last"), ("stop_after_evaluations", None)):
         if options.get(name, without) != without:
             why = "pre-training has no validation set: bind it for teacher/ and finetune/ alone"
-            if stage != "pretrain":
+            if has_validation:
                 why = "the lists have no validation set: name one, e.g. video_folder.validation"
             raise UserError(f"{stage}: train_stage.{name} = {options[name]!r}, but {why}")
 
 
 def _stages(arm: Arm) -> Sequence[str]:
-    trained = {"teacher": arm.asks_predictions, "pretrain": arm.pretrains, "finetune": True}
+    trained = {
+        "selfsup": bool(arm.self_supervised),
+        "teacher": arm.asks_predictions,
+        "pretrain": arm.pretrains,
+        "finetune": True,
+    }
     return [stage for stage in configuration.STAGES if trained[stage]]
 
 
@@ -230,6 +237,9 @@ def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object
     choose_policy(options["precision"])
     with gin.config_scope(stage):
         learned = make_objective(options["objective"], **{name: options[name] for name in ("loss", "data_parameters")})
+        require_fitting_objective(learned, accumulation=options["accumulation"], given={})
+        if stage == "selfsup" and learned.target != NONE:
+            raise UserError("selfsup/train_stage.objective learns from labels: bind it to @pcl or @cvrl")
         rate = options["learning_rate"]
         if callable(rate):
             _options(f"{stage}/", rate)

@@ -46,14 +46,17 @@ def recipe(
               'bindings': {'pretrain/train_stage.loss': @forward_correction},
           },
           'spl_m_1600': {'labels': 'spl_m', 'num_labels': 1600},
+          'pcl_spl_b': {'labels': 'spl_b', 'self_supervised': 'web'},
           'spl_b_285k': {'labels': 'spl_b', 'shares': '285k', 'bindings': {'video_folder.web': 'web_285k.csv'}},
       }
 
     An arm's name is its folder and its row. Beside `labels` (its name if not given), `bindings` and `shares` it may
     have `num_labels`, `min_confidence`, `transition`, `init_weights` and `web_clips_per_class` of its own, else those
-    below hold. Bindings hold over those of file and command line, for this arm's stages. Arms share
-    shards, teacher and predictions; one that needs others (another web list or quota, other options of the teacher)
-    names a folder for them by `shares`, and what is the same there as for an arm before is not done again.
+    below hold. With `self_supervised`, "web" or "target", a stage "selfsup" learns from those clips without labels, as
+    `selfsup/train_stage.objective` says, and its backbone is what the later stages begin with. Bindings hold over those
+    of file and command line, for this arm's stages. Arms share shards, teacher and predictions; one that needs others
+    (another web list or quota, other options of the teacher) names a folder for them by `shares`, and what is the same
+    there as for an arm before is not done again.
 
     Args:
       output_dir: everything is written below it; `results.csv` holds one row per run.
@@ -117,8 +120,9 @@ def recipe(
     for arm in chosen:
         runner.clean(arm)
     pretrained = [arm for arm in chosen if arm.pretrains]
-    for arm in pretrained:
-        runner.web(arm)
+    for arm in chosen:
+        if arm.needs_web:
+            runner.web(arm)
     path = runner.output_dir / "results.csv"
     results = []
     for seed in seeds:

@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import gin
-
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
@@ -29,6 +27,7 @@ from spl_tf.experiment.shared import (
 )
 from spl_tf.experiment.table import Result
 from spl_tf.experiment.video_lists import VideoLists, list_settings
+from spl_tf.inference.stage_folder import BACKBONE
 from spl_tf.training.identity import stage_settings
 
 
@@ -37,7 +36,7 @@ class Runner:
 
       videos/, shards/             what arms share lies here, or in a folder of the name they share it by
       seed0/teacher, teacher_test, predictions   likewise
-      seed0/ARM/                   labels, pretrain, finetune, test
+      seed0/ARM/                   selfsup, labels, pretrain, finetune, test
 
     Args:
       output_dir: everything is written below it.
@@ -90,6 +89,8 @@ class Runner:
                 folder / "finetune": stage_settings("finetune"),
                 folder / "test": tasks.settings_of("finetune", "evaluate_model"),
             }
+            if arm.self_supervised:
+                steps[folder / "selfsup"] = stage_settings("selfsup")
             if arm.pretrains:
                 steps[folder / "pretrain"] = stage_settings("pretrain")
             if arm.asks_predictions:
@@ -107,7 +108,7 @@ class Runner:
             if key not in self._lists:
                 self._lists[key] = self._videos(self.output_dir / self._places[arm][CLEAN] / "videos")
         lists = self._lists[key]
-        if arm.pretrains and lists.web is None:
+        if arm.needs_web and lists.web is None:
             raise UserError(f"arm {arm.name!r}: there is no web set, only 'none' can be run: give the lists one")
         if arm.asks_predictions:
             require_comparable(arm.name, lists)
@@ -177,9 +178,10 @@ class Runner:
         folder = self.folder(arm, seed)
         clean = self.clean(arm)
         labels = pretrained = web = backbone = None
+        self_supervised = self._self_supervised(arm, seed)
         if arm.pretrains:
             labels, pretrained, web = self._pretrain(arm, seed)
-            backbone = folder / "pretrain" / "backbone.weights.h5"
+            backbone = folder / "pretrain" / BACKBONE
         else:
             backbone = self._initial_weights(arm, seed)
         with configuration.overridden(arm.bindings):
@@ -206,7 +208,7 @@ class Runner:
             samples_cover_ratio=labels["samples_cover_ratio"] if labels else None,
             metrics={name: value for name, value in tested.items() if name != "seconds"},
             main_metric=main_metric,
-            seconds=tuned["seconds"] + (pretrained["seconds"] if pretrained else 0.0),
+            seconds=sum(trained["seconds"] for trained in (self_supervised, pretrained, tuned) if trained),
             web=web,
         )
 
@@ -271,29 +273,28 @@ class Runner:
         return teachers + [self.folder(arm, seed) / "finetune" for arm in self.arms if not arm.pretrains]
 
     def _initial_weights(self, arm: Arm, seed: int) -> pathlib.Path | None:
+        """What pre-training, or without it fine-tuning, begins with."""
+        if self._self_supervised(arm, seed):
+            return self.folder(arm, seed) / "selfsup" / BACKBONE
+        return self._given_weights(arm, seed)
+
+    def _given_weights(self, arm: Arm, seed: int) -> pathlib.Path | None:
         given = arm.init_weights
         if callable(given):
             return given(self, arm, seed)
         return None if given is None else pathlib.Path(given)
 
+    def _self_supervised(self, arm: Arm, seed: int) -> Clips | None:
+        """What learning without labels returned; arms that are alike in it have it from the first of them."""
+        if not arm.self_supervised:
+            return None
+        shards = self.web(arm) if arm.self_supervised == "web" else self.clean(arm).target
+        folder, given = self.folder(arm, seed) / "selfsup", self._given_weights(arm, seed)
+        same = [self.folder(other, seed) / "selfsup" for other in self.arms if other.self_supervised]
+        with configuration.overridden(arm.bindings):
+            return tasks.train("selfsup", folder, seed, shards, same=same, init_weights=given)
+
 
 def _test_folder(trained: pathlib.Path) -> pathlib.Path:
     """Beside the network's own folder; an arm may be named "teacher" too."""
     return trained.with_name("teacher_test" if trained.name == "teacher" else "test")
-
-
-def configured_runner(
-    output_dir: files.Path, arms: Sequence[Arm], hold: Callable[[pathlib.Path], AbstractContextManager[Any]]
-) -> Runner:
-    """A runner of these arms with the settings of the recipe that gin has parsed.
-
-    Raises:
-      UserError: one of them is for the arms of a recipe, which these are not.
-    """
-    names = ("videos", "fps", "short_side", "web_clip_seconds")
-    given = gin.get_bindings("recipe")
-    of_arms = ("init_weights", "num_labels", "min_confidence", "transition", "web_clips_per_class")
-    if unused := [name for name in of_arms if given.get(name) is not None]:
-        raise UserError(f"recipe.{unused[0]} is not for this study, whose arms say it themselves: remove the binding")
-    settings = {name: given[name] for name in names if name in given}
-    return Runner(output_dir, arms, **settings, hold=hold)

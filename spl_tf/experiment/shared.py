@@ -79,7 +79,8 @@ def loss_with_matrix() -> str | None:
 
 def _pretraining_and_loss(arm: Arm) -> tuple[dict[str, Any], Callable | None]:
     """What an arm is pre-trained on and how; and its loss, None for the usual one."""
-    own = {name: getattr(arm, name) for name in ("round", "num_labels", "min_confidence", "init_weights")}
+    names = ("round", "num_labels", "min_confidence", "init_weights", "self_supervised")
+    own = {name: getattr(arm, name) for name in names}
     step_settings = _settings_of_steps(arm)
     labelled = step_settings.get(RELABELLED, step_settings.get(PREDICTIONS))
     with configuration.overridden(arm.bindings):
@@ -103,7 +104,7 @@ def _settings_of_steps(arm: Arm) -> dict[str, dict[str, str]]:
         lists = list_settings()
         clean = {name: value for name, value in lists.items() if name not in _OF_WEB_LIST}
         steps = {CLEAN: clean}
-        if not arm.pretrains:
+        if not arm.needs_web:
             return steps
         steps[WEB] = lists | {"web_clips_per_class": str(arm.web_clips_per_class)}
         if not arm.asks_predictions:

@@ -29,7 +29,7 @@ class Result:
       samples_cover_ratio: share of the web clips in kept cells, None likewise.
       metrics: name -> share; of the fine-tuned network on the test set.
       main_metric: the one of them that the test is about.
-      seconds: pre-training and fine-tuning.
+      seconds: self-supervised learning, pre-training and fine-tuning.
       web: what the labels were made from; None where they were not made from predictions.
     """
 

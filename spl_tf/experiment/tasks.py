@@ -19,7 +19,7 @@ from spl_tf.hardware.memory import forget_networks
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.inference.stage_folder import BACKBONE, FINISHED, NETWORK, network_digest
-from spl_tf.labels.targets import SINGLE, require_form
+from spl_tf.labels.targets import NONE, SINGLE, require_form
 from spl_tf.stored import Count, Positive, Seconds, Share
 from spl_tf.training.identity import digest, open_inputs, run_identity
 from spl_tf.training.objectives.objective import make_objective
@@ -122,6 +122,10 @@ def require_label_options(
         options = {name: given.get(name) for name in ("loss", "data_parameters")}
         objective = make_objective(given.get("objective", single_label), **options)
         form = own_form if labels == OWN else find_labeller(labels).check(classes)
+        if objective.target == NONE and labels != OWN:
+            raise UserError(
+                f"{where}: labels {labels!r} are for an objective that learns from labels, not for this one"
+            )
         require_form(form, objective.target, f"{where}: {labels}")
 
 

@@ -18,7 +18,7 @@ from spl_tf.data.input.reading import readable
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import join_batch, split_batch
 from spl_tf.inference.trained_model import ClipInput, TrainedModel, scores_of
-from spl_tf.labels.targets import SINGLE
+from spl_tf.labels.targets import NONE, SINGLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,8 @@ def score_clips(
     """Yields the scores of every record, in the order of the data set.
 
     Args:
-      network: float [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N]}; made in the strategy's scope.
+      network: float [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N]}; made in the strategy's scope. One
+        without logits, of target "none", gives no scores.
       dataset: the shards.
       clip_input: frames, stride and crop.
       strategy: the devices.
@@ -133,7 +134,8 @@ def _compiled(network: keras.Model, strategy: tf.distribute.Strategy, target: st
 
     def forward(clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         outputs = network(normalize(clips), training=False)
-        return scores_of(outputs["logits"], target), outputs["features"]
+        features = outputs["features"]
+        return features[:, :0] if target == NONE else scores_of(outputs["logits"], target), features
 
     return tf.function(lambda clips: strategy.run(forward, args=(clips,)), autograph=False)
 

@@ -20,7 +20,7 @@ from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference import stage_folder
 from spl_tf.labels.classes import require_same_classes
-from spl_tf.labels.targets import SEVERAL, SINGLE, Form
+from spl_tf.labels.targets import NONE, SEVERAL, SINGLE, Form
 from spl_tf.models.folding import fold_into
 from spl_tf.models.weight_files import require_sound_model
 from spl_tf.stored import Count, Positive, read_json
@@ -65,7 +65,7 @@ class TrainedModel:
     """A network ready for inference.
 
     Attributes:
-      network: folded; float [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N]}.
+      network: folded; float [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N]}; of target "none" no logits.
       classes: names of the N classes.
       clip_input: what it was trained on.
       precision: Keras dtype policy it runs in.
@@ -177,16 +177,26 @@ def require_distributions(folder: files.Path, asked_by: str) -> None:
         )
 
 
-def load_trained(folder: files.Path, policy: str = "float32") -> TrainedModel:
+def load_trained(folder: files.Path, policy: str = "float32", *, needs_scores: bool = True) -> TrainedModel:
     """Loads a finished stage's network to run under a dtype policy.
 
+    Args:
+      folder: of the stage.
+      policy: Keras' dtype policy.
+      needs_scores: False takes a network without class scores too, which self-supervised learning leaves.
+
     Raises:
-      UserError: the folder holds no finished stage, or its files are damaged or of
-        another version of this package.
+      UserError: the folder holds no finished stage, its files are damaged or of another version of this package, or
+        its network has no class scores.
     """
     folder = pathlib.Path(folder)
     path = folder / stage_folder.NETWORK
     description = read_description(folder)
+    if description.target == NONE and needs_scores:
+        raise UserError(
+            f"{folder} was trained without labels and gives no class scores: fine-tune it first, with "
+            f"train_stage.init_weights = '{folder / stage_folder.BACKBONE}'"
+        )
     if not path.is_file():
         raise UserError(f"{path} does not exist: {_REMEDY}")
     stage_folder.require_whole(folder / "model.json")

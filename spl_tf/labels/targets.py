@@ -1,4 +1,4 @@
-"""What clips are trained towards: one class each, several classes of which some are unknown, or a distribution."""
+"""What clips are trained towards: a class each, several of which some are unknown, a distribution, or nothing."""
 
 import dataclasses
 from typing import Literal
@@ -8,7 +8,9 @@ import numpy as np
 from spl_tf.errors import UserError
 
 SINGLE, SEVERAL, DISTRIBUTION = "single", "several", "distribution"
-Form = Literal["single", "several", "distribution"]
+# Self-supervised: labels are not looked at, and there are no class scores.
+NONE = "none"
+Form = Literal["single", "several", "distribution", "none"]
 
 DISCARDED = -1
 
@@ -16,14 +18,14 @@ _IN_WORDS = {SINGLE: "one label", SEVERAL: "several labels", DISTRIBUTION: "a di
 
 
 def require_form(form: str, wanted: str, source: object) -> None:
-    """Raises UserError unless targets of a form do for what learns another; one label is several labels too.
+    """Raises UserError unless targets of a form do for what learns another: one label is several too, and any is none.
 
     Args:
       form: of Form, what there is.
       wanted: of Form, what the objective learns.
       source: what gives the targets, for the message.
     """
-    if form != wanted and (form, wanted) != (SINGLE, SEVERAL):
+    if form != wanted and (form, wanted) != (SINGLE, SEVERAL) and wanted != NONE:
         raise UserError(
             f"{source} gives every clip {_IN_WORDS[form]}, the objective learns {_IN_WORDS[wanted]}: give "
             "train_stage.objective the one that fits, or other labels"

@@ -70,7 +70,7 @@ def _stage_folders(recipe: Recipe, seed: int) -> list[tuple[str, str, pathlib.Pa
     """(stage, name of the run, folder) of every stage of a seed that was trained."""
     web = recipe.web(seed)
     found = [("teacher", "teacher", web.teacher)] if web else []
-    for stage in ("pretrain", "finetune"):
+    for stage in ("selfsup", "pretrain", "finetune"):
         found += [(stage, run.name, recipe.run_folder(run) / stage) for run in recipe.runs_of_seed(seed)]
     return [entry for entry in found if (entry[2] / METRICS).exists()]
 

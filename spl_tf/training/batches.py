@@ -8,6 +8,7 @@ from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input.pipeline import training_clips
 from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.data.input.views import ViewShape
+from spl_tf.training.objectives.objective import Objective
 
 
 def batches_from(
@@ -16,8 +17,8 @@ def batches_from(
     dataset: ClipDataset,
     targets: TrainingTargets,
     view: ViewShape,
+    learned: Objective,
     *,
-    num_views: int,
     batch_size: int,
     seed: int,
 ) -> Iterator:
@@ -33,7 +34,8 @@ def batches_from(
             num_frames=view.num_frames,
             frame_stride=view.frame_stride,
             crop_size=view.crop_size,
-            num_views=num_views,
+            views=learned.views,
+            photometric=learned.photometric,
             host=context.input_pipeline_id,
             num_hosts=context.num_input_pipelines,
         )

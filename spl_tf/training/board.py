@@ -77,19 +77,21 @@ class Board(Hook):
         """Shows what is trained on what.
 
         Args:
-          network: the classifier.
-          counts: int [N], training clips of each class.
+          network: with its head.
+          counts: int [N], training clips of each class; none where nothing is learned of classes.
           queried: names of the classes that the weak labels know; the others are off the diagonal.
           **options: hyper-parameters that gin does not know.
         """
         lines: list[str] = []
         network.summary(line_length=110, print_fn=lambda line, **_: lines.append(line))
-        is_diagonal = np.isin(self._classes, queried)
         with self._writer.as_default(step=0):
             tf.summary.text("network", _verbatim("\n".join(lines)))
-            tf.summary.histogram("labels/clips_of_a_class", counts)
-            tail = figures.long_tail_figure(counts, self._classes, is_diagonal, f"{int(counts.sum()):,} training clips")
-            tf.summary.image("labels/long_tail", _picture(tail))
+            if counts.size:
+                tf.summary.histogram("labels/clips_of_a_class", counts)
+                is_diagonal = np.isin(self._classes, queried)
+                title = f"{int(counts.sum()):,} training clips"
+                tail = figures.long_tail_figure(counts, self._classes, is_diagonal, title)
+                tf.summary.image("labels/long_tail", _picture(tail))
             # Without a name of its own a trial has that of its run; named by its values, those of equal values are one.
             hparams.hparams(_scalars(configuration.stage_bindings(self._stage)) | options, trial_id="")
         self._writer.flush()

@@ -1,10 +1,12 @@
 """Options of a stage of which can be told, before there is any data, whether they are right."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from spl_tf.errors import UserError
+from spl_tf.labels.targets import NONE
+from spl_tf.training.objectives.objective import Objective
 from spl_tf.training.profiling import require_two_steps
 
 
@@ -54,3 +56,25 @@ def require_options(
             f"train_stage.batch_size = {batch_size} does not divide by {strategy.num_replicas_in_sync} replicas "
             f"x {accumulation} micro-batches"
         )
+
+
+def require_fitting_objective(learned: Objective, *, accumulation: int, given: Mapping[str, object]) -> None:
+    """Refuses options of `train_stage` that the objective has no use for.
+
+    Args:
+      learned: the objective.
+      accumulation: micro-batches a step.
+      given: what belongs to labels, by name; None where it is not given.
+
+    Raises:
+      UserError: one of them is given.
+    """
+    if learned.compares_clips and accumulation > 1:
+        raise UserError(
+            f"train_stage.accumulation = {accumulation}: the objective compares the clips of a batch, of which "
+            "micro-batches see a part: leave it at 1, with a smaller batch_size or on more devices"
+        )
+    if learned.target == NONE:
+        for name, value in given.items():
+            if value is not None:
+                raise UserError(f"train_stage.{name}: the objective learns without labels: leave the binding out")

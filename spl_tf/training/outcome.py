@@ -175,7 +175,7 @@ def write_outcome(
     model_dir: pathlib.Path,
     network: keras.Model,
     trunk: keras.Model,
-    build: Callable[[bool], tuple[keras.Model, keras.Model]],
+    build_folded: Callable[[], keras.Model],
     classes: tuple[str, ...],
     clip_input: ClipInput,
     target: str,
@@ -188,9 +188,9 @@ def write_outcome(
 
     Args:
       model_dir: the stage's folder.
-      network: the classifier with the selected weights.
+      network: what is kept for inference, with the selected weights.
       trunk: its backbone, handed on to a later stage.
-      build: folded -> (backbone, classifier), a new network of the same configuration.
+      build_folded: makes a new network of the same configuration in its folded form.
       classes: names of the head's classes.
       clip_input: what the network was trained on.
       target: what it was trained towards, see `spl_tf.labels.targets`.
@@ -201,7 +201,7 @@ def write_outcome(
         network.save(path)
         stage_folder.drop_chance(path)
     save_backbone_weights(trunk, model_dir / stage_folder.BACKBONE)
-    folded = folded_for_storage(network, lambda: build(True)[1])
+    folded = folded_for_storage(network, build_folded)
     save_trained(model_dir, folded, classes, clip_input, target, counts.clips.tolist())
     configuration.write_operative_config(model_dir / "operative_config.gin")
     files.write_json(model_dir / METRICS, metrics)

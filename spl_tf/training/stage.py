@@ -1,10 +1,9 @@
-"""One stage of training, from shards to a finished model folder: teacher, pre-training or fine-tuning."""
+"""One stage of training, from shards to a finished model folder: without labels, teacher, pre-training, fine-tuning."""
 
 import contextlib
 import math
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import Literal, TypedDict
 
 import gin
 import keras
@@ -15,12 +14,12 @@ from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.hardware.distribution import device_strategy
-from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference import stage_folder
 from spl_tf.inference.evaluation import average_videos
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.stage_folder import FINISHED
 from spl_tf.inference.trained_model import ClipInput
+from spl_tf.labels.targets import NONE
 from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.data_parameters import DataParameters
 from spl_tf.metrics.evaluation import Evaluation
@@ -35,20 +34,15 @@ from spl_tf.training.identity import claim_folder, hyper_parameters, open_inputs
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
-from spl_tf.training.options import require_options
+from spl_tf.training.options import require_fitting_objective, require_options
 from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
+from spl_tf.training.precision_of_run import policy_of_run
 from spl_tf.training.profiling import Profile, tell_if_none_left
 from spl_tf.training.progress import ProgressLine
 from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
-
-
-class _Precision(TypedDict):
-    """`precision.json`: the Keras dtype policy that a run began with."""
-
-    dtype_policy: Literal["float32", "mixed_bfloat16"]
 
 
 @gin.configurable(denylist=["stage"])
@@ -91,7 +85,7 @@ def train_stage(
     """Trains a stage to its end, from where an earlier call was stopped; returns `metrics.json`.
 
     Args:
-      stage: "teacher", "pretrain" or "finetune"; its gin scope is entered by the caller.
+      stage: "selfsup", "teacher", "pretrain" or "finetune"; its gin scope is entered by the caller.
       model_dir: checkpoints, logs and, at the end, the network.
       train_shards: folder of shards.
       labels_dir: label side-cars that replace the shards' own labels.
@@ -106,7 +100,8 @@ def train_stage(
         16, 4 and 224 (section 4.2).
       backbone: builder, called with `folded`.
       objective: what the network learns: `single_label`, `soft_label` for distributions over classes, `multi_label`
-        for clips of any number of classes, or `one_of_several` for one of them at a time.
+        for clips of any number of classes, `one_of_several` for one of them at a time, or, from clips without labels,
+        `pcl` or `cvrl`.
       loss, data_parameters: of the objective, as its own options of these names; None leaves them to it.
       optimizer: called with `learning_rate`.
       learning_rate: (total steps, steps per epoch) -> schedule; or a number, the same rate throughout.
@@ -155,6 +150,8 @@ def train_stage(
     )
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
+    given = {"labels_dir": labels_dir, "validation_shards": validation_shards}
+    require_fitting_objective(learned, accumulation=accumulation, given=given)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
         for name in checksums.listed(model_dir):
@@ -164,7 +161,7 @@ def train_stage(
         return finished
 
     targets = learned.targets(join_targets(inputs.train, inputs.labels, learned.target), inputs.train, seed)
-    policy = _policy_of_run(model_dir, precision)
+    policy = policy_of_run(model_dir, precision)
     keras.mixed_precision.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)
     if deterministic:
@@ -180,8 +177,8 @@ def train_stage(
         return trunk, learned.head(trunk, len(inputs.classes), seed)
 
     def batches(first_step: int):
-        options = {"num_views": learned.num_views, "batch_size": batch_size, "seed": seed}
-        return batches_from(first_step, strategy, inputs.train, targets, clip_input, **options)
+        options = {"batch_size": batch_size, "seed": seed}
+        return batches_from(first_step, strategy, inputs.train, targets, clip_input, learned, **options)
 
     with strategy.scope():
         trunk, network = build()
@@ -221,10 +218,11 @@ def train_stage(
             selection.offer(step, evaluation.metrics, network)
         return evaluation
 
+    classes = f"{len(targets.classes)} classes" if targets.classes else "without labels"
     headline = (
         f"{stage}: {size}, "
-        f"{gflops_per_clip(network, (num_frames, crop_size, crop_size, 3)):.2f} GFLOPs a clip, {policy}, "
-        f"{len(inputs.classes)} classes, {targets.num_clips:,} clips, {total_steps:,} steps of {batch_size}"
+        f"{gflops_per_clip(learned.stored(trunk, network), clip_input.clip_shape):.2f} GFLOPs a clip, {policy}, "
+        f"{classes}, {targets.num_clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
     log_dir = model_dir / "logs"
     board = Board(log_dir, stage, inputs.classes, learned, batch_size, steps_shown(epochs, steps_per_epoch))
@@ -240,7 +238,7 @@ def train_stage(
     with contextlib.ExitStack() as looking_on, readable(inputs.train.folder):
         for hook in hooks:
             looking_on.enter_context(hook)
-        shown = hyper_parameters(stage, seed, inputs)
+        shown = hyper_parameters(stage, seed, inputs) | ({"labels": "none"} if learned.target == NONE else {})
         board.describe(network, targets.clips_of_class, inputs.train.classes, **shown)
         run_loop(
             state,
@@ -281,15 +279,15 @@ def train_stage(
             with readable(inputs.train.folder):
                 estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
         trunk.trainable = True  # What is stored can be trained on, like any other network.
-        write_outcome(model_dir, network, trunk, build, inputs.classes, clip_input, learned.predicts, counts, metrics)
+        write_outcome(
+            model_dir,
+            learned.stored(trunk, network),
+            trunk,
+            lambda: learned.stored(*build(folded=True)),
+            targets.classes,
+            clip_input,
+            learned.predicts,
+            counts,
+            metrics,
+        )
     return metrics
-
-
-def _policy_of_run(model_dir: pathlib.Path, precision: str) -> str:
-    """The dtype policy; a run resumed on other hardware keeps the one it started with."""
-    path = model_dir / "precision.json"
-    if not path.exists():
-        files.write_json(path, checksums.sealed({"dtype_policy": choose_policy(precision)}))
-    # Weights are float32 under either: another machine's choice changes digits, not what was learned.
-    remedy = "delete this file alone to go on with the precision of this machine"
-    return checksums.read_sealed(path, _Precision, remedy)["dtype_policy"]

@@ -11,7 +11,8 @@ from spl_tf.training.identity import stage_settings
 
 
 def _epochs():
-    return {stage: configuration.stage_bindings(stage).get("train_stage.epochs") for stage in configuration.STAGES}
+    stages = ("teacher", "pretrain", "finetune")
+    return {stage: configuration.stage_bindings(stage).get("train_stage.epochs") for stage in stages}
 
 
 class PrecedenceTest(parameterized.TestCase, tf.test.TestCase):

@@ -40,6 +40,19 @@ class ProbeTest(parameterized.TestCase, tf.test.TestCase):
         result = probe_backbone(self.trained_dir, self.shards / "target", self.shards / "test", neighbors=neighbors)
         self.assertEqual(result.knn, right / len(test))
 
+    def test_retrieval_finds_a_clip_of_the_class_among_the_nearest_by_angle(self):
+        (train, train_labels), (test, test_labels) = self._features("target"), self._features("test")
+        result = probe_backbone(self.trained_dir, self.shards / "target", self.shards / "test")
+        ranks = []  # Of the first training clip of its class.
+        for features, label in zip(test, test_labels, strict=True):
+            angles = [
+                np.arccos(np.clip(own @ features / np.linalg.norm(own) / np.linalg.norm(features), -1, 1))
+                for own in train
+            ]
+            ranks.append(next(rank for rank, row in enumerate(np.argsort(angles), 1) if train_labels[row] == label))
+        self.assertEqual(result.retrieval, {k: np.mean([rank <= k for rank in ranks]) for k in (1, 5, 10, 20, 50)})
+        self.assertEqual(result.retrieval[50], 1.0)
+
     def test_the_linear_probe_separates_what_it_was_fitted_on_whatever_the_head_says(self):
         """12 clips and 64 features: a linear classifier can tell any three classes apart."""
         result = probe_backbone(self.trained_dir, self.shards / "target", self.shards / "target")

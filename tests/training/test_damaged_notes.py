@@ -9,7 +9,7 @@ from absl.testing import parameterized
 from spl_tf.errors import UserError
 from spl_tf.training.identity import claim_folder
 from spl_tf.training.outcome import Selection, read_metrics
-from spl_tf.training.stage import _policy_of_run
+from spl_tf.training.precision_of_run import policy_of_run
 
 METRICS = {
     "stage": "teacher",
@@ -66,9 +66,9 @@ class DamagedNotesTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_precision_is_this_machines_once_its_note_is_deleted(self, content):
         self.write("precision.json", content)
         with self.assertRaisesRegex(UserError, "precision.json is damaged or not ours .*: delete this file alone"):
-            _policy_of_run(self.folder, "float32")
+            policy_of_run(self.folder, "float32")
         (self.folder / "precision.json").unlink()
-        self.assertEqual(_policy_of_run(self.folder, "float32"), "float32")
+        self.assertEqual(policy_of_run(self.folder, "float32"), "float32")
 
     @parameterized.parameters(*(content for content in NOT_JSON if content != "[]"))
     def test_evaluations_can_be_gone_on_without(self, content):

@@ -46,7 +46,7 @@ class StageSettingsTest(parameterized.TestCase, tf.test.TestCase):
         configuration.parse([file])
         (arm,) = (arm for arm in configured_arms() if arm.name == name)
         with configuration.overridden(arm.bindings):
-            settings = {stage: stage_settings(stage) for stage in configuration.STAGES}
+            settings = {stage: stage_settings(stage) for stage in configuration.STAGES[1:]}
         text = json.dumps(settings, sort_keys=True)
         self.assertEqual(hashlib.sha256(text.encode()).hexdigest()[:12], expected)
 

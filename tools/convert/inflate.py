@@ -52,7 +52,11 @@ flags.DEFINE_enum("from", "keras", ["keras", "spl_tf"], "Where the weights come 
 flags.DEFINE_string("output", None, "File to write, a backbone.weights.h5.", flag_values=FLAGS)
 flags.DEFINE_enum("kernels", "averaged", ["averaged", "centred"], "How kernels get their frames.", flag_values=FLAGS)
 flags.DEFINE_enum(
-    "stage", None, ["teacher", "pretrain", "finetune"], "Stage whose gin scope is entered.", flag_values=FLAGS
+    "stage",
+    None,
+    ["selfsup", "teacher", "pretrain", "finetune"],
+    "Stage whose gin scope is entered.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_integer("seed", 0, "Of the gates' initial values.", lower_bound=0, flag_values=FLAGS)
 flags.mark_flags_as_required(["weights", "output"], flag_values=FLAGS)

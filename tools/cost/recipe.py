@@ -40,7 +40,7 @@ flags.DEFINE_float("gpu_tflops", 312.0, "Peak rate of a GPU; an A100's in bfloat
 flags.DEFINE_float("utilization", 0.3, "Share of the peak rate that is used.", flag_values=FLAGS)
 
 _SIZES = ("classes", "target_videos", "test_videos", "web_classes", "web_clips")
-_PARTS = ("teacher", "prediction", "pre-training", "fine-tuning", "test")
+_PARTS = ("self-supervised", "teacher", "prediction", "pre-training", "fine-tuning", "test")
 _BACKWARD_AND_FORWARD = 3
 # Bindings that don't change the backbone.
 _NO_NETWORK = ("recipe.", "video_folder.", "train_stage.loss", "train_stage.data_parameters", "DataParameters.")
@@ -89,7 +89,7 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
       UserError: nothing says the number of classes, videos or web clips.
     """
     from spl_tf import configuration
-    from spl_tf.experiment.shared import PREDICTIONS, arm_of_network, asks_for_network, shared_places
+    from spl_tf.experiment.shared import PREDICTIONS, WEB, arm_of_network, asks_for_network, shared_places
     from spl_tf.training.identity import stage_settings
 
     places = shared_places(arms)
@@ -114,6 +114,13 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
         """What training on the target set from given weights depends on, apart from the seed."""
         return tuple(sorted(stage_settings(stage).items())), init_weights
 
+    for arm in chosen:
+        if arm.self_supervised:
+            with configuration.overridden(arm.bindings):
+                on_web = arm.self_supervised == "web"
+                number = _web_clips(arm, sizes) if on_web else _size("target_videos", sizes)
+                once = tuple(sorted(stage_settings("selfsup").items())), arm.init_weights, on_web and places[arm][WEB]
+                add("self-supervised", _gigamacs("selfsup")[0], number, _views() * _steps("selfsup"), once)
     for arm in pretrained:
         with configuration.overridden(arm.bindings):
             trained, tested = _gigamacs()
@@ -128,7 +135,7 @@ def recipe_parts(arms: Sequence["Arm"], chosen: Sequence["Arm"], sizes: Mapping[
     for arm in chosen:
         with configuration.overridden(arm.bindings):
             trained, tested = _gigamacs()
-            alone = None if arm.pretrains else on_target("finetune", arm.init_weights)
+            alone = None if arm.pretrains or arm.self_supervised else on_target("finetune", arm.init_weights)
             add("fine-tuning", trained, _size("target_videos", sizes), _steps("finetune"), alone)
             add_test(tested, alone)
     return _merged(parts)
@@ -193,14 +200,22 @@ def _value(name: str, stage: str, *default: object) -> object:
     return default[0]
 
 
-def _gigamacs() -> tuple[float, float]:
+def _views() -> int:
+    """Of a clip, that self-supervised learning sees at once."""
+    import gin
+
+    with gin.config_scope("selfsup"):
+        return gin.get_bindings("train_stage")["objective"]().views.num_views
+
+
+def _gigamacs(stage: str = "pretrain") -> tuple[float, float]:
     """Multiply-adds of the backbone for a training clip and for a test view, in 1e9."""
     from spl_tf import configuration
 
-    frames, crop = (_value(f"train_stage.{name}", "pretrain") for name in ("num_frames", "crop_size"))
+    frames, crop = (_value(f"train_stage.{name}", stage) for name in ("num_frames", "crop_size"))
     test_frames = _value("evaluate_model.num_frames", "finetune", None) or frames
     test_crop = _value("evaluate_model.crop_size", "finetune", None) or crop
-    network = configuration.stage_bindings("pretrain")
+    network = configuration.stage_bindings(stage)
     # All that may say something to a backbone; building one takes seconds, and most arms have the same.
     key = tuple(sorted(item for item in network.items() if not item[0].startswith(_NO_NETWORK)))
     return _measured(key, (frames, crop), (test_frames, test_crop))

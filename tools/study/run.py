@@ -8,13 +8,16 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
+
+import gin
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment.arms import Arm
-from spl_tf.experiment.runner import Runner, configured_runner
+from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import Result
 from spl_tf.experiment.tasks import networks_forgotten
 from spl_tf.inference.probe import probe_backbone
@@ -50,7 +53,9 @@ class Study:
 
     def identity(self, key: Any) -> Row:
         """What tells a row from any other; the configuration as a hash."""
-        settings = {stage: stage_settings(stage) for stage in configuration.STAGES}
+        # Rows of arms without the first stage keep the hash they had before there was one.
+        stages = configuration.STAGES if self._arms[key].self_supervised else configuration.STAGES[1:]
+        settings = {stage: stage_settings(stage) for stage in stages}
         settings |= {str(i): value for i, value in enumerate(self._digests)}
         settings |= self._settings_of(self.runner, self._arms[key])
         config = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
@@ -71,10 +76,10 @@ class Study:
         result, folder = self.runner.run(arm, key.seed), self.runner.folder(arm, key.seed)
         row = {name: value for name, value in result.columns().items() if name not in _OF_OTHER_COLUMNS}
         row["correct"] = _correct(folder / "test" / "videos.csv")
-        if arm.pretrains:
+        if arm.pretrains or arm.self_supervised:
             clean = self.runner.clean(arm)
             with networks_forgotten():
-                probed = probe_backbone(folder / "pretrain", clean.target, clean.test)
+                probed = probe_backbone(folder / ("pretrain" if arm.pretrains else "selfsup"), clean.target, clean.test)
             row |= {"linear_probe": probed.linear, "knn": probed.knn}
         return row | self._columns_of(self.runner, arm, result) | provenance()
 
@@ -83,6 +88,23 @@ class Study:
         clean = self.runner.clean(self._plain)
         folders = (clean.target, self.runner.web(self._plain), clean.test)
         return [digest(load_dataset(folder)) for folder in folders]
+
+
+def configured_runner(
+    output_dir: files.Path, arms: Sequence[Arm], hold: Callable[[pathlib.Path], AbstractContextManager[Any]]
+) -> Runner:
+    """A runner of these arms with the settings of the recipe that gin has parsed.
+
+    Raises:
+      UserError: one of them is for the arms of a recipe, which these are not.
+    """
+    names = ("videos", "fps", "short_side", "web_clip_seconds")
+    given = gin.get_bindings("recipe")
+    of_arms = ("init_weights", "num_labels", "min_confidence", "transition", "web_clips_per_class")
+    if unused := [name for name in of_arms if given.get(name) is not None]:
+        raise UserError(f"recipe.{unused[0]} is not for this study, whose arms say it themselves: remove the binding")
+    settings = {name: given[name] for name in names if name in given}
+    return Runner(output_dir, arms, **settings, hold=hold)
 
 
 def run_arms(study: Study, keys: Sequence[Any], results: files.Path) -> None:

@@ -57,24 +57,28 @@ class ColorJitter:
 NO_JITTER = ColorJitter(brightness=0.0, contrast=(1.0, 1.0), saturation=(1.0, 1.0), hue=0.0)
 
 
-def draw_uniforms(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor, num_views: int = 1) -> tf.Tensor:
-    """float32 [V, NUM_DRAWS] in [0, 1): all chance of one clip in one epoch; the first view's is the same for any V.
+def draw_key(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor, *purpose: str) -> tf.Tensor:
+    """int64 [2], the seed of what is drawn of one clip in one epoch for a purpose, e.g. "views".
 
-    The hash (FarmHash) and the generator (Philox) are the same in every TensorFlow version.
+    The hash (FarmHash) is the same in every TensorFlow version, as is the generator (Philox) that takes it.
     """
-    key = tf.strings.join([str(seed), tf.strings.as_string(epoch), clip_id], separator="/")
-    hashed = tf.strings.to_hash_bucket_fast(key, 2**63 - 1)
-    return tf.random.stateless_uniform([num_views, NUM_DRAWS], tf.stack([hashed, seed]), alg="philox")
+    key = tf.strings.join([str(seed), tf.strings.as_string(epoch), clip_id, *purpose], separator="/")
+    return tf.stack([tf.strings.to_hash_bucket_fast(key, 2**63 - 1), seed])
+
+
+def draw_uniforms(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor, num_views: int = 1) -> tf.Tensor:
+    """float32 [V, NUM_DRAWS] in [0, 1): all chance of one clip in one epoch; the first view's is the same for any V."""
+    return tf.random.stateless_uniform([num_views, NUM_DRAWS], draw_key(seed, epoch, clip_id), alg="philox")
 
 
 def draw_color_jitter(jitter: ColorJitter, uniforms: tf.Tensor) -> tf.Tensor:
-    """Colour factors of a clip.
+    """Colour factors of a clip, or of several views.
 
     Args:
-      uniforms: float32 [4] in [0, 1).
+      uniforms: float32 [..., 4] in [0, 1).
 
     Returns:
-      float32 [4]: brightness (added), contrast (factor), saturation (factor), hue (turns).
+      float32 [..., 4]: brightness (added), contrast (factor), saturation (factor), hue (turns).
     """
     lowest = tf.constant([-jitter.brightness, jitter.contrast[0], jitter.saturation[0], -jitter.hue], tf.float32)
     highest = tf.constant([jitter.brightness, jitter.contrast[1], jitter.saturation[1], jitter.hue], tf.float32)
@@ -100,13 +104,13 @@ def apply_color_jitter(clips: tf.Tensor, color: tf.Tensor) -> tf.Tensor:
     shape = tf.shape(clips)
     pixels = tf.reshape(clips, [shape[0], -1, 3])
     mean = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=1, keepdims=True)
-    matrix = _saturation_and_hue(color[:, 2], color[:, 3])
+    matrix = saturation_and_hue(color[:, 2], color[:, 3])
     offset = tf.matmul((1.0 - contrast) * mean + brightness, matrix)
     changed = tf.matmul(pixels, tf.cast(contrast * matrix, clips.dtype)) + tf.cast(offset, clips.dtype)
     return tf.reshape(tf.clip_by_value(changed, 0.0, 1.0), shape)
 
 
-def _saturation_and_hue(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
+def saturation_and_hue(saturation: tf.Tensor, hue: tf.Tensor) -> tf.Tensor:
     """float32 [B, 3, 3] that an RGB row vector is multiplied with from the left.
 
     Saturation scales the chroma (I, Q) of YIQ and leaves the luma Y: the same as

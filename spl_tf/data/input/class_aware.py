@@ -26,7 +26,7 @@ from spl_tf.data.input.order import permutation
 from spl_tf.data.input.record_labels import read_record_labels
 from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.errors import UserError
-from spl_tf.labels.targets import DISTRIBUTION, SingleLabels
+from spl_tf.labels.targets import DISTRIBUTION, NONE, SingleLabels
 
 # Fourth integers of a key: those of the order of blocks and clips have three.
 _CLASSES, _CLIPS = 1, 2
@@ -40,8 +40,10 @@ def class_aware_draws(dataset: ClipDataset, targets: TrainingTargets, seed: int)
     The labels are those of the targets, read from the heads of the records where these carry them.
 
     Raises:
-      UserError: the targets are distributions, no clip has a label, or a record can't be read.
+      UserError: the targets are distributions or none, no clip has a label, or a record can't be read.
     """
+    if targets.form == NONE:
+        raise UserError("training_clips.class_aware needs labels, the objective learns without: leave it out")
     if targets.form == DISTRIBUTION:
         raise UserError("training_clips.class_aware needs labels, not a distribution over classes: leave it out")
     table = read_record_labels(dataset)[0] if targets.table is None else targets.table

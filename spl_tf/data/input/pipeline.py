@@ -20,13 +20,16 @@ from spl_tf.data.input import augmentation, blocks
 from spl_tf.data.input.augmentation import NO_JITTER, ColorJitter
 from spl_tf.data.input.class_aware import class_aware_draws
 from spl_tf.data.input.order import BlockOrder
+from spl_tf.data.input.photometric import NUM_DRAWS, Photometric
 from spl_tf.data.input.reading import with_possible_lengths
 from spl_tf.data.input.targets import TrainingTargets
+from spl_tf.data.input.view_samplers import RandomViews, ViewSampler
 from spl_tf.data.input.views import ViewShape
 from spl_tf.data.record_decoding import EncodedClip
 from spl_tf.errors import UserError
 
 GIB = 1 << 30
+_ONE_VIEW = RandomViews()
 
 
 # Further draws of a clip in an epoch draw what later epochs would, beyond any that is reached.
@@ -57,7 +60,8 @@ def training_clips(
     num_frames: int,
     frame_stride: int,
     crop_size: int,
-    num_views: int = 1,
+    views: ViewSampler = _ONE_VIEW,
+    photometric: Photometric | None = None,
     flip: bool = True,
     color_jitter: bool = True,
     brightness: float = ColorJitter.brightness,
@@ -89,7 +93,8 @@ def training_clips(
       frame_stride: distance of the drawn frames, in stored frames. Clips too short for
         T frames at this stride are looped.
       crop_size: S, side of the square window in pixels, one random place per view.
-      num_views: independent random views of each clip.
+      views: of each clip, V of them.
+      photometric: the change of colour, in place of the five options below.
       flip: mirror half of the views.
       color_jitter: False: the colour factors change nothing.
       brightness: largest change, of pixels in [0, 1].
@@ -107,19 +112,22 @@ def training_clips(
         "clips" uint8 [b, T, S, S, 3], RGB; of V > 1 views [b, V, T, S, S, 3];
         "labels", "weights" and maybe "known": see `TrainingTargets.look_up`;
         "color" float32 [b, 4], of V > 1 views [b, V, 4]: brightness, contrast, saturation, hue, applied by
-          `preprocessing.prepare_training`;
-        "index" int64 [b]: the clip's place in the data set.
+          `preprocessing.prepare_training`; or the draws of `photometric`;
+        "index" int64 [b]: the clip's place in the data set;
+        what `views` carries.
 
     Raises:
       UserError: an option does not fit the data.
     """
     _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
     _check_at_least(0, seed=seed, start_step=start_step)
-    _check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=num_views)
+    _check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=views.num_views)
     if batch_size % num_hosts:
         raise UserError(f"batch_size = {batch_size} does not divide by the {num_hosts} hosts")
     shape = ViewShape(num_frames, frame_stride, crop_size)
     jitter = ColorJitter(brightness, contrast, saturation, hue) if color_jitter else NO_JITTER
+    if photometric is not None and jitter != ColorJitter():
+        print("training_clips.color_jitter and its factors change nothing here: the objective has its own", flush=True)
     order = BlockOrder(
         shard_bytes=[shard.num_bytes for shard in dataset.shards],
         shard_clips=[len(rows) for rows in targets.rows],
@@ -129,19 +137,29 @@ def training_clips(
         draws=class_aware_draws(dataset, targets, seed) if class_aware else None,
     )
 
-    def view(clip: EncodedClip, uniforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        frames = shape.random(clip, uniforms[:3])
-        if flip:  # tf.reverse took a tenth of the time of a slice with step -1.
-            frames = tf.cond(uniforms[3] < 0.5, lambda: tf.reverse(frames, axis=[2]), lambda: frames)
-        return frames, augmentation.draw_color_jitter(jitter, uniforms[4:])
+    def mirrored(frames: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+        # tf.reverse took a tenth of the time of a slice with step -1.
+        return tf.cond(uniform < 0.5, lambda: tf.reverse(frames, axis=[2]), lambda: frames)
+
+    def draw_color(uniforms: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        if photometric is None:
+            return augmentation.draw_color_jitter(jitter, uniforms)
+        return tf.random.stateless_uniform([views.num_views, NUM_DRAWS], key, alg="philox")
 
     def decode(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(row["record"])
-        chance_of = row["epoch"] + _FAR_EPOCH * row["repeat"]
-        uniforms = augmentation.draw_uniforms(seed, chance_of, clip.clip_id, num_views)
-        frames, color = zip(*(view(clip, uniforms[number]) for number in range(num_views)), strict=True)
-        clips, color = (frames[0], color[0]) if num_views == 1 else (tf.stack(frames), tf.stack(color))
-        element = {"clips": clips, "color": color, "index": row["index"], **targets.for_record(clip)}
+        clip_key = seed, row["epoch"] + _FAR_EPOCH * row["repeat"], clip.clip_id
+        uniforms = augmentation.draw_uniforms(*clip_key, views.num_views)
+        drawn = views.draw(clip.num_frames, shape, uniforms[:, 0], augmentation.draw_key(*clip_key, "views"))
+        frames = shape.at(clip, drawn.starts, uniforms[:, 1:3])
+        if flip:
+            each = zip(tf.unstack(frames), tf.unstack(uniforms[:, 3]), strict=True)
+            frames = tf.stack([mirrored(view, uniform) for view, uniform in each])
+        color = draw_color(uniforms[:, 4:], augmentation.draw_key(*clip_key, "color"))
+        if views.num_views == 1:
+            frames, color = frames[0], color[0]
+        own = {"clips": frames, "color": color, "index": row["index"]}
+        element = {**own, **drawn.carried, **targets.for_record(clip)}
         return element if targets.one_label is None else element | {"epoch": row["epoch"]}
 
     planner = blocks.BlockPlanner(order, dataset.shards, targets.rows, batch_size, host, num_hosts)

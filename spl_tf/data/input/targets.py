@@ -12,7 +12,7 @@ from spl_tf.data.sidecars import labels_of_shard
 from spl_tf.errors import UserError
 from spl_tf.labels.label_folder import Summary
 from spl_tf.labels.sidecar_files import LabelColumn
-from spl_tf.labels.targets import SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets, require_form
+from spl_tf.labels.targets import NONE, SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets, require_form
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class TrainingTargets:
 
     def for_record(self, clip: EncodedClip) -> dict[str, tf.Tensor]:
         """The targets that a record carries; nothing where they are looked up."""
-        if self.table is not None:
+        if self.table is not None or self.form == NONE:
             return {}
         if self.form == SINGLE:
             return {"labels": _only_label(clip)}
@@ -63,6 +63,7 @@ class TrainingTargets:
             of form "several": "labels" float32 [b, N], 1 for a class the clip has, and "known" float32 [b, N], 0
               for a class of which nothing is known;
             of form "distribution": "labels" float32 [b, N], probabilities;
+            of form "none": no more;
             with `one_label` in place of "epoch": "label" int32 [b].
         """
         index = batch["index"]
@@ -112,7 +113,7 @@ def join_targets(dataset: ClipDataset, labels: Summary | None = None, form: str 
     Args:
       dataset: the shards.
       labels: of these shards, as from `open_labels_of`; clips they discard are left out. None: each record's own.
-      form: the targets that are wanted. One label a clip is several labels too.
+      form: the targets that are wanted. One label a clip is several labels too; of "none" the records' are ignored.
 
     Raises:
       UserError: a side-car is missing, damaged or belongs to another shard; a label is no class of the summary; every
@@ -129,6 +130,9 @@ def join_targets(dataset: ClipDataset, labels: Summary | None = None, form: str 
 
 
 def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
+    rows = [np.arange(shard.records) for shard in dataset.shards]
+    if form == NONE:
+        return TrainingTargets(form, (), rows, np.zeros(0, np.int64))
     if form not in (SINGLE, SEVERAL):
         raise UserError(f"{dataset.folder} has class labels, not a {form}: give label side-cars (labels_dir) with one")
     if dataset.multi_label and form == SINGLE:
@@ -137,7 +141,7 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
             "@one_of_several, or give label side-cars (labels_dir) with one label each"
         )
     counts = np.array(list(dataset.clips_per_class.values()), np.int64)
-    return TrainingTargets(form, dataset.classes, [np.arange(shard.records) for shard in dataset.shards], counts)
+    return TrainingTargets(form, dataset.classes, rows, counts)
 
 
 def _from_columns(columns: Sequence[LabelColumn], labels: Summary, form: str) -> TrainingTargets:

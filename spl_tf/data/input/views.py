@@ -27,11 +27,39 @@ class ViewShape:
     frame_stride: int
     crop_size: int
 
-    def random(self, clip: EncodedClip, uniforms: tf.Tensor) -> tf.Tensor:
-        """A view at a random moment and place, uint8 [T, S, S, 3], by float32 [3] in [0, 1)."""
-        start = random_start(clip.num_frames, self.num_frames, self.frame_stride, uniforms[0])
-        indices = frame_indices(start, clip.num_frames, self.num_frames, self.frame_stride)
-        return self._decoded(clip, indices, random_window(clip.height, clip.width, self.crop_size, uniforms[1:3]))
+    @property
+    def clip_shape(self) -> tuple[int, int, int, int]:
+        """(T, S, S, 3)."""
+        return self.num_frames, self.crop_size, self.crop_size, 3
+
+    def at(self, clip: EncodedClip, starts: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        """Views at given moments and random places; a frame that several of them show is decoded once.
+
+        Args:
+          starts: int32 [V], first frame of each, V known when traced.
+          places: float32 [V, 2] in [0, 1).
+
+        Returns:
+          uint8 [V, T, S, S, 3].
+        """
+        size, count = self.crop_size, self.num_frames
+        starts, places = tf.unstack(starts), tf.unstack(places)
+        indices = [frame_indices(start, clip.num_frames, count, self.frame_stride) for start in starts]
+        windows = [random_window(clip.height, clip.width, size, place) for place in places]
+        if len(starts) == 1:
+            return self._decoded(clip, indices[0], windows[0])[tf.newaxis]
+        corners = tf.stack(windows)[:, :2]
+        corner = tf.reduce_min(corners, axis=0)
+        around = tf.concat([corner, tf.reduce_max(corners, axis=0) + size - corner], axis=0)
+        shown, positions = tf.unique(tf.concat(indices, axis=0))
+        frames = record_decoding.decode(clip, shown, around)
+        views = [
+            tf.gather(frames, own)[:, y : y + size, x : x + size]
+            for own, (y, x) in zip(
+                tf.split(positions, len(starts)), map(tf.unstack, tf.unstack(corners - corner)), strict=True
+            )
+        ]
+        return tf.ensure_shape(tf.stack(views), [len(starts), count, size, size, 3])
 
     def uniform(
         self,

@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.input.photometric import Photometric
 from spl_tf.data.input.preprocessing import prepare_training
 from spl_tf.data.input.targets import TrainingTargets
+from spl_tf.data.input.view_samplers import RandomViews, ViewSampler
 from spl_tf.errors import UserError
 from spl_tf.labels.targets import SINGLE
 from spl_tf.losses.class_counts import ClassCounts
@@ -42,13 +44,17 @@ class Objective:
     Attributes:
       target: form of the targets in a batch, see `spl_tf.labels.targets`.
       measured: names of the `measures`.
-      num_views: independent random views of a clip in a batch.
+      views: of a clip in a batch, and what else is drawn with them.
+      photometric: their change of colour; None for that of `training_clips`.
+      compares_clips: whether the loss of a clip depends on the others of its batch, which micro-batches would part.
       selected_by: the validation metric by which `train_stage.select = 'best'` chooses; larger is better.
     """
 
     target: str = SINGLE
     measured: tuple[str, ...] = ()
-    num_views: int = 1
+    views: ViewSampler = RandomViews()
+    photometric: Photometric | None = None
+    compares_clips: bool = False
     selected_by: str
 
     @property
@@ -63,6 +69,10 @@ class Objective:
     def head(self, trunk: keras.Model, num_classes: int, seed: int) -> keras.Model:
         """Puts the head on a backbone: clips [B, T, H, W, 3] -> {"features": [B, C], "logits": [B, N], ...}."""
         return classifier(trunk, num_classes, seed=seed)
+
+    def stored(self, trunk: keras.Model, network: keras.Model) -> keras.Model:
+        """What is kept for inference of a backbone with its head: clips -> {"features", "logits"}."""
+        return network
 
     def build(self, num_classes: int, num_clips: int, counts: ClassCounts) -> None:
         """Creates variables, in the strategy's scope, for N classes and the clips of the data set.

@@ -9,6 +9,7 @@ from absl.testing import parameterized
 
 from spl_tf.data.input.pipeline import training_clips
 from spl_tf.data.input.targets import join_targets
+from spl_tf.data.input.view_samplers import RandomViews
 from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.files import write_json
@@ -84,7 +85,7 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_the_first_of_several_views_is_the_only_one_and_the_others_are_drawn_apart(self):
         dataset = self._dataset()
-        one, three = _stream(dataset, 4), _stream(dataset, 4, num_views=3)
+        one, three = _stream(dataset, 4), _stream(dataset, 4, views=RandomViews(3))
         self.assertEqual(three["clips"].shape, (16, 3, 3, 16, 16, 3))
         for name in ("clips", "color"):
             self.assertAllEqual(three[name][:, 0], one[name])

@@ -48,6 +48,13 @@ class JoinTargetsTest(parameterized.TestCase, tf.test.TestCase):
     def _join(self, dataset, form="single"):
         return join_targets(dataset, open_labels_of(dataset, self.folder), form)
 
+    def test_without_labels_every_clip_is_used_whatever_labels_it_has(self):
+        targets = join_targets(dataclasses.replace(self.dataset, multi_label=True), form="none")
+        self.assertEqual((targets.num_clips, targets.classes, targets.clips_of_class.size), (15, (), 0))
+        index = tf.constant([3, 14], tf.int64)
+        self.assertAllEqual(targets.look_up({"index": index})["weights"], [1.0, 1.0])
+        self.assertEqual(set(targets.look_up({"index": index})), {"index", "weights"})
+
     def test_kept_clips_come_with_their_rows(self):
         targets = self._join(self.dataset)
         self.assertAllEqual(targets.table.labels, self.labels)
