@@ -218,7 +218,8 @@ def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
     """Of clean sets and web set."""
     common: dict[str, Any] = {"fps": float(runner.fps), "short_side": runner.short_side, "jpeg_quality": 90}
     common |= {"manifest": "list", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
-    for seconds, quota in ((0.0, None), (float(runner.web_clip_seconds), clips_per_class)):
+    of_test, of_web = float(runner.test_clip_seconds), float(runner.web_clip_seconds)
+    for seconds, quota in ((0.0, None), (of_test, None), (of_web, clips_per_class)):
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 
 

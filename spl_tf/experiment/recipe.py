@@ -12,6 +12,7 @@ from spl_tf.experiment.checks import require_lists, require_sound_arms, require_
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import METRICS, Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
+from spl_tf.ranges import NonNegative
 
 
 @gin.configurable(denylist=["output_dir", "only"])
@@ -28,6 +29,7 @@ def recipe(
     short_side: int = gin.REQUIRED,
     web_clip_seconds: float = 10.0,
     web_clips_per_class: int | None = None,
+    test_clip_seconds: NonNegative = 0.0,
     num_labels: int | None = None,
     min_confidence: float = 0.0,
     init_weights: files.Path | None = None,
@@ -73,8 +75,10 @@ def recipe(
       fps: frames per second of the shards.
       short_side: of their frames, pixels.
       web_clip_seconds: length of the clips cut from web videos (the paper's 10);
-        target and test videos are one record each.
+        target and test videos are one record each. 0: so are web videos.
       web_clips_per_class: quota of web clips of a class, see `spl_tf.shard`; None for all.
+      test_clip_seconds: length of clips that test videos are cut into, one after the other, for tests that average the
+        scores of all clips of a video; 0 for one record a video.
       num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
       init_weights: `backbone.weights.h5` that teacher, pre-training, and fine-tuning without
@@ -109,6 +113,7 @@ def recipe(
         fps=fps,
         short_side=short_side,
         web_clip_seconds=web_clip_seconds,
+        test_clip_seconds=test_clip_seconds,
         init_weights=init_weights,
     )
     require_sound_stages(runner, chosen)

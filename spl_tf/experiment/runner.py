@@ -45,6 +45,7 @@ class Runner:
       fps: frames per second of the shards.
       short_side: of their frames, pixels.
       web_clip_seconds: length of the clips cut from web videos; 0 for whole ones.
+      test_clip_seconds: likewise from test videos.
       init_weights: backbone that teachers begin with; None for random weights.
       hold: keeps other processes out of a folder, as `files.locked` with `wait`; by default there are no others.
 
@@ -61,6 +62,7 @@ class Runner:
         fps: float,
         short_side: int,
         web_clip_seconds: float = 10.0,
+        test_clip_seconds: float = 0.0,
         init_weights: files.Path | None = None,
         hold: Callable[[pathlib.Path], AbstractContextManager[Any]] = contextlib.nullcontext,
     ):
@@ -68,7 +70,7 @@ class Runner:
         # The first rounds of a later one are run too.
         self.arms = tuple(dict.fromkeys(each for arm in arms for each in arm.with_earlier_rounds()))
         self.fps, self.short_side = fps, short_side
-        self.web_clip_seconds = web_clip_seconds
+        self.web_clip_seconds, self.test_clip_seconds = web_clip_seconds, test_clip_seconds
         self._videos, self._init_weights, self.hold = videos, init_weights, hold
         self._places = shared_places(self.arms)
         self._lists: dict[tuple[tuple[str, str], ...], VideoLists] = {}  # By settings.
@@ -118,7 +120,13 @@ class Runner:
         """Cuts the clean sets."""
         folder = self.output_dir / self._places[arm][CLEAN] / "shards"
         with self.hold(folder):
-            return make_clean(self.lists(arm), folder, fps=self.fps, short_side=self.short_side)
+            return make_clean(
+                self.lists(arm),
+                folder,
+                fps=self.fps,
+                short_side=self.short_side,
+                test_clip_seconds=self.test_clip_seconds,
+            )
 
     def web(self, arm: Arm) -> pathlib.Path:
         """Cuts the web set."""

@@ -38,25 +38,35 @@ class WebSet:
     teacher: pathlib.Path
 
 
-def make_clean(lists: VideoLists, folder: pathlib.Path, *, fps: float, short_side: int) -> CleanShards:
-    """Cuts the clean sets as they are given, one record a video.
+def make_clean(
+    lists: VideoLists, folder: pathlib.Path, *, fps: float, short_side: int, test_clip_seconds: float = 0.0
+) -> CleanShards:
+    """Cuts the clean sets as they are given, one record a video, unless the test is of clips.
 
     Args:
       lists: what there is.
       folder: gets `target`, `test` and `validation`; what is there already stays.
       fps: frames per second.
       short_side: of the frames, pixels.
+      test_clip_seconds: length of the clips cut from test videos; 0 for whole ones.
     """
 
-    def made(name: str, manifest: pathlib.Path) -> pathlib.Path:
-        return make_target(manifest, folder / name, classes=lists.classes, fps=fps, short_side=short_side)
+    def made(name: str, manifest: pathlib.Path, **options: float) -> pathlib.Path:
+        return make_target(manifest, folder / name, classes=lists.classes, fps=fps, short_side=short_side, **options)
 
     validation = None if lists.validation is None else made("validation", lists.validation)
-    return CleanShards(made("target", lists.target), made("test", lists.test), validation)
+    test = made("test", lists.test, clip_seconds=test_clip_seconds)
+    return CleanShards(made("target", lists.target), test, validation)
 
 
 def make_target(
-    manifest: pathlib.Path, folder: pathlib.Path, *, classes: pathlib.Path, fps: float, short_side: int
+    manifest: pathlib.Path,
+    folder: pathlib.Path,
+    *,
+    classes: pathlib.Path,
+    fps: float,
+    short_side: int,
+    clip_seconds: float = 0.0,
 ) -> pathlib.Path:
     """Cuts one list of clean videos; options as of `make_clean`."""
     return make_shards(
@@ -64,7 +74,7 @@ def make_target(
         folder,
         classes=classes,
         label_column="label",
-        clip_seconds=0.0,
+        clip_seconds=float(clip_seconds),
         fps=fps,
         short_side=short_side,
         keep_duplicates=True,

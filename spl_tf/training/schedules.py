@@ -1,5 +1,6 @@
 """Learning rates as functions of the step, given in epochs."""
 
+import math
 from collections.abc import Callable
 
 import gin
@@ -57,6 +58,38 @@ def warmup_cosine(
         warmup_target=peak,
         warmup_steps=warmup_steps,
     )
+
+
+class _FixMatchCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """See `fixmatch_cosine`."""
+
+    def __init__(self, peak: float, total_steps: int):
+        super().__init__()
+        self.peak, self.total_steps = peak, total_steps
+
+    def __call__(self, step):
+        done = keras.ops.cast(step, "float32") / self.total_steps
+        return self.peak * keras.ops.maximum(0.0, keras.ops.cos(math.pi * 7 / 16 * done))
+
+    def get_config(self) -> dict[str, float]:
+        return {"peak": self.peak, "total_steps": self.total_steps}
+
+
+@gin.configurable
+def fixmatch_cosine(
+    total_steps: int, steps_per_epoch: float, *, peak: Positive
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """peak * max(0, cos(7/16 pi t / T)), which ends at 0.195 of the peak (FixMatch, Sohn et al. 2020, section 2.4).
+
+    The "cosine learning rate scheduler" of NoisyActions2M (section 5) is this one in its code, moved at every step.
+
+    Args:
+      total_steps: T, steps of the whole stage.
+      steps_per_epoch: not used.
+      peak: the learning rate of the first step; 0.03 in NoisyActions2M.
+    """
+    del steps_per_epoch
+    return _FixMatchCosine(peak, total_steps)
 
 
 def schedule_of(

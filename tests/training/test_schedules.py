@@ -7,7 +7,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.training.schedules import schedule_of, warmup_cosine
+from spl_tf.training.schedules import fixmatch_cosine, schedule_of, warmup_cosine
 
 
 class SchedulesTest(parameterized.TestCase, tf.test.TestCase):
@@ -36,6 +36,14 @@ class SchedulesTest(parameterized.TestCase, tf.test.TestCase):
         rates = [float(schedule(step)) for step in range(total_steps + 1)]
         self.assertTrue(all(0.0 <= rate <= 0.4 + 1e-6 for rate in rates), rates)
         self.assertAllClose(rates[-1], 0.01, atol=1e-6)
+
+    def test_the_schedule_of_noisyactions2m_ends_at_a_fifth(self):
+        schedule = fixmatch_cosine(700, 7, peak=0.03)
+        for step in (0, 1, 350, 699, 700, 799, 801, 1000):
+            expected = 0.03 * max(0.0, math.cos(math.pi * 7 * step / (16 * 700)))
+            self.assertAllClose(float(schedule(step)), expected, atol=1e-8, rtol=1e-5)
+        self.assertAllClose(float(schedule(700)) / 0.03, 0.195, atol=1e-3)
+        self.assertEqual(float(type(schedule).from_config(schedule.get_config())(350)), float(schedule(350)))
 
     def test_a_number_is_the_same_rate_throughout_and_a_function_makes_its_own(self):
         schedule = schedule_of(0.005, 10, 5)

@@ -98,7 +98,7 @@ def configured_runner(
     Raises:
       UserError: one of them is for the arms of a recipe, which these are not.
     """
-    names = ("videos", "fps", "short_side", "web_clip_seconds")
+    names = ("videos", "fps", "short_side", "web_clip_seconds", "test_clip_seconds")
     given = gin.get_bindings("recipe")
     of_arms = ("init_weights", "num_labels", "min_confidence", "transition", "web_clips_per_class")
     if unused := [name for name in of_arms if given.get(name) is not None]:

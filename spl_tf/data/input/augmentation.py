@@ -8,6 +8,7 @@ saturation and hue together are one 3x3 matrix and one offset per clip.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -69,6 +70,17 @@ def draw_key(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor, *purpose: str) -> 
 def draw_uniforms(seed: int, epoch: tf.Tensor, clip_id: tf.Tensor, num_views: int = 1) -> tf.Tensor:
     """float32 [V, NUM_DRAWS] in [0, 1): all chance of one clip in one epoch; the first view's is the same for any V."""
     return tf.random.stateless_uniform([num_views, NUM_DRAWS], draw_key(seed, epoch, clip_id), alg="philox")
+
+
+def draw_scales(scales: Sequence[float], key: tf.Tensor, num_views: int) -> tf.Tensor:
+    """float32 [V]: one of the scales for each view, all equally likely.
+
+    Args:
+      key: int64 [2], as from `draw_key`.
+    """
+    uniforms = tf.random.stateless_uniform([num_views], key, alg="philox")
+    places = tf.minimum(tf.cast(uniforms * len(scales), tf.int32), len(scales) - 1)
+    return tf.gather(tf.constant(scales, tf.float32), places)
 
 
 def draw_color_jitter(jitter: ColorJitter, uniforms: tf.Tensor) -> tf.Tensor:

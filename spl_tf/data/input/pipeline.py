@@ -23,7 +23,7 @@ from spl_tf.data.input.order import BlockOrder
 from spl_tf.data.input.photometric import NUM_DRAWS, Photometric
 from spl_tf.data.input.reading import with_possible_lengths
 from spl_tf.data.input.targets import TrainingTargets
-from spl_tf.data.input.view_samplers import RandomViews, ViewSampler
+from spl_tf.data.input.view_samplers import RandomViews, ViewSampler, with_random_skips
 from spl_tf.data.input.views import ViewShape
 from spl_tf.data.record_decoding import EncodedClip
 from spl_tf.errors import UserError
@@ -44,6 +44,8 @@ _FAR_EPOCH = 1 << 32
         "contrast",
         "saturation",
         "hue",
+        "skips",
+        "crop_scales",
         "class_aware",
         "block_bytes",
         "block_shards",
@@ -68,6 +70,8 @@ def training_clips(
     contrast: tuple[float, float] = ColorJitter.contrast,
     saturation: tuple[float, float] = ColorJitter.saturation,
     hue: float = ColorJitter.hue,
+    skips: tuple[int, int] | None = None,
+    crop_scales: Sequence[float] | None = None,
     class_aware: bool = False,
     block_bytes: int = GIB,
     block_shards: int = 64,
@@ -100,6 +104,10 @@ def training_clips(
       brightness: largest change, of pixels in [0, 1].
       contrast, saturation: lowest and highest factor, see `augmentation.ColorJitter`.
       hue: largest rotation, in turns.
+      skips: lowest and highest stride, from which that of each view is drawn in place of `frame_stride`, in clips that
+        are long enough: see `view_samplers.RandomSkips`. None for `frame_stride`.
+      crop_scales: of each view a window of one of these shares of the short side, (0, 1], is resized to S, bilinearly,
+        e.g. [1.0, 0.84, 0.71, 0.59, 0.5] (the multi-scale crop of Hara et al. 2018); None cuts windows of S pixels.
       class_aware: draw clips so that every class comes equally often, those of rare ones again and again with other
         views: see `spl_tf.data.input.class_aware`. Else every clip comes once an epoch.
       block_bytes: bound of a block's size in bytes.
@@ -124,6 +132,10 @@ def training_clips(
     _check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=views.num_views)
     if batch_size % num_hosts:
         raise UserError(f"batch_size = {batch_size} does not divide by the {num_hosts} hosts")
+    if crop_scales is not None and not (crop_scales and all(0 < scale <= 1 for scale in crop_scales)):
+        raise UserError(f"training_clips.crop_scales = {crop_scales}: give numbers above 0 and up to 1, or None")
+    if skips is not None:
+        views = with_random_skips(views, skips)
     shape = ViewShape(num_frames, frame_stride, crop_size)
     jitter = ColorJitter(brightness, contrast, saturation, hue) if color_jitter else NO_JITTER
     if photometric is not None and jitter != ColorJitter():
@@ -151,7 +163,10 @@ def training_clips(
         clip_key = seed, row["epoch"] + _FAR_EPOCH * row["repeat"], clip.clip_id
         uniforms = augmentation.draw_uniforms(*clip_key, views.num_views)
         drawn = views.draw(clip.num_frames, shape, uniforms[:, 0], augmentation.draw_key(*clip_key, "views"))
-        frames = shape.at(clip, drawn.starts, uniforms[:, 1:3])
+        scales = None
+        if crop_scales is not None:
+            scales = augmentation.draw_scales(crop_scales, augmentation.draw_key(*clip_key, "scales"), views.num_views)
+        frames = shape.at(clip, drawn.starts, uniforms[:, 1:3], drawn.strides, scales)
         if flip:
             each = zip(tf.unstack(frames), tf.unstack(uniforms[:, 3]), strict=True)
             frames = tf.stack([mirrored(view, uniform) for view, uniform in each])

@@ -5,11 +5,13 @@ A stage's objective names one of these. Like all chance of a clip, a draw is a f
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import tensorflow as tf
 
 from spl_tf.data.input.views import ViewShape, random_start, scaled, slack
+from spl_tf.errors import UserError
 
 _INT32 = 2**31 - 1
 
@@ -20,10 +22,12 @@ class Drawn(NamedTuple):
     Attributes:
       starts: int32 [V], first frame of every view; the frames after it are those of `views.frame_indices`.
       carried: what the objective needs to know of the draw, in the batch under these names.
+      strides: int32 [V], distance of the frames of every view; None for that of the shape.
     """
 
     starts: tf.Tensor
     carried: dict[str, tf.Tensor]
+    strides: tf.Tensor | None = None
 
 
 class ViewSampler(Protocol):
@@ -53,6 +57,47 @@ class RandomViews:
     def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
         del key
         return Drawn(random_start(available, shape.num_frames, shape.frame_stride, firsts), {})
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomSkips:
+    """Views independent of each other, each at a stride of its own (the "random skips" of NoisyActions2M, section 5).
+
+    The stride is uniform in [lowest, highest], but not above what T * stride <= stored frames allows, down to `lowest`;
+    of n frames, the start is then uniform over the first max(1, n - T * stride), as in the authors' code. A clip of
+    fewer than T * lowest frames begins at its first frame, and is looped where it ends; the authors double every frame
+    of one that has fewer than T.
+
+    Attributes:
+      lowest, highest: stride in stored frames, in place of the shape's.
+    """
+
+    lowest: int
+    highest: int
+    num_views: int = 1
+
+    def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
+        uniforms = tf.random.stateless_uniform([self.num_views], key, alg="philox")
+        drawn = self.lowest + scaled(uniforms, self.highest - self.lowest + 1)
+        strides = tf.maximum(tf.minimum(drawn, available // shape.num_frames), self.lowest)
+        return Drawn(scaled(firsts, tf.maximum(available - shape.num_frames * strides, 1)), {}, strides)
+
+
+def with_random_skips(views: ViewSampler, skips: Sequence[int]) -> RandomSkips:
+    """As many views, each at a stride drawn from `skips`, the lowest and the highest.
+
+    Raises:
+      UserError: these are no range, or the moments of the views depend on each other.
+    """
+    lowest, highest = skips
+    if not 1 <= lowest <= highest:
+        raise UserError(f"training_clips.skips = {(lowest, highest)}: give (lowest, highest) from 1 upwards")
+    if not isinstance(views, RandomViews):
+        raise UserError(
+            "training_clips.skips: the objective has a way of its own to draw views: bind it for other stages alone, "
+            "e.g. pretrain/training_clips.skips"
+        )
+    return RandomSkips(lowest, highest, views.num_views)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,34 +32,52 @@ class ViewShape:
         """(T, S, S, 3)."""
         return self.num_frames, self.crop_size, self.crop_size, 3
 
-    def at(self, clip: EncodedClip, starts: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    def at(
+        self,
+        clip: EncodedClip,
+        starts: tf.Tensor,
+        places: tf.Tensor,
+        strides: tf.Tensor | None = None,
+        scales: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Views at given moments and random places; a frame that several of them show is decoded once.
 
         Args:
           starts: int32 [V], first frame of each, V known when traced.
           places: float32 [V, 2] in [0, 1).
+          strides: int32 [V], distance of each one's frames; None for `frame_stride`.
+          scales: float32 [V] in (0, 1]: of each a square window of this share of the short side, rounded down, is
+            resized to `crop_size`; None cuts windows of `crop_size`, unchanged.
 
         Returns:
           uint8 [V, T, S, S, 3].
         """
-        size, count = self.crop_size, self.num_frames
         starts, places = tf.unstack(starts), tf.unstack(places)
-        indices = [frame_indices(start, clip.num_frames, count, self.frame_stride) for start in starts]
-        windows = [random_window(clip.height, clip.width, size, place) for place in places]
+        of_each = [self.frame_stride] * len(starts) if strides is None else tf.unstack(strides)
+        sides = [self.crop_size] * len(starts)
+        if scales is not None:
+            short_side = tf.cast(tf.minimum(clip.height, clip.width), tf.float32)
+            sides = tf.unstack(tf.maximum(tf.cast(short_side * scales, tf.int32), 1))
+        indices = [
+            frame_indices(start, clip.num_frames, self.num_frames, stride)
+            for start, stride in zip(starts, of_each, strict=True)
+        ]
+        windows = [
+            random_window(clip.height, clip.width, side, place) for side, place in zip(sides, places, strict=True)
+        ]
         if len(starts) == 1:
-            return self._decoded(clip, indices[0], windows[0])[tf.newaxis]
-        corners = tf.stack(windows)[:, :2]
-        corner = tf.reduce_min(corners, axis=0)
-        around = tf.concat([corner, tf.reduce_max(corners, axis=0) + size - corner], axis=0)
+            return self._fitted(record_decoding.decode(clip, indices[0], windows[0]), scales)[tf.newaxis]
+        stacked = tf.stack(windows)
+        corner = tf.reduce_min(stacked[:, :2], axis=0)
+        around = tf.concat([corner, tf.reduce_max(stacked[:, :2] + stacked[:, 2:], axis=0) - corner], axis=0)
         shown, positions = tf.unique(tf.concat(indices, axis=0))
         frames = record_decoding.decode(clip, shown, around)
+        corners = map(tf.unstack, tf.unstack(stacked[:, :2] - corner))
         views = [
-            tf.gather(frames, own)[:, y : y + size, x : x + size]
-            for own, (y, x) in zip(
-                tf.split(positions, len(starts)), map(tf.unstack, tf.unstack(corners - corner)), strict=True
-            )
+            self._fitted(tf.gather(frames, own)[:, y : y + side, x : x + side], scales)
+            for own, side, (y, x) in zip(tf.split(positions, len(starts)), sides, corners, strict=True)
         ]
-        return tf.ensure_shape(tf.stack(views), [len(starts), count, size, size, 3])
+        return tf.stack(views)
 
     def uniform(
         self,
@@ -75,16 +93,21 @@ class ViewShape:
           uint8 [T, S, S, 3].
         """
         indices = self.uniform_indices(clip.num_frames, view, num_views)
-        return self._decoded(clip, indices, view_window(clip.height, clip.width, self.crop_size, crop, num_crops))
+        window = view_window(clip.height, clip.width, self.crop_size, crop, num_crops)
+        return self._fitted(record_decoding.decode(clip, indices, window))
 
     def uniform_indices(self, available: tf.Tensor, view: tf.Tensor | int = 0, num_views: int = 1) -> tf.Tensor:
         """int32 [T]: the frames that `uniform` decodes of a clip of `available` frames."""
         start = view_start(available, self.num_frames, self.frame_stride, view, num_views)
         return frame_indices(start, available, self.num_frames, self.frame_stride)
 
-    def _decoded(self, clip: EncodedClip, indices: tf.Tensor, window: tf.Tensor) -> tf.Tensor:
-        frames = record_decoding.decode(clip, indices, window)
-        return tf.ensure_shape(frames, [self.num_frames, self.crop_size, self.crop_size, 3])
+    def _fitted(self, frames: tf.Tensor, scales: tf.Tensor | None = None) -> tf.Tensor:
+        """A view's decoded window [T, H, W, 3], of `crop_size` unless it was cut at a scale."""
+        if scales is not None:
+            # Smoothed where it shrinks, as the authors' PIL does; without, every fifth pixel of 136 would be skipped.
+            resized = tf.image.resize(frames, [self.crop_size, self.crop_size], antialias=True)
+            frames = tf.saturate_cast(tf.round(resized), tf.uint8)
+        return tf.ensure_shape(frames, self.clip_shape)
 
 
 def slack(available: tf.Tensor, num_frames: int, frame_stride: int) -> tf.Tensor:
@@ -117,12 +140,12 @@ def view_start(available: tf.Tensor, num_frames: int, frame_stride: int, view: t
     return (room * view + (num_views - 1) // 2) // (num_views - 1)  # Rounded to the nearest frame.
 
 
-def frame_indices(start: tf.Tensor, available: tf.Tensor, num_frames: int, frame_stride: int) -> tf.Tensor:
+def frame_indices(start: tf.Tensor, available: tf.Tensor, num_frames: int, frame_stride: tf.Tensor | int) -> tf.Tensor:
     """int32 [num_frames]: the drawn frames; past the end the clip is looped."""
     return (start + frame_stride * tf.range(num_frames)) % available
 
 
-def random_window(height: tf.Tensor, width: tf.Tensor, size: int, uniforms: tf.Tensor) -> tf.Tensor:
+def random_window(height: tf.Tensor, width: tf.Tensor, size: tf.Tensor | int, uniforms: tf.Tensor) -> tf.Tensor:
     """int32 [4]: y, x, height, width of a square window, every place equally likely.
 
     Args:

@@ -191,6 +191,30 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         for index, (numbers, *_) in zip(stream["index"], self.readable.cut(stream["clips"]), strict=True):
             self.assertEqual(numbers, [2 * step % (1 + index % 5) for step in range(4)])
 
+    def test_random_skips_and_crops_of_many_scales_are_drawn_anew_in_each_epoch_and_resumed(self):
+        dataset = self._dataset()
+        scales = [1.0, 0.75, 0.5]
+        options = {"skips": (1, 4), "crop_scales": scales, "flip": False}
+        whole = _batches(dataset, 30, **options)
+        tail = _batches(dataset, 3, start_step=5, **options)
+        self._assert_same(tail, {key: arrays[5:8] for key, arrays in whole.items()})
+        strides, shares = [], []
+        for clip in np.concatenate(whole["clips"]).astype(float):
+            numbers = np.rint(clip[..., 0].mean(axis=(1, 2)) / 8)
+            strides.append(numbers[1] - numbers[0])
+            self.assertEqual(numbers[2] - numbers[1], strides[-1])
+            # The pixels of the middle say their place: from one to the next it is side / 16.
+            steps = np.diff(clip[0, 8, 4:12, 1]).mean() / 4, np.diff(clip[0, 4:12, 8, 2]).mean() / 4
+            self.assertAllClose(steps[0], steps[1], atol=0.15)
+            shares.append(min(scales, key=lambda scale: abs(scale - np.mean(steps) * 16 / 24)))
+        self.assertEqual(set(strides), {1, 2, 3, 4})
+        for skip in range(1, 5):
+            self.assertBetween(strides.count(skip), 30 - 20, 30 + 20)  # Four standard deviations.
+        for scale in scales:
+            self.assertBetween(shares.count(scale), 40 - 21, 40 + 21)
+        usual = _stream(dataset, 4)
+        self._assert_same(_stream(dataset, 4, skips=None, crop_scales=None), usual)
+
     def test_color_factors_are_drawn_in_their_ranges_or_neutral(self):
         dataset = self._dataset()
         color = _stream(dataset, 15, hue=0.1, contrast=[0.9, 1.2])["color"]
@@ -248,6 +272,9 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
             (several, {}, "has several labels per clip"),
             (dataset, {"crop_size": 25}, "crop_size = 25 is larger than the 24 pixels"),
             (dataset, {"batch_size": 4, "num_hosts": 3}, "batch_size = 4 does not divide by the 3 hosts"),
+            (dataset, {"skips": (3, 1)}, r"training_clips.skips = \(3, 1\): give"),
+            (dataset, {"crop_scales": [0.5, 1.2]}, r"crop_scales = \[0.5, 1.2\]: give numbers above 0"),
+            (dataset, {"crop_scales": []}, r"crop_scales = \[\]: give numbers"),
             (dataset, {"num_frames": 0}, "num_frames = 0: must be at least 1"),
             (dataset, {"seed": -1}, "seed = -1: must be at least 0"),
         ):

@@ -5,15 +5,24 @@ from unittest import mock
 
 import cv2
 import numpy as np
+import PIL.Image
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data import record_decoding
 from spl_tf.data.clip import Clip
 from spl_tf.data.input.augmentation import draw_key
-from spl_tf.data.input.view_samplers import ClipTuple, RandomViews, TwoWindows, falling_distance
+from spl_tf.data.input.view_samplers import (
+    ClipTuple,
+    RandomSkips,
+    RandomViews,
+    TwoWindows,
+    falling_distance,
+    with_random_skips,
+)
 from spl_tf.data.input.views import ViewShape, random_window
 from spl_tf.data.record import clip_to_bytes
+from spl_tf.errors import UserError
 
 SHAPE = ViewShape(num_frames=16, frame_stride=1, crop_size=8)
 DRAWS = 6000
@@ -24,11 +33,55 @@ def _drawn(sampler, available, shape=SHAPE, count=DRAWS):
 
     def draw(clip_id):
         key = draw_key(0, tf.constant(3, tf.int64), clip_id, "views")
-        return sampler.draw(tf.constant(available), shape, tf.zeros([sampler.num_views]), key)
+        drawn = sampler.draw(tf.constant(available), shape, tf.zeros([sampler.num_views]), key)
+        return drawn.starts, drawn.carried
 
     dataset = tf.data.Dataset.from_tensor_slices([f"clip{number}" for number in range(count)])
     starts, carried = next(dataset.map(draw, num_parallel_calls=2).batch(count).as_numpy_iterator())
     return starts, carried
+
+
+class RandomSkipsTest(parameterized.TestCase, tf.test.TestCase):
+    def _drawn(self, sampler, available, count):
+        firsts = tf.constant(np.random.default_rng(available).random((count, 2)), tf.float32)
+
+        def draw(number):
+            key = draw_key(0, tf.constant(3, tf.int64), tf.strings.as_string(number), "views")
+            drawn = sampler.draw(tf.constant(available), SHAPE, firsts[number], key)
+            return drawn.starts, drawn.strides
+
+        dataset = tf.data.Dataset.range(count).map(draw, num_parallel_calls=2)
+        return next(dataset.batch(count).as_numpy_iterator())
+
+    @parameterized.parameters(200, 80, 79, 40, 33, 32, 16, 15, 1)
+    def test_strides_and_starts_are_as_often_what_the_authors_loop_gives(self, available):
+        count = 3000
+        starts, strides = self._drawn(RandomSkips(1, 5, num_views=2), available, count)
+        expected = {}
+        for skip in range(1, 6):
+            stride = skip
+            while 16 * stride > available and stride > 1:
+                stride -= 1
+            # random.randint(1, n - 16 * stride), and 1 where that is no range.
+            places = range(1, available - 16 * stride + 1) or [1]
+            for place in places:
+                expected[stride, place - 1] = expected.get((stride, place - 1), 0) + 1 / 5 / len(places)
+        for view in range(2):
+            pairs = list(zip(strides[:, view].tolist(), starts[:, view].tolist(), strict=True))
+            self.assertContainsSubset(set(pairs), expected)
+            for pair, share in expected.items():
+                deviation = (share * (1 - share) / count) ** 0.5
+                self.assertAllClose(pairs.count(pair) / count, share, atol=4.9 * deviation + 1e-12)
+        if available == 200:
+            self.assertLess(abs(np.corrcoef(strides.T)[0, 1]), 4.5 / count**0.5)
+
+    def test_only_a_range_and_independent_views_are_taken(self):
+        self.assertEqual(with_random_skips(RandomViews(3), [2, 4]), RandomSkips(2, 4, 3))
+        for skips in ((0, 5), (3, 2)):
+            with self.assertRaisesRegex(UserError, "training_clips.skips = .* from 1 upwards"):
+                with_random_skips(RandomViews(), skips)
+        with self.assertRaisesRegex(UserError, "bind it for other stages alone"):
+            with_random_skips(TwoWindows(), (1, 5))
 
 
 class TwoWindowsTest(parameterized.TestCase, tf.test.TestCase):
@@ -136,6 +189,25 @@ class SharedFramesTest(parameterized.TestCase, tf.test.TestCase):
         for view, own, place in zip(views, indices, places, strict=True):
             window = random_window(tf.constant(48), tf.constant(70), 17, tf.constant(place))
             self.assertAllEqual(view, decode(self.clip, tf.constant(own), window))
+
+    def test_views_at_strides_and_scales_of_their_own_are_those_cut_apart_and_resized(self):
+        """Against Pillow, with which the authors resize; it rounds after each of two passes."""
+        shape = ViewShape(num_frames=3, frame_stride=1, crop_size=20)
+        starts, strides, scales = [0, 4, 1], [5, 1, 2], np.array([1.0, 0.5, 0.7], np.float32)
+        places = np.random.default_rng(1).random((3, 2)).astype(np.float32)
+        views = shape.at(self.clip, *map(tf.constant, (starts, places, strides, scales))).numpy()
+        for view, (start, stride, scale, place) in enumerate(zip(starts, strides, scales, places, strict=True)):
+            side = int(48 * float(scale))
+            y, x, *_ = random_window(tf.constant(48), tf.constant(70), side, tf.constant(place)).numpy()
+            for step in range(3):
+                frame = record_decoding.decode(
+                    self.clip, tf.constant([start + stride * step]), tf.constant([0, 0, 48, 70])
+                )
+                cut = PIL.Image.fromarray(frame.numpy()[0]).crop((x, y, x + side, y + side))
+                expected = np.asarray(cut.resize((20, 20), PIL.Image.BILINEAR), np.int32)
+                self.assertAllClose(views[view, step].astype(np.int32), expected, atol=1)
+            alone = shape.at(self.clip, *map(tf.constant, ([start], [place], [stride], [scale])))
+            self.assertAllEqual(alone[0], views[view])
 
     def test_random_views_are_drawn_as_one_is(self):
         firsts = np.random.default_rng(2).random(3).astype(np.float32)
