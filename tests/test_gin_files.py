@@ -1,11 +1,13 @@
 """Every shipped gin file parses, says what it is, and a smoke variant changes nothing but sizes."""
 
+import ast
 import contextlib
 import io
 import pathlib
 import re
 
 import gin
+import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -24,6 +26,7 @@ SIZES = {
     "recipe.web_clip_seconds",
     "recipe.web_clips_per_class",
     "recipe.init_weights",
+    "recipe.test_clip_seconds",
     "train_stage.num_frames",
     "train_stage.frame_stride",
     "train_stage.crop_size",
@@ -63,15 +66,16 @@ def _comments(text):
 
 class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_tables_and_figures_are_there(self):
-        names = [f"table{number}" for number in range(1, 7)] + ["figure4", "figure5"]
-        self.assertCountEqual([pathlib.Path(name).stem for name in TABLES], names)
+        names = [f"spl/table{number}" for number in range(1, 7)] + ["spl/figure4", "spl/figure5"]
+        names += [f"na2m/table{number}" for number in range(3, 8)]
+        self.assertCountEqual([name.removeprefix("papers/").removesuffix(".gin") for name in TABLES], names)
 
     @parameterized.parameters(*TABLES)
     def test_a_table_parses_and_says_its_command_and_the_paper_s_number_of_every_row(self, name):
         text = (GIN / name).read_text()
-        stem = pathlib.Path(name).stem
+        run = name.removeprefix("papers/").removeprefix("spl/").removesuffix(".gin")
         chosen = re.search(
-            rf"^#   python -m spl_tf.recipe --gin_file={name} --output_dir=runs/{stem} \[--arms=([\w,]+)\]$", text, re.M
+            rf"^#   python -m spl_tf.recipe --gin_file={name} --output_dir=runs/{run} \[--arms=([\w,]+)\]$", text, re.M
         )[1]
         rows, comments = _bindings(name), _comments(text)
         self.assertContainsSubset(chosen.split(","), rows)
@@ -93,7 +97,7 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(*TABLES)
     def test_a_smoke_variant_changes_sizes_alone(self, name):
-        whole, small = _bindings(name), _bindings(name, "papers/spl/smoke.gin")
+        whole, small = _bindings(name), _bindings(name, str(pathlib.PurePath(name).with_name("smoke.gin")))
         self.assertEqual(whole.keys(), small.keys())
         for arm, stages in whole.items():
             for stage, bindings in stages.items():
@@ -109,7 +113,7 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
     def test_a_table_has_the_hours_that_tools_cost_prints(self, name):
         text = (GIN / name).read_text()
         hours = {arm: re.search(r"Alone ([\d.,]+) GPU hours\.", comment)[1] for arm, comment in _comments(text).items()}
-        line = rf"tools.cost.recipe --gin_file={name}\n#   # (.*) GPU hours at 30 % of the 312 TFLOPS of an A100\n"
+        line = rf"tools.cost.recipe --gin_file={name}\n#   # (.*) GPU hours at 30 % of the 312 TFLOPS of an A100\b"
         for arm, expected in hours.items():
             self.assertEqual(self._cost(name, f"--arms={arm}"), expected, arm)
         self.assertEqual(self._cost(name), re.search(line, text)[1])
@@ -120,12 +124,30 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 0)
         return re.search(r"^all +([\d,.]+) GPU hours at 30% of 312 TFLOPS$", printed.getvalue(), re.M)[1]
 
+    def test_the_stages_of_noisyactions2m_see_its_crops_and_skips(self):
+        """Section 5 and the authors' code: scales 2^(-k/4), strides 1 to 5 and then 1, 50 and 100 epochs."""
+        for name in TABLES:
+            if "na2m" not in name:
+                continue
+            for stages in _bindings(name).values():
+                for stage, epochs in (("pretrain", "50"), ("finetune", "100")):
+                    bindings = stages[stage]
+                    scales = ast.literal_eval(bindings["training_clips.crop_scales"])
+                    self.assertAllClose(scales, 2.0 ** (-np.arange(5) / 4), rtol=1e-7)
+                    self.assertEqual(
+                        (bindings["train_stage.epochs"], bindings["train_stage.batch_size"]), (epochs, "64")
+                    )
+                    self.assertEqual(bindings["train_stage.frame_stride"], "1")
+                self.assertEqual(stages["pretrain"]["training_clips.skips"], "(1, 5)")
+                self.assertNotIn("training_clips.skips", stages["finetune"])
+
     def test_every_macro_is_used(self):
         """gin takes a misspelt macro for a new one."""
         text = "\n".join((GIN / name).read_text() for name in PAPERS)
         assigned = set(re.findall(r"^([A-Z]\w*) =", text, re.M))
         self.assertEqual(
-            assigned - set(re.findall(r"%(\w+)", text)), {"CLASSES", "WEB_CLIPS", "TARGET_VIDEOS", "TEST_VIDEOS"}
+            assigned - set(re.findall(r"%(\w+)", text)),
+            {"CLASSES", "WEB_CLASSES", "WEB_CLIPS", "TARGET_VIDEOS", "TEST_VIDEOS"},
         )
 
     def test_the_multi_label_recipe_learns_several_labels_of_a_web_set_with_classes_of_its_own(self):

@@ -1,4 +1,4 @@
-"""Two steps with every network, loss and way of labelling of the paper's tables, at the sizes of smoke.gin."""
+"""Two steps with every network, loss and way of labelling of the papers' tables, at the sizes of smoke.gin."""
 
 import pathlib
 from collections.abc import Sequence
@@ -20,7 +20,8 @@ from spl_tf.models.transfer import read_backbone_weights
 from spl_tf.training.stage import train_stage
 from tools.smoke.recipes import paper_tables
 
-TABLES = [f"papers/spl/{name}.gin" for name in paper_tables()]
+TABLES = [name for name in paper_tables() if name.startswith("papers/spl/")]
+NOISY_ACTIONS = [name for name in paper_tables() if name.startswith("papers/na2m/")]
 # The sizes of the shards the test has; float32, as other tests of training.
 SIZES = ("SHORT_SIDE = 32", "FPS = 10", "CROP = 28", "train_stage.precision = 'float32'")
 TARGET_CLIPS = 12
@@ -37,7 +38,7 @@ TRANSITIONS = [
 
 
 def _parse(table: str) -> None:
-    configuration.parse([table, "papers/spl/smoke.gin"], SIZES)
+    configuration.parse([table, str(pathlib.PurePath(table).with_name("smoke.gin"))], SIZES)
 
 
 def _combinations() -> dict[tuple, tuple[str, Arm]]:
@@ -55,6 +56,23 @@ def _combinations() -> dict[tuple, tuple[str, Arm]]:
             network = tuple(sorted(item for item in bindings.items() if item[0].startswith(options)))
             training = tuple(bindings.get(f"train_stage.{name}") for name in ("loss", "data_parameters"))
             found.setdefault((network, *training, arm.labels), (table, arm))
+    return found
+
+
+def _trainings() -> dict[tuple, tuple[str, Arm, str]]:
+    """What stages of NoisyActions2M learn, and the networks they are fine-tuned with -> table, arm and stage."""
+    found = {}
+    for table in NOISY_ACTIONS:
+        _parse(table)
+        for arm in configured_arms():
+            with configuration.overridden(arm.bindings):
+                of_stage = {stage: configuration.stage_bindings(stage) for stage in configuration.STAGES}
+            stages = ["selfsup"] * bool(arm.self_supervised) + ["pretrain"] * arm.pretrains
+            for stage in stages:
+                names = ("train_stage.objective", "train_stage.loss", "one_of_several.assignment")
+                learned = tuple(of_stage[stage].get(name, "") for name in names)
+                found.setdefault((stage, *learned), (table, arm, stage))
+            found.setdefault(("finetune", of_stage["finetune"]["train_stage.backbone"]), (table, arm, "finetune"))
     return found
 
 
@@ -94,6 +112,35 @@ class RecipeStepsTest(tf.test.TestCase):
                 self._train_two_steps(table, arm, predictions, self.folder / str(number), size)
             seen.update([*new, backbone])
 
+    def test_what_noisyactions2m_learns_by_and_with_takes_two_steps(self):
+        trainings = _trainings()
+        expected = [("finetune", f"@{network}") for network in ("r3d", "r2plus1d")]
+        expected += [("selfsup", f"@{objective}", "", "") for objective in ("pcl", "cvrl")]
+        expected += [("pretrain", "@one_of_several", "", assignment) for assignment in ("", "'balanced'")]
+        losses = ("", "@focal", "@distribution_balanced_na2m", "@distribution_balanced")
+        expected += [("pretrain", "@multi_label", loss, "") for loss in losses]
+        self.assertCountEqual(trainings, expected)
+        for number, (table, arm, stage) in enumerate(trainings.values()):
+            _parse(table)
+            shards, clips = ("web", 72) if stage == "pretrain" else ("target", TARGET_CLIPS)
+            bindings = () if stage == "finetune" else ONE_BLOCK
+            with (
+                self.subTest(table=table, arm=arm.name, stage=stage),
+                configuration.overridden([*arm.bindings, *bindings]),
+                gin.config_scope(stage),
+            ):
+                folder = self.folder / str(number)
+                metrics = train_stage(stage, folder, train_shards=self.shards / shards, epochs=4 / clips)
+                self._assert_trained(metrics, folder)
+
+    def _assert_trained(self, metrics: dict, folder: pathlib.Path) -> None:
+        self.assertEqual(metrics["steps"], 2)
+        for name, values in read_backbone_weights(folder / "backbone.weights.h5").items():
+            self.assertTrue(np.isfinite(values).all(), name)
+            if name.endswith("moving_mean"):
+                self.assertTrue(values.any(), f"{name} is as it began")
+        forget_networks()
+
     def _predictions(self) -> pathlib.Path:
         """Of a teacher of two steps."""
         _parse("papers/spl/table1.gin")
@@ -123,12 +170,7 @@ class RecipeStepsTest(tf.test.TestCase):
                     clips = assign_labels(predictions, arm.labels, folder / "labels")["kept"]
                 inputs = {"train_shards": self.shards / "web", "labels_dir": folder / "labels"}
             metrics = train_stage(stage, folder / "model", **inputs, epochs=4 / clips)
-        self.assertEqual(metrics["steps"], 2)
-        for name, values in read_backbone_weights(folder / "model" / "backbone.weights.h5").items():
-            self.assertTrue(np.isfinite(values).all(), name)
-            if name.endswith("moving_mean"):
-                self.assertTrue(values.any(), f"{name} is as it began")
-        forget_networks()
+        self._assert_trained(metrics, folder / "model")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
             None,
             SmokeSet(4, "Background", None),
         ),
+        ({"video_folder.web_classes": "'tags.txt'"}, None, SmokeSet(4, None, "web.csv", web_classes="tags.txt")),
     )
     def test_an_arm_gets_the_classes_and_lists_it_asks_for(self, bindings, num_labels, expected):
         self.assertEqual(wanted_set(bindings, num_labels), expected)
@@ -64,9 +65,19 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertIsInstance(video, Video)
                 self.assertTrue(cv2.VideoCapture(video.path).read()[0])
 
+    def test_a_web_set_with_classes_of_its_own_has_two_a_video_and_a_list_may_lie_deeper(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        write_set(SmokeSet(4, None, "web.csv", target="deep/train.csv", web_classes="tags.txt"), folder)
+        tags = tuple((folder / "tags.txt").read_text().splitlines())
+        self.assertLen(tags, 4)
+        for video in read_manifest(folder / "web.csv", tags, "query"):
+            self.assertLen(video.labels, 2)
+        for video in read_manifest(folder / "deep/train.csv", tuple(f"action {label}" for label in range(4)), "label"):
+            self.assertTrue(cv2.VideoCapture(video.path).read()[0])
+
     def test_every_list_that_an_arm_names_is_written(self):
         for table in recipes.paper_tables():
-            configuration.parse([f"papers/spl/{table}.gin"])
+            configuration.parse([table])
             arms = configured_arms()
             here = pathlib.Path(self.create_tempdir().full_path)
             for folder, wanted in wanted_sets(arms):
@@ -76,7 +87,7 @@ class SmokeVideosTest(parameterized.TestCase, tf.test.TestCase):
                 with configuration.overridden(arm.bindings):
                     bindings = configuration.stage_bindings("finetune")
                 folder = here / ast.literal_eval(bindings["video_folder.folder"])
-                for name in ("classes", "target", "web", "test", "validation"):
+                for name in ("classes", "target", "web", "web_classes", "test", "validation"):
                     default = inspect.signature(video_folder).parameters[name].default
                     listed = ast.literal_eval(bindings.get(f"video_folder.{name}", repr(default)))
                     if listed is not None:
@@ -99,30 +110,31 @@ class SmokeRecipesTest(tf.test.TestCase):
             return code
 
         printed = io.StringIO()
-        argv = ["smoke", f"--output_dir={self.folder}", "--only=table1_spl_b", "--only=table5_imagenet"]
+        argv = ["smoke", f"--output_dir={self.folder}", "--only=spl_table1_spl_b", "--only=spl_table5_imagenet"]
+        argv.append("--only=na2m_table3_none")
         with mock.patch.object(subprocess, "call", call), contextlib.redirect_stdout(printed):
             exit_code = command.execute(recipes.main, recipes.FLAGS, "", argv)
         return exit_code, printed.getvalue(), started
 
     def test_what_passed_is_not_run_again_until_the_sources_change(self):
-        names = ["table1_spl_b", "table1_spl_b_anchor", "table5_imagenet"]
+        names = ["na2m_table3_none", "spl_table1_spl_b", "spl_table1_spl_b_anchor", "spl_table5_imagenet"]
         self.assertEqual(self._smoke()[2], names)
-        self.assertEqual(self._smoke(), (0, "3 of 3 rows ran to their end\n", []))
+        self.assertEqual(self._smoke(), (0, "4 of 4 rows ran to their end\n", []))
         with mock.patch.object(recipes, "_digest_of_sources", return_value="other"):
             self.assertEqual(self._smoke()[2], names)
 
     def test_a_recipe_that_fails_is_named_and_run_again(self):
         code, printed, started = self._smoke(code=1)
         self.assertEqual(code, 1)
-        self.assertLen(started, 3)
-        self.assertIn("0 of 3 rows ran to their end", printed)
+        self.assertLen(started, 4)
+        self.assertIn("0 of 4 rows ran to their end", printed)
         self.assertEqual(self._smoke()[2], started)
 
     def test_a_name_that_is_no_recipe_is_the_users_mistake(self):
         argv = ["smoke", f"--output_dir={self.folder}", "--only=table9"]
         with contextlib.redirect_stderr(io.StringIO()) as printed:
             self.assertEqual(command.execute(recipes.main, recipes.FLAGS, "", argv), 2)
-        self.assertIn("--only=['table9']: no row of gin/papers/spl has this in its name", printed.getvalue())
+        self.assertIn("--only=['table9']: no row of gin/papers has this in its name", printed.getvalue())
 
 
 if __name__ == "__main__":

@@ -45,6 +45,13 @@ _BACKWARD_AND_FORWARD = 3
 # Bindings that don't change the backbone.
 _NO_NETWORK = ("recipe.", "video_folder.", "train_stage.loss", "train_stage.data_parameters", "DataParameters.")
 _NO_NETWORK += ("anchor_loss.", "forward_correction.", "backward_correction.", "cleannet.")
+_NO_NETWORK += (
+    "train_stage.objective",
+    "train_stage.epochs",
+    "training_clips.",
+    "one_of_several.",
+    "distribution_balanced.",
+)
 
 
 @dataclasses.dataclass(frozen=True)

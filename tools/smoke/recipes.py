@@ -1,11 +1,11 @@
-"""Runs every row of the paper's tables from beginning to end, each at the sizes of smoke.gin, on videos of noise.
+"""Runs every row of the papers' tables from beginning to end, each at the sizes of smoke.gin, on videos of noise.
 
   python -m tools.smoke.recipes --output_dir=runs/smoke
 
-For each arm of each table, spl_tf.recipe runs in a process of its own, in OUTPUT_DIR/TABLE, where the rows of a table
-share shards and teacher; its output is in OUTPUT_DIR/TABLE_ARM.log. Rows that went through are not run again unless the
-package or a gin file has changed since. --only takes parts of names, e.g. --only=table1 --only=figure4_spl_m. Exit code
-1 when one fails.
+For each arm of each table, spl_tf.recipe runs in a process of its own, in OUTPUT_DIR/PAPER_TABLE, where the rows of a
+table share shards and teacher; its output is in OUTPUT_DIR/PAPER_TABLE_ARM.log. Rows that went through are not run
+again unless the package or a gin file has changed since. --only takes parts of names, e.g. --only=na2m_table3
+--only=spl_figure4_spl_m. Exit code 1 when one fails.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ flags.DEFINE_multi_string("only", [], "Part of a row's name, repeatable.", flag_
 flags.mark_flag_as_required("output_dir", flag_values=FLAGS)
 
 _ROOT = pathlib.Path(__file__).parents[2]
-_FOLDER = "papers/spl"
+_PAPERS = "gin/papers"
 _STATE = "passed.json"
 
 
@@ -47,10 +47,10 @@ def main() -> int:
     from spl_tf.errors import UserError
     from spl_tf.stored import read_json
 
-    rows = {f"{table}_{name}": (table, name) for table in paper_tables() for name in _arms(table)}
+    rows = {f"{_name(table)}_{name}": (table, name) for table in paper_tables() for name in _arms(table)}
     rows = {key: row for key, row in rows.items() if not FLAGS.only or any(part in key for part in FLAGS.only)}
     if not rows:
-        raise UserError(f"--only={FLAGS.only}: no row of gin/{_FOLDER} has this in its name")
+        raise UserError(f"--only={FLAGS.only}: no row of {_PAPERS} has this in its name")
     output_dir = pathlib.Path(FLAGS.output_dir).absolute()
     with files.locked(output_dir, "the smoke runs"):
         state_path, sources = output_dir / _STATE, _digest_of_sources()
@@ -58,7 +58,7 @@ def main() -> int:
         passed = state.passed if state.sources == sources else {}
         if not passed:
             for table in paper_tables():
-                shutil.rmtree(output_dir / table, ignore_errors=True)
+                shutil.rmtree(output_dir / _name(table), ignore_errors=True)
         failed = []
         with tqdm(rows, desc="rows", unit="row") as bar:
             for key in bar:
@@ -77,16 +77,22 @@ def main() -> int:
 
 
 def paper_tables() -> list[str]:
-    """Names of the gin files of tables and figures; the others are included by them."""
-    names = (path.stem for path in sorted((_ROOT / "gin" / _FOLDER).glob("*.gin")))
-    return [name for name in names if re.fullmatch(r"(table|figure)\d+", name)]
+    """Names of the gin files of tables and figures, "papers/spl/table1.gin"; the others are included by them."""
+    paths = sorted((_ROOT / _PAPERS).glob("*/*.gin"))
+    return [f"papers/{path.parent.name}/{path.name}" for path in paths if re.fullmatch(r"(table|figure)\d+", path.stem)]
+
+
+def _name(table: str) -> str:
+    """Of its folder, spl_table1."""
+    path = pathlib.PurePath(table)
+    return f"{path.parent.name}_{path.stem}"
 
 
 def _parse(table: str) -> list[str]:
     """Names of the gin files, which are parsed."""
     from spl_tf import configuration
 
-    gin_files = [f"{_FOLDER}/{table}.gin", f"{_FOLDER}/smoke.gin"]
+    gin_files = [table, str(pathlib.PurePath(table).with_name("smoke.gin"))]
     configuration.parse(gin_files)
     return gin_files
 
@@ -104,7 +110,7 @@ def _run(table: str, arm: str, output_dir: pathlib.Path, log: pathlib.Path) -> f
     from tools.smoke.videos import wanted_sets, write_set
 
     gin_files = _parse(table)
-    here = output_dir / table  # Whence the paths of the gin files are relative.
+    here = output_dir / _name(table)  # Whence the paths of the gin files are relative.
     for folder, wanted in wanted_sets(configured_arms()):
         write_set(wanted, here / folder)
     shutil.rmtree(here / "run" / "seed0" / arm, ignore_errors=True)

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import math
+import os
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -32,6 +33,8 @@ class SmokeSet:
       test: name of the list of test videos.
       validation: name of a list of others, or None.
       images: whether there are images in place of videos.
+      web_classes: name of the list of the web set's classes, two of which each of its videos has; None where each has
+        one of the target's.
     """
 
     num_classes: int
@@ -41,6 +44,7 @@ class SmokeSet:
     test: str = "test.csv"
     validation: str | None = None
     images: bool = False
+    web_classes: str | None = None
 
 
 def wanted_sets(arms: Sequence[Arm]) -> list[tuple[str, SmokeSet]]:
@@ -71,7 +75,8 @@ def wanted_set(bindings: Mapping[str, str], num_labels: int | None) -> SmokeSet:
     lists = {name: value(f"video_folder.{name}", getattr(SmokeSet, name)) for name in names}
     background, web = value("evaluate_model.background", None), value("video_folder.web", "web.csv")
     images = value("train_stage.num_frames", None) == 1
-    return SmokeSet(num_classes, background, web, **lists, images=images)
+    web_classes = value("video_folder.web_classes", None)
+    return SmokeSet(num_classes, background, web, **lists, images=images, web_classes=web_classes)
 
 
 def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
@@ -86,11 +91,16 @@ def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
         files.write_text(folder / "both_labels.csv", f"label,query\n{pairs}")
     if wanted.web:
         lists[wanted.web] = ("query", _WEB_VIDEOS, _WEB_FRAMES)
+    if wanted.web_classes:
+        files.write_text(folder / wanted.web_classes, "\n".join(map(_tag, names)) + "\n")
     for list_name, (column, count, num_frames) in lists.items():
         if (folder / list_name).exists():
             continue
         rows = [f"path,{column}"]
+        here = (folder / list_name).parent
         for label, name in enumerate(names):
+            if list_name == wanted.web and wanted.web_classes:
+                name = f"{_tag(name)}|{_tag(names[label - 1])}"
             for number in range(count):
                 path = f"videos/{column}_{list_name.removesuffix('.csv')}_{label}_{number}"
                 path += ".png" if wanted.images else ".mp4"
@@ -101,9 +111,13 @@ def write_set(wanted: SmokeSet, folder: pathlib.Path) -> None:
                         cv2.imwrite(str(temporary), frames[0])
                 else:
                     write_video(folder / path, frames, _FRAME_RATE)
-                rows.append(f"{path},{name}")
+                rows.append(f"{os.path.relpath(folder / path, here)},{name}")
         files.write_text(folder / list_name, "\n".join(rows) + "\n")
     files.write_text(folder / "classes.txt", "\n".join(names) + "\n")
+
+
+def _tag(class_name: str) -> str:
+    return f"tag {class_name}"
 
 
 def _moving_noise(random: np.random.Generator, num_frames: int) -> np.ndarray:
