@@ -56,7 +56,9 @@ class ClipsOfTestVideosTest(tf.test.TestCase):
         save_trained(self.folder / "model", network, tuple(COLORS), ClipInput(4, 1, 28, short_side=32, fps=10.0))
         evaluate_model(self.folder / "model", clean.test, self.folder / "evaluated")
         scores = np.load(self.folder / "evaluated" / "scores.npy")
-        videos = [line.split(",")[0] for line in (self.folder / "evaluated" / "videos.csv").read_text().splitlines()[1:]]
+        videos = [
+            line.split(",")[0] for line in (self.folder / "evaluated" / "videos.csv").read_text().splitlines()[1:]
+        ]
         for video, row in zip(videos, scores, strict=True):
             name = pathlib.PurePath(video).stem
             capture, frames = cv2.VideoCapture(str(self.folder / f"{name}.mp4")), []

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import UserError
 from spl_tf.models.cost import num_parameters
 from spl_tf.models.r2plus1d import middle_channels, r2plus1d, r3d
@@ -82,6 +83,24 @@ class VideoResnetTest(parameterized.TestCase, tf.test.TestCase):
         model = r3d()
         self.assertEqual(model.output_shape[-1], 128)
         self.assertNotIn("stem_pool", [layer.name for layer in model.layers])
+
+    @parameterized.parameters(r3d, r2plus1d)
+    def test_a_border_of_half_a_level_is_the_input_range_of_noisyactions2m(self, builder):
+        """Its code feeds 2 x - 1, x from 0 to 255: all else equal, normalization takes scale and shift away again."""
+        clips = np.random.default_rng(0).integers(0, 256, [2, 6, 20, 20, 3]).astype(np.float32)
+        found = []
+        for inputs, border in ((normalize(clips), (0.5, 0.5, 0.5)), (tf.constant(2 * clips - 1), None)):
+            keras.utils.set_random_seed(3)
+            network = builder(**TINY, border_color=border)
+            stem = keras.Model(network.input, network.get_layer("stem_pool").output)
+            with tf.GradientTape() as tape:
+                outputs = stem(inputs, training=True)
+                loss = tf.reduce_sum(outputs * np.random.default_rng(1).normal(size=outputs.shape).astype(np.float32))
+            gradients = tape.gradient(loss, stem.trainable_variables)
+            found.append([outputs, *gradients])
+        self.assertAllEqual(*([tf.shape(each) for each in one] for one in found))
+        for ours, theirs in zip(*found, strict=True):
+            self.assertLess(np.linalg.norm(ours - theirs), 2e-3 * np.linalg.norm(theirs))
 
 
 if __name__ == "__main__":

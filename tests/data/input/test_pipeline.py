@@ -195,7 +195,7 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
         dataset = self._dataset()
         scales = [1.0, 0.75, 0.5]
         options = {"skips": (1, 4), "crop_scales": scales, "flip": False}
-        whole = _batches(dataset, 30, **options)
+        whole = _batches(dataset, 15, **options)
         tail = _batches(dataset, 3, start_step=5, **options)
         self._assert_same(tail, {key: arrays[5:8] for key, arrays in whole.items()})
         strides, shares = [], []
@@ -209,9 +209,9 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
             shares.append(min(scales, key=lambda scale: abs(scale - np.mean(steps) * 16 / 24)))
         self.assertEqual(set(strides), {1, 2, 3, 4})
         for skip in range(1, 5):
-            self.assertBetween(strides.count(skip), 30 - 20, 30 + 20)  # Four standard deviations.
+            self.assertBetween(strides.count(skip), 15 - 14, 15 + 14)  # Four standard deviations.
         for scale in scales:
-            self.assertBetween(shares.count(scale), 40 - 21, 40 + 21)
+            self.assertBetween(shares.count(scale), 20 - 15, 20 + 15)
         usual = _stream(dataset, 4)
         self._assert_same(_stream(dataset, 4, skips=None, crop_scales=None), usual)
 
