@@ -1,6 +1,6 @@
 # make demo: the method on rendered videos, about five minutes on two cores.
 # make test: lint, type hints and test suite.
-# make smoke: every row of the paper's tables at tiny sizes, about an hour on two cores.
+# make smoke: every row of the papers' tables at tiny sizes, about an hour on two cores.
 # All make .venv and install the exact set of constraints.txt first.
 
 PYTHON ?= python3

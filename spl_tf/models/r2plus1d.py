@@ -47,8 +47,8 @@ def r3d(
         about eight times as expensive.
       width_multiplier: scales the channels, to multiples of 8.
       border_color: red, green and blue in 0..255 around the clip, for the stem, as in `resnet3d`. (0.5, 0.5, 0.5) is
-        what the zeros of NoisyActions2M's code are, whose input is 2 x - 1 for x in 0..255: trained from the same weights,
-        such a network learns what theirs does, as normalization takes the scale and the shift away.
+        what zeros are in NoisyActions2M's code, whose input is 2 x - 1 for x in 0..255: a network that begins with the
+        same weights then learns the same, as normalization takes scale and shift away.
       style: normalization and weight decay, of `network_style`; None is what the configuration says.
       folded: the inference form without normalization; see `folding`.
       name: of the model.
