@@ -163,7 +163,7 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(self._cost(name), re.search(line, text)[1])
         self.assertIn(f"#   python -m spl_tf.recipe --gin_file={name} --output_dir=runs/multi_label\n", text)
 
-    @parameterized.parameters("demo.gin", "ucf6.gin", "multi_label.gin")
+    @parameterized.parameters("demo.gin", "ucf6.gin", "na2m_ucf6.gin", "multi_label.gin")
     def test_other_recipes_parse(self, name):
         self.assertNotEmpty(_bindings(name)["none"]["finetune"])
 

@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class Collected:
     def __init__(self, rows: Sequence[Row], test: pathlib.Path):
         configurations = collections.Counter(row["config"] for row in rows)
         if not configurations:
-            raise UserError("the results file has no rows: run tools.study.ucf6 with the same --results first")
+            raise UserError("the results file has no rows: run the study with the same --results first")
         if len(configurations) > 1:
             found = ", ".join(f"{name} ({count} rows)" for name, count in configurations.items())
             raise UserError(
@@ -71,8 +71,12 @@ class Collected:
         """The outcomes of an arm, maybe of none of its seeds yet; `options` as of `Arm`."""
         wanted = dataclasses.asdict(Arm(study, strategy, seed=0, **options))
         del wanted["seed"]
-        found = {row["seed"]: row for row in self._rows if all(row[name] == value for name, value in wanted.items())}
-        return Outcomes(strategy, found)
+        return self.where(strategy, wanted)
+
+    def where(self, name: str, wanted: Mapping[str, object]) -> Outcomes:
+        """The rows with these values of their columns, one a seed, under a name."""
+        found = {row["seed"]: row for row in self._rows if all(row[key] == value for key, value in wanted.items())}
+        return Outcomes(name, found)
 
     def main(self, strategy: str) -> Outcomes:
         return self.arm(MAIN, strategy)

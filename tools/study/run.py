@@ -49,12 +49,13 @@ class Study:
         hold = functools.partial(files.locked, what="what the arms share", wait=True)
         self.runner = configured_runner(output_dir, list(dict.fromkeys([plain, *arms.values()])), hold)
         self._arms, self._plain = arms, plain
+        self._self_supervised = any(arm.self_supervised for arm in arms.values())
         self._settings_of, self._columns_of = settings_of, columns_of
 
     def identity(self, key: Any) -> Row:
         """What tells a row from any other; the configuration as a hash."""
-        # Rows of arms without the first stage keep the hash they had before there was one.
-        stages = configuration.STAGES if self._arms[key].self_supervised else configuration.STAGES[1:]
+        # Rows of studies without the first stage keep the hash they had before there was one.
+        stages = configuration.STAGES if self._self_supervised else configuration.STAGES[1:]
         settings = {stage: stage_settings(stage) for stage in stages}
         settings |= {str(i): value for i, value in enumerate(self._digests)}
         settings |= self._settings_of(self.runner, self._arms[key])
@@ -121,7 +122,7 @@ def run_arms(study: Study, keys: Sequence[Any], results: files.Path) -> None:
     results = pathlib.Path(results)
     for number, key in enumerate(keys, 1):
         wanted = study.identity(key)
-        if _is_done(key, wanted, results):
+        if finished_row(key, wanted, results):
             continue
         with contextlib.ExitStack() as held:
             try:
@@ -129,17 +130,18 @@ def run_arms(study: Study, keys: Sequence[Any], results: files.Path) -> None:
             except UserError:
                 print(f"{_name(key)}: another process works on it", flush=True)
                 continue
-            if not _is_done(key, wanted, results):  # The other process may just have finished it.
+            if not finished_row(key, wanted, results):  # The other process may just have finished it.
                 print(f"arm {number} of {len(keys)}: {_name(key)}", flush=True)
                 append_row(results, wanted | study.run(key))
 
 
-def _is_done(key: Any, wanted: Row, results: pathlib.Path) -> bool:
+def finished_row(key: Any, wanted: Row, results: pathlib.Path) -> Row | None:
+    """The line of a results file that has a key's identity `wanted`; None without one."""
     # Rows of before an option was there have its default.
-    return any(
-        all(row.get(name, getattr(type(key), name, None)) == value for name, value in wanted.items())
-        for row in read_rows(results)
-    )
+    for row in read_rows(results):
+        if all(row.get(name, getattr(type(key), name, None)) == value for name, value in wanted.items()):
+            return row
+    return None
 
 
 def _name(key: Any) -> str:

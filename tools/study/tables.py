@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spl_tf.report.intervals import Difference
 from tools.study.arms import FEWER_SEEDS, PAPER, STRATEGIES
+from tools.study.cells import gain, interval, markdown, mean_top_1, percent
 from tools.study.claims import CLAIMS, outcomes, verdict
 from tools.study.collected import Collected, Outcomes
 from tools.study.label_classes import label_classes
@@ -54,7 +54,7 @@ def teacher_table(results: Collected) -> str:
         for name in ("teacher", "agreement", "spl", "spl_b"):
             full = results.main(name).only(FEWER_SEEDS)
             arm = full if share == 1 else results.arm("teacher", name, teacher_share=share)
-            right = _percent(arm.values("teacher_right"))
+            right = percent(arm.values("teacher_right"))
             lines.append(_Line([f"{share:.0%}", right, name], arm, (results.main("weak"), results.main("none"), full)))
     first = ["teacher's part of the target set", "teacher right on web clips", "strategy"]
     return _compared(results, first, [*_WEAK_NONE, "minus the same at 100 %"], lines)
@@ -67,7 +67,7 @@ def query_table(results: Collected) -> str:
         weak = results.arm("query", "weak", query_right=share)
         for name in ("weak", "agreement", "spl", "spl_b") if share < 1 else ("weak",):
             arm = results.arm("query", name, query_right=share)
-            cells = [f"{share:.0%}", _percent(arm.values("noise_ratio")), name]
+            cells = [f"{share:.0%}", percent(arm.values("noise_ratio")), name]
             lines.append(_Line(cells, arm, (weak, results.main("none"))))
     return _compared(results, ["queries that are right", "noise ratio", "strategy"], _WEAK_NONE, lines)
 
@@ -83,7 +83,7 @@ def paper_table(results: Collected, study: str) -> str:
     lines = []
     for variant, name in itertools.product(("", *variants), names):
         weak, none = (arm(base, variant if base in names and base != name else "") for base in ("weak", "none"))
-        cells = [variant or "-", _percent(arm(name, variant).values("noise_ratio")), name]
+        cells = [variant or "-", percent(arm(name, variant).values("noise_ratio")), name]
         lines.append(_Line(cells, arm(name, variant), (weak, none, arm(name, ""))))
     return _compared(results, ["variant", "noise ratio", "strategy"], [*_WEAK_NONE, "minus the same without"], lines)
 
@@ -99,11 +99,11 @@ def claims_table(results: Collected) -> str:
         difference = results.difference(higher, lower)
         seeds = f"{difference.seeds}" if difference else "0"
         names = (", ".join(part for part in arm if part) for arm in (claim.higher, claim.lower))
-        here = _interval(difference, difference.seeds if difference else 0)
-        probes = (_gain(higher, lower, column) for column in ("linear_probe", "knn"))
+        here = interval(difference, difference.seeds if difference else 0)
+        probes = (gain(higher, lower, column) for column in ("linear_probe", "knn"))
         rows.append([claim.source, *names, claim.points or "-", seeds, here, verdict(difference), *probes])
     header = ["the paper's", "higher", "lower", "by (paper)", "seeds", "by (here)", "verdict", "probe", "k-NN"]
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def labels_table(results: Collected) -> str:
@@ -123,11 +123,11 @@ def labels_table(results: Collected) -> str:
                 [
                     name,
                     f"{np.mean([len(table) for table in kept]):g}",
-                    _percent(used / clips),
-                    _percent(pure),
+                    percent(used / clips),
+                    percent(pure),
                     f"{bits.mean():.2f}",
                     f"{np.mean(bits * used / clips):.2f}",
-                    _percent(least),
+                    percent(least),
                 ]
             )
     header = [
@@ -139,7 +139,7 @@ def labels_table(results: Collected) -> str:
         "bits a web clip",
         "rarest action kept",
     ]
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def purity_table(results: Collected) -> str:
@@ -157,7 +157,7 @@ def purity_table(results: Collected) -> str:
             [
                 strategy,
                 f"{len({each.seed for each in filled})}",
-                *(_percent([value]) for value in (min(pure), np.median(pure), max(pure))),
+                *(percent([value]) for value in (min(pure), np.median(pure), max(pure))),
                 *(f"{sum(found)} of {len(found)}" if found else "-" for found in (other_than_named, queried, seen)),
             ]
         )
@@ -171,7 +171,7 @@ def purity_table(results: Collected) -> str:
         "query and teacher differ, show the query's",
         "show the teacher's",
     ]
-    return _markdown(header, rows)
+    return markdown(header, rows)
 
 
 def _compared(results: Collected, first: Sequence[str], minus: Sequence[str], lines: Sequence[_Line]) -> str:
@@ -182,47 +182,11 @@ def _compared(results: Collected, first: Sequence[str], minus: Sequence[str], li
             f"{len(line.arm.rows)}",
             f"{np.mean(line.arm.values('classes')):g}" if line.arm.rows else "-",
             f"{np.mean(line.arm.values('clips')):,.0f}" if line.arm.rows else "-",
-            _mean_top_1(line.arm),
-            *(_interval(results.difference(line.arm, base), len(line.arm.rows)) for base in line.bases),
-            _percent(line.arm.values("linear_probe")),
-            _percent(line.arm.values("knn")),
+            mean_top_1(line.arm),
+            *(interval(results.difference(line.arm, base), len(line.arm.rows)) for base in line.bases),
+            percent(line.arm.values("linear_probe")),
+            percent(line.arm.values("knn")),
         ]
         for line in lines
     ]
-    return _markdown([*first, "seeds", "classes", "clips used", "top-1 (%)", *minus, "probe", "k-NN"], rows)
-
-
-def _gain(first: Outcomes, second: Outcomes, column: str) -> str:
-    """Over the seeds that both have."""
-    seeds = first.rows.keys() & second.rows.keys()
-    gains = first.only(seeds).values(column) - second.only(seeds).values(column)
-    if not gains.size or np.isnan(gains).any():
-        return "-"
-    return f"{100 * gains.mean():+.1f} ({np.count_nonzero(gains > 0)} of {gains.size})"
-
-
-def _mean_top_1(outcomes: Outcomes) -> str:
-    top_1 = 100 * outcomes.values("top_1")
-    if not top_1.size:
-        return "-"
-    return f"{top_1.mean():.1f}" + (f" ± {top_1.std(ddof=1):.1f}" if top_1.size > 1 else "")
-
-
-def _percent(values: Sequence[float]) -> str:
-    known = np.asarray(values, np.float64)
-    known = known[~np.isnan(known)]
-    return f"{100 * known.mean():.1f} %" if known.size else "-"
-
-
-def _interval(difference: Difference | None, seeds: int) -> str:
-    """With the number of seeds where it is not `seeds`: arms that are not finished."""
-    if difference is None:
-        return "-"
-    mark = "**" if difference.is_distinguishable else ""
-    fewer = "" if difference.seeds == seeds else f" (seeds: {difference.seeds})"
-    return f"{mark}{difference.points:+.1f}{mark} [{difference.low:+.1f}, {difference.high:+.1f}]{fewer}"
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown([*first, "seeds", "classes", "clips used", "top-1 (%)", *minus, "probe", "k-NN"], rows)

@@ -18,6 +18,7 @@ from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input import augmentation, blocks
 from spl_tf.data.input.augmentation import NO_JITTER, ColorJitter
+from spl_tf.data.input.checks import check_at_least, check_frames
 from spl_tf.data.input.class_aware import class_aware_draws
 from spl_tf.data.input.order import BlockOrder
 from spl_tf.data.input.photometric import NUM_DRAWS, Photometric
@@ -127,9 +128,9 @@ def training_clips(
     Raises:
       UserError: an option does not fit the data.
     """
-    _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
-    _check_at_least(0, seed=seed, start_step=start_step)
-    _check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=views.num_views)
+    check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
+    check_at_least(0, seed=seed, start_step=start_step)
+    check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=views.num_views)
     if batch_size % num_hosts:
         raise UserError(f"batch_size = {batch_size} does not divide by the {num_hosts} hosts")
     if crop_scales is not None and not (crop_scales and all(0 < scale <= 1 for scale in crop_scales)):
@@ -225,8 +226,8 @@ def evaluation_clips(
     Raises:
       UserError: an option does not fit the data.
     """
-    _check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
-    _check_at_least(1, num_views=num_views, num_crops=num_crops)
+    check_frames(dataset, batch_size=batch_size, num_frames=num_frames, frame_stride=frame_stride, crop_size=crop_size)
+    check_at_least(1, num_views=num_views, num_crops=num_crops)
     shape = ViewShape(num_frames, frame_stride, crop_size)
     positions = range(len(dataset.shards)) if shards is None else shards
     paths = tf.constant([dataset.shards[position].path for position in positions], tf.string)
@@ -286,18 +287,3 @@ def _batched(elements: tf.data.Dataset, batch_size: int, complete: Callable | No
     if complete is not None:
         batches = batches.map(complete)
     return batches.prefetch(2).with_options(options)
-
-
-def _check_frames(dataset: ClipDataset, *, crop_size: int, **sizes: int) -> None:
-    _check_at_least(1, crop_size=crop_size, **sizes)
-    if crop_size > dataset.short_side:
-        raise UserError(
-            f"crop_size = {crop_size} is larger than the {dataset.short_side} pixels of the short side in "
-            f"{dataset.folder}: choose a smaller crop_size, or run spl_tf.shard with a larger --short_side"
-        )
-
-
-def _check_at_least(lowest: int, **options: int) -> None:
-    for name, value in options.items():
-        if value < lowest:
-            raise UserError(f"{name} = {value}: must be at least {lowest}")

@@ -1,0 +1,47 @@
+"""Cells of a study's tables, in Markdown."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spl_tf.report.intervals import Difference
+from tools.study.collected import Outcomes
+
+
+def gain(first: Outcomes, second: Outcomes, column: str) -> str:
+    """The mean difference of a column over the seeds that both have, and in how many it is above zero."""
+    seeds = first.rows.keys() & second.rows.keys()
+    gains = first.only(seeds).values(column) - second.only(seeds).values(column)
+    if not gains.size or np.isnan(gains).any():
+        return "-"
+    return f"{100 * gains.mean():+.1f} ({np.count_nonzero(gains > 0)} of {gains.size})"
+
+
+def mean_top_1(outcomes: Outcomes) -> str:
+    """Mean and deviation over the seeds."""
+    top_1 = 100 * outcomes.values("top_1")
+    if not top_1.size:
+        return "-"
+    return f"{top_1.mean():.1f}" + (f" ± {top_1.std(ddof=1):.1f}" if top_1.size > 1 else "")
+
+
+def percent(values: Sequence[float]) -> str:
+    """The mean of shares, nan left out."""
+    known = np.asarray(values, np.float64)
+    known = known[~np.isnan(known)]
+    return f"{100 * known.mean():.1f} %" if known.size else "-"
+
+
+def interval(difference: Difference | None, seeds: int) -> str:
+    """With the number of seeds where it is not `seeds`: arms that are not finished."""
+    if difference is None:
+        return "-"
+    mark = "**" if difference.is_distinguishable else ""
+    fewer = "" if difference.seeds == seeds else f" (seeds: {difference.seeds})"
+    return f"{mark}{difference.points:+.1f}{mark} [{difference.low:+.1f}, {difference.high:+.1f}]{fewer}"
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first column is text."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
