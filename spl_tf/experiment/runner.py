@@ -120,13 +120,8 @@ class Runner:
         """Cuts the clean sets."""
         folder = self.output_dir / self._places[arm][CLEAN] / "shards"
         with self.hold(folder):
-            return make_clean(
-                self.lists(arm),
-                folder,
-                fps=self.fps,
-                short_side=self.short_side,
-                test_clip_seconds=self.test_clip_seconds,
-            )
+            lists, seconds = self.lists(arm), self.test_clip_seconds
+            return make_clean(lists, folder, fps=self.fps, short_side=self.short_side, test_clip_seconds=seconds)
 
     def web(self, arm: Arm) -> pathlib.Path:
         """Cuts the web set."""
