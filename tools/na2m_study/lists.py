@@ -48,19 +48,19 @@ class Lists:
         bindings = (f"video_folder.target = {str(self._target(target, seed))!r}",)
         if target != CHOICE:
             return bindings
-        validation = self._folder / "choice_validation.csv"
         # As many steps on half of the videos.
         epochs = 2 * float(configuration.stage_bindings("finetune")["train_stage.epochs"])
-        return (*bindings, f"video_folder.test = {str(validation)!r}", f"finetune/train_stage.epochs = {epochs}")
+        return (*bindings, f"video_folder.test = {str(self._validation)!r}", f"finetune/train_stage.epochs = {epochs}")
 
     def make(self, target: str, seed: int) -> None:
         """Makes the lists, and videos, of a target set that are not there yet."""
         made = self._target(target, seed)
-        if target == CLEAN or made.exists():
+        last = self._validation if target == CHOICE else made
+        if target == CLEAN or last.exists():
             return
         options = [f"--list={self._given.target}", f"--seed={seed}"]
         with files.locked(self._folder, "the study's lists", wait=True):
-            if made.exists():  # Another process has just made it.
+            if last.exists():  # Another process has just made it.
                 return
             if target == CHOICE:
                 _execute(hold_out, [f"--target={self._given.target}", f"--output_dir={self._folder}"])
@@ -70,6 +70,10 @@ class Lists:
                 _execute(label_noise, [*options, *given, *NOISE[target]])
             else:
                 _execute(corrupt_videos, [*options, f"--output_dir={made.parent}", *CORRUPTION[target]])
+
+    @property
+    def _validation(self) -> pathlib.Path:
+        return self._folder / "choice_validation.csv"
 
     def _target(self, target: str, seed: int) -> pathlib.Path:
         if target == CHOICE:

@@ -2,9 +2,10 @@
 
   python -m tools.na2m_study.report --results=results/na2m_ucf6.jsonl --test=data/ucf6/test.csv
 
-Intervals, 95 %, are of the difference of two rows in top-1, paired over the seeds that both have ("seeds: n" where that
-is not the row's number) and over test videos, by bootstrap. A bold difference's interval leaves zero out, any other is
-not distinguishable. What is not finished shows as "-".
+AP is the mean average precision over the actions, on the web clips against what they show. Intervals, 95 %, are of the
+difference of two rows in top-1, paired over the seeds that both have ("seeds: n" where that is not the row's number)
+and over test videos, by bootstrap. A bold difference's interval leaves zero out, any other is not distinguishable. What
+is not finished shows as "-".
 """
 
 import pathlib
@@ -25,9 +26,13 @@ def main() -> None:
     from tools.study.results import read_rows
 
     results = tables.Results(read_rows(pathlib.Path(FLAGS.results)), pathlib.Path(FLAGS.test))
+    bases = "none", "bce"
     for title, table in (
-        ("Table 3: losses for several noisy labels", tables.clean_table(results, TABLE_3, ("none", "bce"))),
-        ("Beyond the paper", tables.clean_table(results, BEYOND, ("none", "bce"))),
+        (
+            "Table 3: losses for several noisy labels",
+            f"{tables.clean_table(results, TABLE_3, bases)}\n\n{tables.tags_line(results)}",
+        ),
+        ("Beyond the paper", tables.clean_table(results, BEYOND, bases)),
         ("Table 4: without labels, and both", tables.clean_table(results, TABLE_4, ("none", "ssl"))),
         ("What chose a pre-training", tables.choice_table(results)),
         ("Tables 6 and 7: spoiled target sets", tables.spoiled_table(results)),

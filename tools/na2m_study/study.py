@@ -45,7 +45,8 @@ def na2m_study(output_dir: files.Path) -> tuple[Study, Lists]:
     web = lists.web_bindings()
     targets = itertools.product(PRETRAININGS, SEEDS, (CLEAN, CHOICE, *SPOILED))
     arms = {key: _arm(key, lists, web) for key in itertools.starmap(Key, targets)}
-    return Study(output_dir, arms, arms[Key("bce", SEEDS[0])], columns_of=_against_truth), lists
+    of_tags = next(arm for arm in arms.values() if arm.pretrains)
+    return Study(output_dir, arms, of_tags, columns_of=_against_truth), lists
 
 
 def _arm(key: Key, lists: Lists, web: tuple[str, ...]) -> Arm:
@@ -73,7 +74,7 @@ def _against_truth(runner: Runner, arm: Arm, result: Result) -> Row:
         strategy = device_strategy()
         with strategy.scope():
             trained = load_trained(runner.folder(arm, result.seed) / "pretrain")
-        clips = list(score_trained(trained, dataset, strategy, batch_size=16, description="web"))
+        clips = list(score_trained(trained, dataset, strategy, batch_size=16, num_views=1, description="web"))
     shown = np.eye(len(classes))[truths_of(runner, arm, [clip.clip_id for clip in clips])]
     scores = np.stack([clip.scores[columns] for clip in clips])
     tags = np.array([[column in clip.labels for column in columns] for clip in clips], np.float64)

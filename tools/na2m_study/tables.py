@@ -51,6 +51,12 @@ def clean_table(results: Results, names: Sequence[str], bases: Sequence[str]) ->
     return markdown([*header, "minutes"], rows)
 
 
+def tags_line(results: Results) -> str:
+    """What average precision the tags have that networks learned, taken as scores."""
+    found = [percent(results.of("bce").values(column)) for column in ("tags_ap", "tags_video_ap")]
+    return f"The tags themselves: AP, clips {found[0]}; AP, videos {found[1]}."
+
+
 def choice_table(results: Results) -> str:
     """Top-1 on the held-out part of the target set."""
     rows = []
