@@ -178,7 +178,7 @@ class ResultsTest(parameterized.TestCase, tf.test.TestCase):
             UserError, r"x \(2 rows\), y \(1 rows\).* give each configuration its own --results"
         ):
             Collected([{"config": "x"}, {"config": "y"}, {"config": "x"}], self.folder / "test.csv")
-        with self.assertRaisesRegex(UserError, "no rows: run tools.study.ucf6"):
+        with self.assertRaisesRegex(UserError, "no rows: run the study with the same --results first"):
             Collected([], self.folder / "test.csv")
         rows[0]["correct"] = "000"
         with self.assertRaisesRegex(UserError, "has 2 videos"):
