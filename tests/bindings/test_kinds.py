@@ -39,8 +39,8 @@ class KindsTest(parameterized.TestCase, tf.test.TestCase):
         configuration.parse([], [binding])
 
     @parameterized.parameters(
-        ("train_stage.learning_rate = -1", "give a reference or a number above 0: @fixmatch_cosine or @warmup_cosine$"),
-        ("train_stage.learning_rate = '0.1'", "give a reference or a number above 0: @fixmatch_cosine or @warmup_cosine$"),
+        ("train_stage.learning_rate = -1", "give a reference or a number above 0: @fixmatch_cosine or @warm"),
+        ("train_stage.learning_rate = '0.1'", "give a reference or a number above 0: @fixmatch_cosine or @warm"),
         (
             "train_stage.learning_rate = @warmup_cosine()",
             r"give a reference or a number above 0: @warmup_cosine, without \(\)$",
