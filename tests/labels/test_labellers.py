@@ -22,7 +22,7 @@ DRAWN = {
 
 
 def brute_force(strategy, weak, teacher, num_classes, num_labels):
-    """Labels by METHODS' wording: one clip at a time, dictionaries instead of tables."""
+    """Labels by their definitions: one clip at a time, dictionaries instead of tables."""
     clips_of_cell = {}
     for pair in zip(weak, teacher, strict=True):
         clips_of_cell[pair] = clips_of_cell.get(pair, 0) + 1
