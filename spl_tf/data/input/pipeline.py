@@ -167,14 +167,13 @@ def training_clips(
         scales = None
         if crop_scales is not None:
             scales = augmentation.draw_scales(crop_scales, augmentation.draw_key(*clip_key, "scales"), views.num_views)
-        frames = shape.at(clip, drawn.starts, uniforms[:, 1:3], drawn.strides, scales)
+        each = tf.unstack(shape.at(clip, drawn.starts, uniforms[:, 1:3], drawn.strides, scales))
         if flip:
-            each = zip(tf.unstack(frames), tf.unstack(uniforms[:, 3]), strict=True)
-            frames = tf.stack([mirrored(view, uniform) for view, uniform in each])
+            each = [mirrored(view, uniform) for view, uniform in zip(each, tf.unstack(uniforms[:, 3]), strict=True)]
         color = draw_color(uniforms[:, 4:], augmentation.draw_key(*clip_key, "color"))
-        if views.num_views == 1:
-            frames, color = frames[0], color[0]
-        own = {"clips": frames, "color": color, "index": row["index"]}
+        # A view is half a megabyte: one alone is not copied.
+        clips, color = (each[0], color[0]) if views.num_views == 1 else (tf.stack(each), color)
+        own = {"clips": clips, "color": color, "index": row["index"]}
         element = {**own, **drawn.carried, **targets.for_record(clip)}
         return element if targets.one_label is None else element | {"epoch": row["epoch"]}
 
