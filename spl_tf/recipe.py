@@ -17,6 +17,7 @@ Paths in them are relative to the folder. A copy of gin/ucf6.gin with another DA
 
 finds them there; video_folder.web = 'other.csv' is a list of another name, video_folder.validation = 'validation.csv'
 (columns path,label) one more, for train_stage.select = 'best', and video_folder.web = None goes without a web set.
+In place of a list a folder does whose subfolders are named by class, for instance video_folder.target = 'train'.
 Lists and settings are checked before the first video is cut.
 
 Strategies, seeds and everything else are bindings:

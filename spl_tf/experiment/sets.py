@@ -5,9 +5,9 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from spl_tf import files
 from spl_tf.data.building.shards import summary, write_shards
 from spl_tf.data.dataset import load_dataset
+from spl_tf.data.lists.class_folders import manifest_digest
 from spl_tf.errors import UserError
 from spl_tf.experiment.resumable import Clips, Json, run_step
 from spl_tf.experiment.video_lists import VideoLists
@@ -156,7 +156,7 @@ def make_shards(
     }
     identity = {key: str(value) for key, value in settings.items()}
     sources = {"manifest": manifest, "classes": classes} | {f"without {path.name}": path for path in exclude}
-    identity |= {key: files.sha256(path) for key, path in sources.items()}
+    identity |= {key: manifest_digest(path) for key, path in sources.items()}
 
     def action() -> Json:
         dataset = write_shards(manifest, folder, classes=read_classes(classes), exclude=exclude, **settings)

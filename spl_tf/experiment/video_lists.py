@@ -20,6 +20,8 @@ _MANUAL = "python -m spl_tf.recipe --help says what lies there"
 class VideoLists:
     """Manifests of one experiment.
 
+    A manifest is a list, or a folder whose subfolders are named by class, see `spl_tf.data.lists.rows`.
+
     Attributes:
       classes: ordered class names, one a line.
       target: small clean training set, column "label".
@@ -63,7 +65,8 @@ def video_folder(
       folder: holds the lists; their paths are relative to it.
       classes: file name in it, of a text file with one class a line.
       target, test, validation: file name in it, of a list with the columns path and label; None for no validation.
-      web: file name in it, of a list with the columns path and query; None for no web set.
+      web: file name in it, of a list with the columns path and query; None for no web set. Any of these may be the name
+        of a folder with a subfolder of videos for each class.
       web_classes: file name in it, of a text file with the classes of the web set, one a line, for labels "own"; None
         where they are those of the target set.
       both_labels: file name in it, of a list with the columns label and query; few sets have one.
@@ -79,7 +82,9 @@ def video_folder(
     names = {"classes": classes, "target": target, "web": web, "test": test, "validation": validation}
     names["web_classes"] = web_classes
     paths = {name: root / file_name for name, file_name in names.items() if file_name is not None}
-    if missing := [path.name for path in paths.values() if not path.is_file()]:
+    are_files = {"classes", "web_classes"}
+    there = {name: path.is_file() if name in are_files else path.exists() for name, path in paths.items()}
+    if missing := [paths[name].name for name, is_there in there.items() if not is_there]:
         raise UserError(f"{root} has no {', '.join(missing)}{_others(root, paths.values())}: {how_to_get} ({_MANUAL})")
     both = root / both_labels
     return VideoLists(

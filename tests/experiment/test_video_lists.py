@@ -2,11 +2,15 @@
 
 import csv
 import pathlib
+import shutil
 
+import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import configuration
+from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment.video_lists import rendered_videos, video_folder
 
@@ -33,6 +37,12 @@ class VideoFolderTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(lists.validation, self.folder / "other.csv")
         with self.assertRaisesRegex(UserError, f"{self.folder} has no none.csv .*: set video_folder.folder .python -m"):
             video_folder(self.folder, folder=self.folder, validation="none.csv")
+
+    def test_a_folder_stands_for_a_list_but_not_for_the_classes(self):
+        (self.folder / "train").mkdir()
+        self.assertEqual(video_folder(self.folder, folder=self.folder, target="train").target, self.folder / "train")
+        with self.assertRaisesRegex(UserError, "has no train"):
+            video_folder(self.folder, folder=self.folder, classes="train")
 
     @parameterized.parameters("classes.txt", "target_train.csv", "web.csv", "test.csv")
     def test_a_missing_list_is_named_with_how_to_get_it(self, name):
@@ -69,3 +79,26 @@ class RenderedVideosTest(tf.test.TestCase):
                 path = manifest.parent / row["path"]
                 self.assertTrue(path.is_file())
                 self.assertTrue(path.is_relative_to(folder))
+
+
+class ClassFoldersTest(tf.test.TestCase):
+    @pytest.fixture(autouse=True)
+    def _fixtures(self, color_videos, recipe_bindings, run_recipe, fake_stages, tmp_path):
+        self.videos, self.bindings, self.run_recipe, self.folder = color_videos, recipe_bindings, run_recipe, tmp_path
+        self.fake = fake_stages(np.zeros(72, np.int64))
+
+    def test_a_recipe_runs_on_folders_named_by_class(self):
+        lists = self.folder / "lists"
+        for name in ("target", "web", "test"):
+            with open(self.videos / f"{name}.csv", newline="") as opened:
+                for row in csv.DictReader(opened):
+                    place = lists / name / row.get("query", row.get("label")) / row["path"]
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(self.videos / row["path"], place)
+        shutil.copy(self.videos / "classes.txt", lists)
+        sets = [f"video_folder.{name} = '{name}'" for name in ("target", "web", "test")]
+        with self.fake.in_place():
+            results, _ = self.run_recipe(self.folder / "o", [*self.bindings, f"video_folder.folder = '{lists}'", *sets])
+        self.assertEqual([result.arm for result in results], ["none", "weak"])
+        counts = [load_dataset(self.folder / "o/shards" / name).num_clips for name in ("target", "web", "test")]
+        self.assertEqual(counts, [12, 72, 12])

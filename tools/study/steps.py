@@ -21,6 +21,7 @@ from spl_tf.labels.noise import flip_uniformly
 from spl_tf.models.inflation import inflate
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import read_backbone_weights, save_backbone_weights
+from spl_tf.training.stage import train_stage
 from tools.study import manifests
 from tools.study.truth import clip_truths
 from tools.study.variants import FRAMES
@@ -84,7 +85,7 @@ def inflated_frames(runner: Runner, arm: Arm, seed: int) -> pathlib.Path:
 
         def action() -> Json:
             with networks_forgotten(), gin.config_scope("pretrain"):
-                backbone = resnet3d()
+                backbone = gin.get_bindings(train_stage).get("backbone", resnet3d)()
                 inflate(backbone, read_backbone_weights(images))
                 save_backbone_weights(backbone, folder / "clips" / images.name)
             return {}

@@ -9,6 +9,8 @@ from spl_tf.data.duplicates.lookalikes import find_lookalikes
 from spl_tf.data.duplicates.near_duplicates import NONE, Match
 from spl_tf.data.manifest import Video
 from spl_tf.data.video.reader import VideoReader
+from spl_tf.data.video.writing import write_video
+from spl_tf.demo.action_drawing import FRAME_RATE, draw_action
 from tests.data.duplicates.upload_case import UploadCase
 
 
@@ -52,6 +54,15 @@ class SurvivorsTest(UploadCase):
         entries = self.checked(self.manifest(rows), ("a", "b", "c"))
         self.assertEqual([isinstance(entry, Video) for entry in entries], [False, False, True])
         self.assertEqual(entries[2].queries, ("c", "a", "b"))
+
+    def test_short_videos_of_one_motion_are_no_copies_of_each_other(self):
+        for name, seed in (("one.mp4", 14), ("other.mp4", 51)):
+            shot = draw_action("circles", num_frames=33, rng=np.random.default_rng(seed))
+            write_video(self.folder / name, shot, FRAME_RATE)
+            write_video(self.folder / f"small-{name}", shot[:, ::2, ::2], FRAME_RATE)
+        rows = [{"path": name, "query": "a"} for name in ("one.mp4", "other.mp4", "small-one.mp4", "small-other.mp4")]
+        near = {f"small-{name}": ("near-duplicate", name, True) for name in ("one", "other")}
+        self.assertEqual(self.outcome(rows), {"one": ("a",), "other": ("a",), **near})
 
     def test_each_rejected_one_is_near_one_that_is_kept(self):
         for name in "abc":
