@@ -19,6 +19,7 @@ from absl import flags
 from spl_tf import __version__
 from spl_tf.errors import Terminated, UserError
 from spl_tf.quiet_start import quiet_start
+from spl_tf.stages import STAGES
 
 FILE_ERRORS = {
     errno.ENOSPC: "the disk is full",
@@ -140,6 +141,11 @@ def define_gin_flags(flag_values: flags.FlagValues) -> None:
         "registers with gin. Modules are imported from here alone: an import in a gin file is refused.",
         flag_values=flag_values,
     )
+
+
+def define_stage_flag(flag_values: flags.FlagValues) -> None:
+    """Adds --stage to a command."""
+    flags.DEFINE_enum("stage", None, list(STAGES), "Stage whose gin scope is entered.", flag_values=flag_values)
 
 
 def require_flags(flag_values: flags.FlagValues, *names: str) -> None:

@@ -17,9 +17,7 @@ from spl_tf.bindings.precedence import hidden_in_files, put_over
 from spl_tf.bindings.reading import explained, nearest, read_file, read_lines
 from spl_tf.bindings.tables import Binding
 from spl_tf.errors import UserError
-
-# The scopes of one experiment's stages; an unscoped binding holds for all of them.
-STAGES = ("selfsup", "teacher", "pretrain", "finetune")
+from spl_tf.stages import STAGES
 
 _PACKAGE = pathlib.Path(__file__).parent
 

@@ -61,13 +61,7 @@ from spl_tf.output_folders import NETWORK, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_enum(
-    "stage",
-    None,
-    ["selfsup", "teacher", "pretrain", "finetune"],
-    "Stage whose gin scope is entered.",
-    flag_values=FLAGS,
-)
+command.define_stage_flag(FLAGS)
 flags.DEFINE_string("model_dir", None, "Folder of the stage.", flag_values=FLAGS)
 flags.DEFINE_string("profile_steps", None, "Steps to profile, FIRST:LAST.", flag_values=FLAGS)
 flags.mark_flags_as_required(["gin_file", "model_dir"], flag_values=FLAGS)

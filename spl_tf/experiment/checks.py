@@ -29,6 +29,7 @@ from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.targets import NONE, SEVERAL, SINGLE
 from spl_tf.losses.class_counts import ClassCounts
+from spl_tf.stages import STAGES
 from spl_tf.training.identity import stage_settings
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.options import require_fitting_objective, require_options
@@ -68,7 +69,7 @@ def require_sound_arms(arms: Sequence[Arm], seeds: Sequence[int], init_weights: 
             if arm.asks_predictions:
                 find_labeller(arm.labels)
             _check_transition(arm)
-            for stage in configuration.STAGES:
+            for stage in STAGES:
                 for name in _SET_BY_RECIPE:
                     if f"train_stage.{name}" in configuration.stage_bindings(stage):
                         raise UserError(f"train_stage.{name} is set by the recipe itself: remove the binding")
@@ -189,7 +190,7 @@ def _stages(arm: Arm) -> Sequence[str]:
         "pretrain": arm.pretrains,
         "finetune": True,
     }
-    return [stage for stage in configuration.STAGES if trained[stage]]
+    return [stage for stage in STAGES if trained[stage]]
 
 
 def _form_of_web(lists: VideoLists) -> str:

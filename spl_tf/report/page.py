@@ -13,7 +13,6 @@ import tensorflow as tf
 
 import spl_tf
 from spl_tf import files
-from spl_tf.configuration import STAGES
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import Result
 from spl_tf.report.cells import read_matrix
@@ -26,6 +25,7 @@ from spl_tf.report.matrix import matrix_section
 from spl_tf.report.results import noise_of, results_section
 from spl_tf.report.tested import tested_sections
 from spl_tf.report.training import timing_section, training_section
+from spl_tf.stages import STAGES
 
 REPORT_FILE = "report.html"
 

@@ -6,11 +6,11 @@ import statistics
 
 from tqdm import tqdm
 
-from spl_tf.configuration import STAGES
 from spl_tf.report.collect import Recipe, read_seconds
 from spl_tf.report.curves import Curve, read_curves
 from spl_tf.report.markup import Html, Section, element, section, table
 from spl_tf.report.svg import Series, line_chart
+from spl_tf.stages import STAGES
 from spl_tf.training.outcome import METRICS, Metrics, read_metrics
 
 # Shares that training shows, of one label a clip and of several, and what is validated of them.

@@ -51,13 +51,7 @@ flags.DEFINE_string("weights", None, "Weights of a network over images: a file, 
 flags.DEFINE_enum("from", "keras", ["keras", "spl_tf"], "Where the weights come from.", flag_values=FLAGS)
 flags.DEFINE_string("output", None, "File to write, a backbone.weights.h5.", flag_values=FLAGS)
 flags.DEFINE_enum("kernels", "averaged", ["averaged", "centred"], "How kernels get their frames.", flag_values=FLAGS)
-flags.DEFINE_enum(
-    "stage",
-    None,
-    ["selfsup", "teacher", "pretrain", "finetune"],
-    "Stage whose gin scope is entered.",
-    flag_values=FLAGS,
-)
+command.define_stage_flag(FLAGS)
 flags.DEFINE_integer("seed", 0, "Of the gates' initial values.", lower_bound=0, flag_values=FLAGS)
 flags.mark_flags_as_required(["weights", "output"], flag_values=FLAGS)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import gin
 
-from spl_tf import configuration, files
+from spl_tf import files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.experiment.arms import Arm
@@ -21,6 +21,7 @@ from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import Result
 from spl_tf.experiment.tasks import networks_forgotten
 from spl_tf.inference.probe import probe_backbone
+from spl_tf.stages import STAGES
 from spl_tf.training.identity import digest, stage_settings
 from tools.study.results import Row, append_row, provenance, read_rows
 
@@ -55,7 +56,7 @@ class Study:
     def identity(self, key: Any) -> Row:
         """What tells a row from any other; the configuration as a hash."""
         # Rows of studies without the first stage keep the hash they had before there was one.
-        stages = configuration.STAGES if self._self_supervised else configuration.STAGES[1:]
+        stages = STAGES if self._self_supervised else STAGES[1:]
         settings = {stage: stage_settings(stage) for stage in stages}
         settings |= {str(i): value for i, value in enumerate(self._digests)}
         settings |= self._settings_of(self.runner, self._arms[key])
