@@ -125,13 +125,13 @@ class Na2mStudyTest(tf.test.TestCase):
             self.assertNoCommonElements(("linear_probe", "web_ap"), row)
         self.assertEqual(load_dataset(self.folder / "out/shards/web").classes, ("blue", "funny", "green", "red"))
 
-    def test_all_target_sets_begin_with_one_pre_training_and_the_part_takes_as_many_steps(self):
+    def test_all_target_sets_begin_with_one_pre_training_and_the_part_takes_as_many_epochs(self):
         out = self.folder / "out/seed0"
         trained = [str(path.parent.relative_to(out)) for path in out.rglob("finished.json")]
         tuned = [f"{prefix}{name}/finetune" for name in PRETRAININGS for prefix in ("", "choice-", "noise40-")]
         self.assertCountEqual(trained, [f"{BEST}/selfsup", f"{BEST}/pretrain", *tuned])
         metrics = [json.loads((out / name / "finetune/metrics.json").read_text()) for name in (BEST, f"choice-{BEST}")]
-        self.assertEqual([measured["steps"] for measured in metrics], [6, 6])
+        self.assertEqual([measured["steps"] for measured in metrics], [6, 3])
         markers = [json.loads((out / f"{prefix}{BEST}/finetune/step.json").read_text()) for prefix in ("", "choice-")]
         weights = {marker["identity"]["initial weights"] for marker in markers}
         self.assertLen(weights, 1)

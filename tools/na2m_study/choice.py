@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 
 from spl_tf import files
-from tools.na2m_study.arms import NONE, PRETRAININGS, Key, choice_keys
+from tools.na2m_study.arms import NONE, Key, choice_keys, choosable
 from tools.study.results import Row
 from tools.study.run import Study, finished_row, run_arms
 
@@ -31,9 +31,9 @@ def best_pretraining(study: Study, results: pathlib.Path) -> str:
 
 
 def chosen(rows: list[Row]) -> str:
-    """The pre-training of the highest mean accuracy over seeds; of equal ones the first of PRETRAININGS."""
+    """The pre-training of the highest mean accuracy over seeds; of equal ones the first of `choosable`."""
 
     def mean(name: str) -> float:
         return float(np.mean([row["top_1"] for row in rows if row["pretraining"] == name]))
 
-    return max((name for name in PRETRAININGS if name != NONE), key=mean)
+    return max((name for name in choosable() if name != NONE), key=mean)

@@ -5,7 +5,7 @@ import pathlib
 
 from absl import flags
 
-from spl_tf import command, configuration, files
+from spl_tf import command, files
 from spl_tf.data.lists.csv_tables import PATH
 from spl_tf.errors import UserError
 from spl_tf.experiment.video_lists import VideoLists
@@ -46,11 +46,7 @@ class Lists:
     def target_bindings(self, target: str, seed: int) -> tuple[str, ...]:
         """Of arms that are fine-tuned on another target set, which `make` makes."""
         bindings = (f"video_folder.target = {str(self._target(target, seed))!r}",)
-        if target != CHOICE:
-            return bindings
-        # As many steps on half of the videos.
-        epochs = 2 * float(configuration.stage_bindings("finetune")["train_stage.epochs"])
-        return (*bindings, f"video_folder.test = {str(self._validation)!r}", f"finetune/train_stage.epochs = {epochs}")
+        return (*bindings, f"video_folder.test = {str(self._validation)!r}") if target == CHOICE else bindings
 
     def make(self, target: str, seed: int) -> None:
         """Makes the lists, and videos, of a target set that are not there yet."""

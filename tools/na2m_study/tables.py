@@ -3,7 +3,7 @@
 import pathlib
 from collections.abc import Sequence
 
-from tools.na2m_study.arms import CHOICE, CLEAN, NONE, PRETRAININGS, SPOILED, choice_keys
+from tools.na2m_study.arms import CHOICE, CLEAN, NONE, SPOILED, choice_keys, choosable
 from tools.na2m_study.choice import chosen
 from tools.na2m_study.claims import CLAIMS
 from tools.study.cells import gain, interval, markdown, mean_top_1, percent
@@ -60,7 +60,7 @@ def tags_line(results: Results) -> str:
 def choice_table(results: Results) -> str:
     """Top-1 on the held-out part of the target set."""
     rows = []
-    for name in PRETRAININGS:
+    for name in choosable():
         found = [row["top_1"] for row in results.choices if row["pretraining"] == name]
         mark = "**" if name == results.best else ""
         rows.append([f"{mark}{name}{mark}", f"{len(found)}", percent(found)])
