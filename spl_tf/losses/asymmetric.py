@@ -54,10 +54,12 @@ def asymmetric(
     del epoch, counts
     logits = tf.cast(logits, tf.float32)
     flow = tf.identity if focus_gradient else tf.stop_gradient
-    positives = tf.minimum(cross_entropies(logits), -math.log(_SMALLEST)) * flow(focal_factors(logits, gamma_pos))
+    largest = -math.log(_SMALLEST)
+    positives = tf.minimum(cross_entropies(logits), largest) * flow(focal_factors(logits, gamma_pos))
     beyond = tf.sigmoid(logits) - clip
     counted = beyond > 0.0
     beyond = tf.where(counted, beyond, 0.5)  # A power of 0 has no finite derivative for gamma_neg below 1.
-    rest = tf.maximum(tf.sigmoid(-logits) + clip, _SMALLEST)  # 1 - q, with the digits that 1 - p would lose.
-    negatives = tf.where(counted, -tf.math.log(rest) * flow(beyond**gamma_neg), 0.0)
+    # -log(1 - q), with the digits that 1 - p would lose, and without a margin those that p would.
+    away = -tf.math.log(tf.sigmoid(-logits) + clip) if clip else cross_entropies(-logits)
+    negatives = tf.where(counted, tf.minimum(away, largest) * flow(beyond**gamma_neg), 0.0)
     return mean_over_known(tf.where(labels > 0, positives, negatives), known)

@@ -46,6 +46,13 @@ class AsymmetricTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(losses, plain)
         self.assertAllClose(gradient, plain_gradient, atol=1e-6)
 
+    def test_easy_negatives_keep_their_digits_without_a_margin(self):
+        labels, known = np.zeros_like(LABELS), np.ones_like(KNOWN)
+        options = {"gamma_neg": 0.0, "clip": 0.0}
+        losses, gradient = value_and_gradient(asymmetric, labels, np.full_like(LOGITS, -17.5), known, **options)
+        self.assertAllClose(losses, np.full(CLIPS, sigmoid(-17.5)), rtol=1e-5, atol=0)
+        self.assertAllClose(gradient, np.full_like(LOGITS, sigmoid(-17.5) / CLASSES), rtol=1e-5, atol=0)
+
     def test_logarithms_stop_where_the_authors_code_stops_them(self):
         labels, known = np.ones_like(LABELS), np.ones_like(KNOWN)
         losses, gradient = value_and_gradient(asymmetric, labels, np.full_like(LOGITS, -30.0), known)

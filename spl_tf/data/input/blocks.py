@@ -54,11 +54,13 @@ class BlockPlanner:
         Each plan is a function of a position and gives the next one, so the data set
         can be iterated again and holds no Python state (a generator would; besides,
         TensorFlow 2.21 changes the whole process's memory allocation when it runs one).
+        TensorFlow is told that the function has none: else its deterministic mode makes the
+        whole pipeline wait for every step (tests/data/input/test_determinism.py).
         """
 
         def plan(position: tf.Tensor, _: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             types = [tf.int64, *(spec.dtype for spec in _PLAN.values())]
-            following, *arrays = tf.numpy_function(self._plan, [position], types)
+            following, *arrays = tf.numpy_function(self._plan, [position], types, stateful=False)
             shaped = zip(_PLAN.items(), arrays, strict=True)
             return tf.ensure_shape(following, []), {
                 name: tf.ensure_shape(array, spec.shape) for (name, spec), array in shaped
@@ -114,16 +116,17 @@ def _times_before(values: np.ndarray) -> np.ndarray:
     return times
 
 
-def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+def read_block(plan: dict[str, tf.Tensor]) -> tf.data.Dataset:
     """Reads the wanted records of a block.
 
     Shards are read in whatever order is fastest: each record knows its slot.
 
     Returns:
-      the plan with "block_records" string [u], as read, and "places" int64 [n]:
+      a dataset of one element, the plan with "block_records" string [u], as read, and "places" int64 [n]:
       for each step of the stream, where its record is among them.
     """
     slots = plan["slots"]
+    wanted = tf.math.count_nonzero(slots >= 0)
 
     def read_shard(path: tf.Tensor, first: tf.Tensor, records: tf.Tensor) -> tf.data.Dataset:
         lines = tf.data.TFRecordDataset(path)
@@ -136,14 +139,17 @@ def read_block(plan: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     found = shards.interleave(
         read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False
     )
-    wanted = tf.math.count_nonzero(slots >= 0)
-    block_records, read_slots = found.batch(wanted).get_single_element()
-    complete = tf.debugging.assert_equal(
-        tf.size(read_slots, out_type=tf.int64), wanted, "a shard holds fewer records than dataset.json says"
-    )
-    with tf.control_dependencies([complete]):
-        places = tf.gather(tf.scatter_nd(read_slots[:, None], tf.range(wanted), wanted[None]), plan["wanted"])
-    return {**plan, "block_records": block_records, "places": places}
+
+    def placed(block_records: tf.Tensor, read_slots: tf.Tensor) -> dict[str, tf.Tensor]:
+        complete = tf.debugging.assert_equal(
+            tf.size(read_slots, out_type=tf.int64), wanted, "a shard holds fewer records than dataset.json says"
+        )
+        with tf.control_dependencies([complete]):
+            places = tf.gather(tf.scatter_nd(read_slots[:, None], tf.range(wanted), wanted[None]), plan["wanted"])
+        return {**plan, "block_records": block_records, "places": places}
+
+    none = tf.data.Dataset.from_tensor_slices((tf.zeros([1, 0], tf.string), tf.zeros([1, 0], tf.int64)))
+    return found.batch(wanted).concatenate(none).take(1).map(placed)
 
 
 def stream_block(block: dict[str, tf.Tensor]) -> tf.data.Dataset:

@@ -179,7 +179,7 @@ def training_clips(
 
     planner = blocks.BlockPlanner(order, dataset.shards, targets.rows, batch_size, host, num_hosts)
     plans = planner.plans(start_step * batch_size)
-    stream = plans.map(blocks.read_block).prefetch(1).flat_map(blocks.stream_block)
+    stream = plans.flat_map(blocks.read_block).prefetch(1).flat_map(blocks.stream_block)
     elements = stream.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     return _batched(elements, batch_size // num_hosts, targets.look_up)
 
