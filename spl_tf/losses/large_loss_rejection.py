@@ -23,8 +23,8 @@ def large_loss_rejection(
 
     Of K known pairs of clip and class, ceil(K * growth * whole epochs done) are rejected, at most all: those of the
     largest losses where the label is 0, and whatever equals the smallest of them. A whole number is not rounded up; the
-    authors' code rejects one pair more there, by the last bit of 1 - (1 - share). A rejected loss is 0 and stays in the mean, as in
-    the authors' code; a class the clip has is never rejected. The first epoch rejects nothing.
+    authors' code rejects one pair more there, by the last bit of 1 - (1 - share). A rejected loss is 0 and stays in the
+    mean, as in the authors' code; a class the clip has is never rejected. The first epoch rejects nothing.
 
     The batch is that of all replicas; with `train_stage.accumulation` each micro-batch rejects its own share.
 
