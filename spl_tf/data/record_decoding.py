@@ -62,7 +62,7 @@ def decode(clip: EncodedClip, indices: tf.Tensor, window: tf.Tensor) -> tf.Tenso
     they differ by up to 20 levels).
 
     Args:
-      indices: int32 [T], T known when traced; may repeat.
+      indices: int32 [T]; may repeat.
       window: int32 [4]: y, x, height, width in pixels.
 
     Returns:
@@ -89,12 +89,11 @@ def decode(clip: EncodedClip, indices: tf.Tensor, window: tf.Tensor) -> tf.Tenso
     wider = tf.stack([y, left, height, tf.minimum(x + width + 1, clip.width) - left])
 
     def decode_frame(frame: tf.Tensor) -> tf.Tensor:
-        picture = tf.image.decode_and_crop_jpeg(frame, wider, channels=3, dct_method="INTEGER_ACCURATE")
-        return picture[:, x - left : x - left + width]
+        return tf.image.decode_and_crop_jpeg(frame, wider, channels=3, dct_method="INTEGER_ACCURATE")
 
-    return tf.map_fn(
-        decode_frame,
-        frames,
-        fn_output_signature=tf.uint8,
-        parallel_iterations=1,  # Clips are decoded in parallel already.
-    )
+    if indices.shape[0] is None:
+        # One by one: clips are decoded in parallel already.
+        pictures = tf.map_fn(decode_frame, frames, fn_output_signature=tf.uint8, parallel_iterations=1)
+    else:  # Without a loop a sixth faster.
+        pictures = tf.stack([decode_frame(frame) for frame in tf.unstack(frames)])
+    return pictures[:, :, x - left : x - left + width]
