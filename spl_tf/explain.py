@@ -12,7 +12,7 @@ asked about these. Written into O, for every chosen clip:
   <clip id>--<class>.png    up to eight frames of its middle view, below them the same frames with what spoke
                             for the class, from blue for nothing to red for most; below these the caption:
                             clip id, weak label, teacher's class and confidence (--predictions_dir), SPL class
-                            (--labels_dir), predicted class and softmax score, and the class that is shown
+                            (--labels_dir), predicted class and its score, and the class that is shown
   <clip id>--<class>.gif    with --format=gif or mp4: every frame, its overlay to the right, in the clip's own time
   logs/                     the pictures once more, for tensorboard --logdir=O
   clips.csv                 the same as a table, with shard, record and file names; written last

@@ -19,7 +19,7 @@ B clips at once, at least 1. T is the number of stored frames, any but 0: a clip
 short for the network is looped. H and W are at least the crop; a JPEG has at most
 4096 x 4096 pixels. In a batch of records each clip has its own T, H and W. All give
 
-  scores     float32 [B, N], softmax
+  scores     float32 [B, N], softmax; of a network of @multi_label sigmoid, each class by itself
   classes    int64 [B], the class with the highest score
   labels     string [B], its name
   features   float32 [B, C], the pooled features of the backbone

@@ -13,9 +13,10 @@ from spl_tf import files
 from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input.reading import readable, with_possible_lengths
-from spl_tf.data.sidecars import Place, labels_of_shard, open_labels_of, read_pairs
+from spl_tf.data.sidecars import Place, labels_of_shard, open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput
+from spl_tf.labels.prediction_batches import read_teacher
 from spl_tf.labels.predictions import Predictions
 from spl_tf.labels.sidecar_files import read_predictions
 
@@ -86,13 +87,10 @@ def with_teacher(dataset: ClipDataset, places: Sequence[Place], predictions: Pre
     Raises:
       UserError: a side-car is damaged.
     """
-    said = {}
-    for position in {place.shard for place in places}:
-        own = dataclasses.replace(dataset, shards=(dataset.shards[position],))
-        batches = list(read_pairs(own, predictions))
-        said[position] = [
-            np.concatenate([getattr(batch, name) for batch in batches]) for name in ("teacher", "confidence")
-        ]
+    said = {
+        position: read_teacher(predictions, dataset.shards[position].name)
+        for position in {place.shard for place in places}
+    }
     return [
         dataclasses.replace(place, teacher=int(teacher[place.row]), confidence=float(confidence[place.row]))
         for place in places
@@ -119,7 +117,7 @@ def read_clips(
     Returns:
       batches in the order of `places`, of dicts:
         "clips" uint8 [B, T, S, S, 3], RGB;
-        "labels" int32 [B]: -1 where a record has no label or several;
+        "has_label" bool [B, N]: of every class, whether the record has it;
         "clip_id" string [B].
 
     Raises:
@@ -133,9 +131,10 @@ def read_clips(
     @tf.autograph.experimental.do_not_convert
     def decode(content: tf.Tensor) -> dict[str, tf.Tensor]:
         clip = record_decoding.parse(content)
+        each = tf.one_hot(clip.labels, dataset.num_classes, on_value=True, off_value=False, dtype=tf.bool)
         return {
             "clips": clip_input.uniform(clip),
-            "labels": tf.cond(tf.size(clip.labels) == 1, lambda: clip.labels[0], lambda: -1),
+            "has_label": tf.reduce_any(each, axis=0),
             "clip_id": clip.clip_id,
         }
 
@@ -191,7 +190,7 @@ def _ids_and_labels(
         rows = itertools.count()
         for batch in read_predictions(predictions.path(shard.name), ["clip_id", "weak"]):
             for clip_id, weak in zip(*(batch.column(name).to_pylist() for name in ("clip_id", "weak")), strict=True):
-                yield Place(position, next(rows)), clip_id, [weak]
+                yield Place(position, next(rows)), clip_id, weak if isinstance(weak, list) else [weak]
 
 
 def _ids_and_labels_of_records(dataset: ClipDataset) -> Iterator[tuple[Place, str, Sequence[int]]]:

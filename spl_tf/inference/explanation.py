@@ -48,7 +48,7 @@ class Explained:
     Attributes:
       place: where the clip is stored.
       clip_id: its id.
-      weak: its label; empty for none or several.
+      weak: its label; of several, all with a | between as in a manifest; empty for none.
       teacher: the class that `place` has from the teacher.
       spl_class: what labelling made of it.
       predicted, predicted_score: the network's class and its score.
@@ -73,7 +73,7 @@ class Explained:
 
     @property
     def caption(self) -> list[str]:
-        lines = [self.clip_id, f"weak label: {self.weak or 'none or several'}"]
+        lines = [self.clip_id, f"weak label: {self.weak or 'none'}"]
         if self.teacher:
             lines.append(f"teacher: {self.teacher}, {self.place.confidence:.2f}")
         if self.spl_class:
@@ -130,10 +130,12 @@ def explained_clips(
     explain = tf.function(forward, input_signature=signature, autograph=False)
     number = 0
     for batch in chosen_clips.read_clips(dataset, places, trained.clip_input, batch_size):
-        if target.name == "weak" and (batch["labels"] < 0).any():
-            clip_id = batch["clip_id"][batch["labels"] < 0][0].decode(errors="backslashreplace")
+        has_label = batch["has_label"]
+        has_one = has_label.sum(axis=1) == 1
+        if target.name == "weak" and not has_one.all():
+            clip_id = batch["clip_id"][~has_one][0].decode(errors="backslashreplace")
             raise UserError(f"clip {clip_id} of {dataset.folder} has no label or several: name a class with --target")
-        classes = class_of_label[batch["labels"]]
+        classes = class_of_label[np.where(has_one, has_label.argmax(axis=1), -1)]
         maps, scores = (values.numpy() for values in explain(batch["clips"], classes))
         _require_finite(batch["clip_id"], maps, scores, dataset)
         if number == 0 and (coarse := too_coarse(maps.shape[2:])):
@@ -141,11 +143,11 @@ def explained_clips(
         predicted = scores.argmax(axis=-1)
         classes = np.where(classes == PREDICTED, predicted, classes)
         for i, own in enumerate(upsample(maps, shape)):
-            place, label = places[number], batch["labels"][i]
+            place = places[number]
             yield Explained(
                 place=place,
                 clip_id=batch["clip_id"][i].decode(errors="backslashreplace"),
-                weak=dataset.classes[label] if label >= 0 else "",
+                weak="|".join(dataset.classes[label] for label in np.flatnonzero(has_label[i])),
                 teacher=dataset.classes[place.teacher] if place.teacher >= 0 else "",
                 spl_class=spl_classes[number] if spl_classes else "",
                 predicted=trained.classes[predicted[i]],

@@ -57,6 +57,20 @@ def read_batches(
         first_row += batch.num_rows
 
 
+def read_teacher(predictions: Predictions, shard: str) -> tuple[np.ndarray, np.ndarray]:
+    """The teacher's class int32 [n] and its confidence float32 [n] for every clip of a shard.
+
+    Weak labels are not read, so that clips may have several. Raises as `read_batches`.
+    """
+    path, first_row = predictions.path(shard), 0
+    classes, confidences = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
+    for batch in sidecar_files.read_predictions(path, ["teacher", "confidence"]):
+        classes.append(_ids(batch, "teacher", path, first_row, predictions))
+        confidences.append(batch.column("confidence").to_numpy())
+        first_row += batch.num_rows
+    return np.concatenate(classes), np.concatenate(confidences)
+
+
 def _ids(batch: pa.RecordBatch, name: str, path: Path, first_row: int, predictions: Predictions) -> np.ndarray:
     column = batch.column(name)
     if pa.types.is_list(column.type):

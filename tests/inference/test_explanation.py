@@ -21,6 +21,7 @@ from spl_tf.command import execute
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.input.pipeline import evaluation_clips
 from spl_tf.data.input.preprocessing import normalize
+from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.sidecars import Place, open_predictions_of
 from spl_tf.errors import UserError
 from spl_tf.inference.chosen_clips import Choice, choose, read_clips, spl_classes, with_teacher
@@ -77,9 +78,9 @@ def sidecar_dirs(color_shards, rows, tmp_path_factory):
 
 class ExplainTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, trained_dir, color_shards, rows, sidecar_dirs, records_by_hand):
+    def _fixtures(self, trained_dir, color_shards, rows, sidecar_dirs, records_by_hand, rewrite_shards):
         self.trained_dir, self.shards = trained_dir, color_shards / "web"
-        self.sidecars, self.records_by_hand = sidecar_dirs, records_by_hand
+        self.sidecars, self.records_by_hand, self.rewrite_shards = sidecar_dirs, records_by_hand, rewrite_shards
         self.dataset = load_dataset(self.shards)
         self.rows = rows
 
@@ -213,9 +214,9 @@ class ExplainTest(parameterized.TestCase, tf.test.TestCase):
         chosen = self.rows[::-3]
         places = [Place(row["shard"], row["row"]) for row in chosen]
         batches = list(read_clips(self.dataset, places, load_trained(self.trained_dir).clip_input, 4))
-        for name, expected in (("clips", "clip"), ("labels", "label")):
-            read = np.concatenate([batch[name] for batch in batches])
-            self.assertAllEqual(read, np.stack([row[expected] for row in chosen]))
+        self.assertAllEqual(np.concatenate([batch["clips"] for batch in batches]), [row["clip"] for row in chosen])
+        has_label = np.concatenate([batch["has_label"] for batch in batches])
+        self.assertAllEqual(has_label, np.eye(3, dtype=bool)[[row["label"] for row in chosen]])
         self.assertEqual([i.decode() for batch in batches for i in batch["clip_id"]], [r["clip_id"] for r in chosen])
 
     def test_a_damaged_record_is_one_line_and_costs_no_other_clip(self):
@@ -230,6 +231,52 @@ class ExplainTest(parameterized.TestCase, tf.test.TestCase):
         (batch,) = read_clips(damaged, [Place(0, 0), Place(1, 1)], clip_input, 2)
         expected = [row["clip"] for row in self.rows if (row["shard"], row["row"]) in ((0, 0), (1, 1))]
         self.assertAllEqual(batch["clips"], np.stack(expected))
+
+    def test_of_several_labels_all_are_told_and_each_finds_the_clip(self):
+        """Clips of no label, one and two, with and without a teacher, who is asked by nothing but the clip's place."""
+
+        def change(clips):
+            for number, clip in enumerate(clips):
+                clip.labels = [0, 2, 1][: number % 3] if number < 5 else [1, 2]
+            return clips
+
+        shards = self.rewrite_shards(self.shards, self.folder / "several", change, multi_label=True)
+        dataset, rng = load_dataset(shards), np.random.default_rng(1)
+        clips = [
+            (Place(position, row), clip_from_bytes(record))
+            for position, shard in enumerate(dataset.shards)
+            for row, record in enumerate(tf.data.TFRecordDataset(shard.path).as_numpy_iterator())
+        ]
+        headers, teachers = {}, rng.integers(0, 3, len(clips))
+        for position, shard in enumerate(dataset.shards):
+            own = [index for index, (place, _) in enumerate(clips) if place.shard == position]
+            sidecar_files.write_predictions(
+                self.folder / "p" / f"{shard.name}.parquet",
+                clip_ids=[clips[index][1].clip_id for index in own],
+                weak=[clips[index][1].labels for index in own],
+                teacher=teachers[own],
+                confidence=rng.random(len(own)),
+                shard_fingerprint=shard.fingerprint,
+                made_by=_MADE_BY,
+            )
+            headers[shard.name] = sidecar_files.Header(shard.records, shard.fingerprint, shard.ids_digest, _MADE_BY)
+        predictions.write_index(predictions.Predictions(self.folder / "p", dataset.classes, headers), _MADE_BY)
+        blue = [index for index, (_, clip) in enumerate(clips) if 2 in clip.labels][:3]
+        argv = ["explain", f"--model_dir={self.trained_dir}", f"--shards={shards}", "--num_clips=3", "--label=blue"]
+        for arguments in ([], [f"--predictions_dir={self.folder / 'p'}"]):
+            folder = self.folder / f"e{len(arguments)}"
+            self.assertEqual(
+                execute(explain.main, explain.FLAGS, explain.__doc__, [*argv, f"--output_dir={folder}", *arguments]), 0
+            )
+            with open(folder / "clips.csv", encoding="utf-8", newline="") as opened:
+                table = list(csv.DictReader(opened))
+            self.assertEqual([row["clip_id"] for row in table], [clips[index][1].clip_id for index in blue])
+            for row, index in zip(table, blue, strict=True):
+                names = [name for place, name in enumerate(self.dataset.classes) if place in clips[index][1].labels]
+                self.assertEqual(row["weak"], "|".join(names))
+                self.assertEqual(row["teacher"], self.dataset.classes[teachers[index]] if arguments else "")
+        argv = ["explain", f"--model_dir={self.trained_dir}", f"--shards={shards}", f"--output_dir={self.folder / 'w'}"]
+        self.assertEqual(execute(explain.main, explain.FLAGS, explain.__doc__, [*argv, "--target=weak"]), 2)
 
     def test_the_map_is_of_the_target_and_no_batch_changes_it(self):
         trained = load_trained(self.trained_dir)
