@@ -71,6 +71,7 @@ class Board(Hook):
         self,
         network: keras.Model,
         counts: np.ndarray,
+        num_clips: int,
         queried: Sequence[str],
         **options: float | str,
     ) -> None:
@@ -79,6 +80,7 @@ class Board(Hook):
         Args:
           network: with its head.
           counts: int [N], training clips of each class; none where nothing is learned of classes.
+          num_clips: in training; of several labels, fewer than the counts add up to.
           queried: names of the classes that the weak labels know; the others are off the diagonal.
           **options: hyper-parameters that gin does not know.
         """
@@ -89,7 +91,7 @@ class Board(Hook):
             if counts.size:
                 tf.summary.histogram("labels/clips_of_a_class", counts)
                 is_diagonal = np.isin(self._classes, queried)
-                title = f"{int(counts.sum()):,} training clips"
+                title = f"{num_clips:,} training clips"
                 tail = figures.long_tail_figure(counts, self._classes, is_diagonal, title)
                 tf.summary.image("labels/long_tail", _picture(tail))
             # Without a name of its own a trial has that of its run; named by its values, those of equal values are one.
@@ -115,8 +117,11 @@ class Board(Hook):
 
     def _show_inputs(self, report: LoopReport) -> None:
         """Clips with all augmentation, their targets, and the values that the objective keeps."""
-        tf.summary.image("input/clips", _strips(report.clips), max_outputs=len(report.clips))
         lines = self._objective.describe(report.targets, self._classes)
+        strips = _strips(report.clips)
+        # A picture a line: the views of a clip, which follow each other, one below the other.
+        pictures = strips.reshape(len(lines), -1, *strips.shape[2:])
+        tf.summary.image("input/clips", pictures, max_outputs=len(pictures))
         tf.summary.text("input/labels", "\n".join(f"{place}. {line}" for place, line in enumerate(lines, 1)))
         for tag, values in self._objective.histograms().items():
             tf.summary.histogram(tag, values)

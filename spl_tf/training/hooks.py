@@ -18,7 +18,8 @@ class LoopReport:
       means: "loss" and the objective's measures over its clips.
       state: "learning_rate", "gradient_norm" (the loop's mean) and "weight_norm" after its last step.
       data_seconds: of `seconds`, spent waiting for batches.
-      clips: a few of the last batch as the network saw them, float32 [n, T, H, W, 3].
+      clips: a few of the last batch as the network saw them, float32 [n, T, H, W, 3]; of several views a clip, all
+        of them one after the other, [n * V, T, H, W, 3].
       targets: the rest of what the batch holds of them, [n, ...] each.
     """
 

@@ -167,8 +167,9 @@ def train_stage(
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
-    for dataset in filter(None, (inputs.train, inputs.validation)):
-        tell_of_looping(dataset, clip_input)
+    tell_of_looping(inputs.train, clip_input, learned.views.spread)
+    if inputs.validation is not None:
+        tell_of_looping(inputs.validation, clip_input)
     steps_per_epoch = targets.num_clips / batch_size
     total_steps = max(1, math.ceil(epochs * steps_per_epoch))
 
@@ -239,7 +240,7 @@ def train_stage(
         for hook in hooks:
             looking_on.enter_context(hook)
         shown = hyper_parameters(stage, seed, inputs) | ({"labels": "none"} if learned.target == NONE else {})
-        board.describe(network, targets.clips_of_class, inputs.train.classes, **shown)
+        board.describe(network, targets.clips_of_class, targets.num_clips, inputs.train.classes, **shown)
         run_loop(
             state,
             plan,

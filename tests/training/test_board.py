@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from unittest import mock
 
 import gin
 import keras
@@ -16,6 +17,7 @@ from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.input.preprocessing import normalize
 from spl_tf.errors import Terminated, UserError
+from spl_tf.labels import figures
 from spl_tf.labels.label_folder import Summary
 from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.hooks import LoopReport
@@ -169,6 +171,25 @@ class BoardOfAStageTest(parameterized.TestCase, tf.test.TestCase):
         shown = [0, 2, 4, 6, 9, 11, 13, 15]  # Of 16 frames, evenly.
         self.assertAllEqual(strips, [np.concatenate(list(clip[shown]), axis=1) for clip in clips])
         self.assertEqual(_text(_events(folder), "input/labels"), "1. b\n2. a")
+
+    def test_the_views_of_a_clip_are_one_picture_as_its_labels_are_one_line(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        views = np.random.default_rng(0).integers(0, 256, (2 * 3, 4, 6, 6, 3), np.uint8)
+        with _board(folder, show_at={1}) as board:
+            board.after(_report(1, clips=normalize(views).numpy(), labels=[1, 0]))
+        ((_, pictures),) = _pictures(_events(folder), "input/clips").items()
+        rows = [np.concatenate(list(view), axis=1) for view in views]
+        self.assertAllEqual(pictures, [np.concatenate(rows[:3]), np.concatenate(rows[3:])])
+        self.assertEqual(_text(_events(folder), "input/labels"), "1. b\n2. a")
+
+    def test_the_long_tail_is_of_the_clips_however_many_labels_they_have(self):
+        inputs = keras.Input((2,))
+        network = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        drawn = mock.patch.object(figures, "long_tail_figure", wraps=figures.long_tail_figure)
+        with drawn as draw, _board(folder) as board:
+            board.describe(network, np.array([30, 1_500]), 1_510, ("a", "b"))
+        self.assertEqual(draw.call_args.args[-1], "1,510 training clips")
 
     @parameterized.parameters(
         (4, 5.625, [1, 6, 11, 17, 22]),  # Not only after whole loops of twenty steps.

@@ -59,7 +59,7 @@ def _write_logs(folder):
     network = keras.Model(inputs, keras.layers.GlobalAveragePooling3D(name="pooling")(inputs))
     for run in RUNS:
         with Board(folder / run, "pretrain", ("run", "jump"), single_label(), 30, show_at={2}) as board:
-            board.describe(network, np.array([30, 10]), ("run", "jump"), stage="pretrain", seed=0)
+            board.describe(network, np.array([30, 10]), 40, ("run", "jump"), stage="pretrain", seed=0)
             for step in (1, 2, 3, 4):
                 clips = generator.normal(size=(2, 4, 8, 8, 3)).astype(np.float32)
                 targets = {"labels": np.array([1, 0])}

@@ -17,24 +17,30 @@ _MOST_CLIPS = 48
 _MOST_SHARDS = 16
 
 
-def tell_of_looping(dataset: ClipDataset, view: ViewShape) -> None:
-    """Warns when clips are shorter than what a view reaches over, so that its frames repeat.
+def tell_of_looping(dataset: ClipDataset, view: ViewShape, spread: int = 0) -> None:
+    """Warns when clips are shorter than what a view, or a tuple of views, reaches over, so that its frames repeat.
 
     `dataset.json` has no lengths: up to 48 clips are looked at, the first of up to 16 shards that are evenly spaced.
+
+    Args:
+      dataset: the clips.
+      view: the shape of a view.
+      spread: of a tuple, see `view_samplers.ViewSampler`.
 
     Raises:
       UserError: a record can't be read.
     """
-    reach = (view.num_frames - 1) * view.frame_stride + 1
+    reach = (spread + view.num_frames - 1) * view.frame_stride + 1
     if reach == 1 or not dataset.num_clips:
         return
     lengths = _some_lengths(dataset)
     if not (looped := int(np.count_nonzero(lengths < reach))):
         return
+    apart = f", in views of which the last begins {spread:,} drawn frames after the first," if spread else ""
     looked_at = "clips" if len(lengths) == dataset.num_clips else "clips looked at"
     logging.warning(
-        "%s: %d of %d %s (%.0f %%) are shorter than the %s frames that num_frames = %d at frame_stride = %d reach over "
-        "(their median is %s), so they are looped: choose less of either, or longer clips",
+        "%s: %d of %d %s (%.0f %%) are shorter than the %s frames that num_frames = %d at frame_stride = %d%s reach "
+        "over (their median is %s), so they are looped: choose less of these, or longer clips",
         dataset.folder,
         looped,
         len(lengths),
@@ -43,6 +49,7 @@ def tell_of_looping(dataset: ClipDataset, view: ViewShape) -> None:
         f"{reach:,}",
         view.num_frames,
         view.frame_stride,
+        apart,
         f"{np.median(lengths):,.0f}",
     )
 

@@ -37,6 +37,10 @@ class ViewSampler(Protocol):
     def num_views(self) -> int:
         """V."""
 
+    @property
+    def spread(self) -> int:
+        """Drawn frames from the beginning of the first view to that of the last; 0 where that is not fixed."""
+
     def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
         """The views of one clip.
 
@@ -53,6 +57,7 @@ class RandomViews:
     """Views independent of each other, every start that fits equally likely."""
 
     num_views: int = 1
+    spread = 0
 
     def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
         del key
@@ -75,6 +80,7 @@ class RandomSkips:
     lowest: int
     highest: int
     num_views: int = 1
+    spread = 0
 
     def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
         uniforms = tf.random.stateless_uniform([self.num_views], key, alg="philox")
@@ -110,6 +116,7 @@ class TwoWindows:
     """
 
     num_views = 2
+    spread = 0
 
     def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
         del firsts
@@ -150,6 +157,10 @@ class ClipTuple:
     num_negatives: int
 
     num_views = 3
+
+    @property
+    def spread(self) -> int:
+        return 2 * self.clip_stride
 
     def draw(self, available: tf.Tensor, shape: ViewShape, firsts: tf.Tensor, key: tf.Tensor) -> Drawn:
         del firsts
