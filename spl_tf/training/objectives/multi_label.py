@@ -1,6 +1,5 @@
 """Any number of classes a clip: every class is a yes or no of its own."""
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import gin
@@ -10,9 +9,8 @@ import tensorflow as tf
 from spl_tf.labels.targets import SEVERAL
 from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
 from spl_tf.losses.class_counts import ClassCounts
-from spl_tf.metrics.class_groups import means_of_groups
 from spl_tf.metrics.evaluation import Evaluation
-from spl_tf.metrics.multi_label import evaluate_multi_label
+from spl_tf.metrics.multi_label import evaluate_with_groups
 from spl_tf.metrics.video_scores import VideoScores
 from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows, require_loss
 
@@ -47,11 +45,7 @@ class MultiLabel(Objective):
         return [", ".join(name for name, has in zip(classes, labels, strict=True) if has) for labels in rows]
 
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
-        found = evaluate_multi_label(videos, len(classes))
-        groups = means_of_groups(found.per_class["average_precision"], self._counts.clips)
-        # Of a short tail, or of few validation videos, there may be none of a group: nothing to draw a curve of.
-        measured = {name: value for name, value in groups.items() if not np.isnan(value)}
-        return dataclasses.replace(found, metrics=found.metrics | measured)
+        return evaluate_with_groups(videos, self._counts.clips)
 
 
 @gin.configurable

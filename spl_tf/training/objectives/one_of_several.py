@@ -14,9 +14,10 @@ from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.errors import UserError
 from spl_tf.labels.one_label import NO_LABEL, balanced_labels, labelled_videos, random_labels
 from spl_tf.labels.targets import SEVERAL, SINGLE, SparseTargets
+from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.masked_cross_entropy import masked_cross_entropy
 from spl_tf.metrics.evaluation import Evaluation
-from spl_tf.metrics.multi_label import evaluate_multi_label
+from spl_tf.metrics.multi_label import evaluate_with_groups
 from spl_tf.metrics.video_scores import VideoScores
 from spl_tf.training.objectives.objective import Batch, Objective, Outputs, Rows
 
@@ -39,6 +40,7 @@ class OneOfSeveral(Objective):
             raise UserError(f"one_of_several.assignment = {assignment!r}: choose {' or '.join(ASSIGNMENTS)}")
         self._assignment = assignment
         self._mask_others = mask_others
+        self._counts: ClassCounts
 
     def targets(self, joined: TrainingTargets, dataset: ClipDataset, seed: int) -> TrainingTargets:
         """Adds the label of every epoch; clips without any label are left out, and their number is told."""
@@ -66,6 +68,9 @@ class OneOfSeveral(Objective):
 
         return dataclasses.replace(chosen, one_label=one_label)
 
+    def build(self, num_classes: int, num_clips: int, counts: ClassCounts) -> None:
+        self._counts = counts
+
     def losses(self, outputs: Outputs, batch: Batch, rows: Rows, epoch: tf.Tensor) -> tf.Tensor:
         masked = batch["known"] == 0.0
         if self._mask_others:
@@ -88,7 +93,7 @@ class OneOfSeveral(Objective):
         return lines
 
     def evaluate(self, videos: VideoScores, classes: Sequence[str]) -> Evaluation:
-        return evaluate_multi_label(videos, len(classes))
+        return evaluate_with_groups(videos, self._counts.clips)
 
 
 @gin.configurable
