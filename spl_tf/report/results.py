@@ -151,7 +151,8 @@ def _scale(recipe: Recipe) -> str:
 
 def _meaning(recipe: Recipe, reference: str | None, differences: dict[str, Difference]) -> str:
     """What the columns show and what the intervals leave out."""
-    text = "Minutes are of pre-training and fine-tuning. SCR: share of the web clips in cells that keep a class. "
+    text = "Minutes are of self-supervised learning, pre-training and fine-tuning, as far as there are such stages. "
+    text += "SCR: share of the web clips in cells that keep a class. "
     if own := [name for name in recipe.names if _has_own_labels(recipe.runs(name)[0])]:
         text += f"None for {', '.join(own)}, nor a noise ratio: the labels are the web set's own, seen by no teacher. "
     if not differences:

@@ -6,6 +6,7 @@ import statistics
 
 from tqdm import tqdm
 
+from spl_tf.experiment.resumable import MARKER
 from spl_tf.report.collect import Recipe, read_seconds
 from spl_tf.report.curves import Curve, read_curves
 from spl_tf.report.markup import Html, Section, element, section, table
@@ -129,6 +130,8 @@ def _end_table(seed: int, trained: list[_Trained]) -> Html:
             ]
         )
     caption = f"End of training, seed {seed}: loss and accuracy are means over the steps named, the last epoch's"
+    if any("accuracy" not in one.metrics["train"] and "hit_at_1" in one.metrics["train"] for one in trained):
+        caption += "; with @multi_label accuracy is the share of clips whose highest score is of a class they have"
     return table(f"stages-table-seed{seed}", caption, columns, rows, texts=("strategy", "precision"))
 
 
@@ -157,15 +160,16 @@ def timing_section(recipe: Recipe) -> Section:
     Raises:
       UserError: a step's record is damaged.
     """
-    shared = {f"shards: {name}": [recipe.folder / "shards" / name] for name in ("target", "test", "validation")}
+    shared = {name: [folder] for name, folder in _shard_folders(recipe)}
     if webs := [web for seed in recipe.seeds if (web := recipe.web(seed))]:
-        shared |= {"shards: web": [webs[0].shards], "teacher": [web.teacher for web in webs]}
-        shared |= {"predictions": [web.predictions for web in webs]}
+        shared |= {"teacher": [web.teacher for web in webs], "predictions": [web.predictions for web in webs]}
     times = [(name, _mean_seconds(paths)) for name, paths in shared.items()]
     rows = [[name, duration(seconds)] for name, seconds in times if seconds is not None]
     once = table("timing-shared", "Shared by the strategies", {"step": "Step", "time": "Time"}, rows)
 
-    steps = ("predictions", "labels", "pretrain", "finetune", "test")
+    runs = [recipe.run_folder(run) for name in recipe.names for run in recipe.runs(name)]
+    learns_alone = any((folder / "selfsup" / MARKER).exists() for folder in runs)
+    steps = (*(("selfsup",) if learns_alone else ()), "predictions", "labels", "pretrain", "finetune", "test")
     rows = []
     for name in recipe.names:
         folders = [recipe.run_folder(run) for run in recipe.runs(name)]
@@ -176,6 +180,16 @@ def timing_section(recipe: Recipe) -> Section:
     of_strategies = table("timing-table", "Of every strategy, mean over the seeds", columns, rows)
     text = "Time of every step over all sessions, with reading and writing."
     return section("timing", "Timing", element("p", text), once, of_strategies)
+
+
+def _shard_folders(recipe: Recipe) -> list[tuple[str, pathlib.Path]]:
+    """What the shards that were cut are called, and their folders: of all arms, and of those that share others."""
+    found = []
+    for place in (recipe.folder, *sorted(folder.parent for folder in recipe.folder.glob("*/shards"))):
+        where = "shards" if place == recipe.folder else f"shards of {place.name}"
+        folders = sorted(marker.parent for marker in place.glob(f"shards/*/{MARKER}"))
+        found += [(f"{where}: {folder.name}", folder) for folder in folders if ".replaced-" not in folder.name]
+    return found
 
 
 def _mean_seconds(folders: list[pathlib.Path]) -> float | None:

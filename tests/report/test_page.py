@@ -155,6 +155,7 @@ class PageTest(tf.test.TestCase):
     def test_times_are_those_of_the_steps(self):
         self._make()
         self.made.step(self.made.folder / "shards" / "web", 3725.0)
+        self.made.step(self.made.folder / "shards" / "web.replaced-1", 1.0)  # Set aside by --replace_changed.
         section = self._sections(self._page())["timing"]
         self.assertEqual(
             section.one("table", id="timing-shared").cells(),
@@ -162,6 +163,29 @@ class PageTest(tf.test.TestCase):
         )
         rows = section.one("table", id="timing-table").cells()
         self.assertEqual(rows["spl_m"], ["-", "-", "1 min 30 s", "1 min 00 s", "2.0 s", "2 min 32 s"])
+
+    def test_arms_of_several_labels_and_of_none_have_their_times_and_measures(self):
+        """Their web set needs no teacher, and what `shares` keeps apart lies in a folder of its own."""
+        self.made.step(self.made.folder / "shards" / "web", 4.0)
+        self.made.step(self.made.folder / "other" / "shards" / "web", 5.0)
+        own = self.made.run("pcl_own", [True, False])
+        self.made.trained(own / "selfsup", [3.0, 2.0], seconds=30.0, train={"loss": 2.0, "pretext_accuracy": 0.25})
+        self.made.trained(own / "pretrain", [3.0, 2.0], seconds=20.0, train={"loss": 2.0, "hit_at_1": 0.75})
+        self.made.trained(own / "finetune", [3.0, 2.0], seconds=10.0)
+        sections = self._sections(self._page())
+        timing = sections["timing"]
+        self.assertEqual(
+            timing.one("table", id="timing-shared").cells(),
+            {"shards: web": ["4.0 s"], "shards of other: web": ["5.0 s"]},
+        )
+        header = [cell.text for cell in timing.one("table", id="timing-table").one("thead").all("th")]
+        self.assertEqual(header[1:], ["selfsup", "predictions", "labels", "pretrain", "finetune", "test", "total"])
+        (row,) = timing.one("table", id="timing-table").cells().values()
+        self.assertEqual(row, ["30.0 s", "-", "-", "20.0 s", "10.0 s", "2.0 s", "1 min 02 s"])
+        ends = sections["training"].one("table", id="stages-table-seed0")
+        accuracies = [row.children[5].text for row in ends.one("tbody").all("tr")]
+        self.assertEqual(accuracies, ["-", "75.0", "50.0"])
+        self.assertIn("with @multi_label accuracy is the share of clips whose highest", ends.one("caption").text)
 
     def test_durations(self):
         seconds = (None, 0.04, 59.94, 59.96, 3599.4, 3599.6, 90061.0)
