@@ -239,7 +239,8 @@ def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object
     choose_policy(options["precision"])
     with gin.config_scope(stage):
         learned = make_objective(options["objective"], **{name: options[name] for name in ("loss", "data_parameters")})
-        require_fitting_objective(learned, accumulation=options["accumulation"], given={})
+        fitted = {name: options[name] for name in ("accumulation", "num_frames")}
+        require_fitting_objective(learned, **fitted, given={})
         if stage == "selfsup" and learned.target != NONE:
             raise UserError("selfsup/train_stage.objective learns from labels: bind it to @pcl or @cvrl")
         rate = options["learning_rate"]

@@ -58,12 +58,15 @@ def require_options(
         )
 
 
-def require_fitting_objective(learned: Objective, *, accumulation: int, given: Mapping[str, object]) -> None:
+def require_fitting_objective(
+    learned: Objective, *, accumulation: int, num_frames: int, given: Mapping[str, object]
+) -> None:
     """Refuses options of `train_stage` that the objective has no use for.
 
     Args:
       learned: the objective.
       accumulation: micro-batches a step.
+      num_frames: of a clip.
       given: what belongs to labels, by name; None where it is not given.
 
     Raises:
@@ -73,6 +76,11 @@ def require_fitting_objective(learned: Objective, *, accumulation: int, given: M
         raise UserError(
             f"train_stage.accumulation = {accumulation}: the objective compares the clips of a batch, of which "
             "micro-batches see a part: leave it at 1, with a smaller batch_size or on more devices"
+        )
+    if num_frames % learned.frame_parts:
+        raise UserError(
+            f"train_stage.num_frames = {num_frames}: the objective cuts the frames of a clip into "
+            f"{learned.frame_parts} equal parts, give e.g. {4 * learned.frame_parts}"
         )
     if learned.target == NONE:
         for name, value in given.items():

@@ -151,7 +151,7 @@ def train_stage(
     inputs = open_inputs(train_shards, labels_dir, validation_shards, init_weights)
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     given = {"labels_dir": labels_dir, "validation_shards": validation_shards}
-    require_fitting_objective(learned, accumulation=accumulation, given=given)
+    require_fitting_objective(learned, accumulation=accumulation, num_frames=num_frames, given=given)
     claim_folder(model_dir, run_identity(stage, seed, inputs))
     if (model_dir / FINISHED).exists():
         for name in checksums.listed(model_dir):

@@ -54,14 +54,16 @@ class SelfSupervisedArmsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertFalse((self.folder / "shards").exists())
 
     @parameterized.parameters(
-        ("selfsup/train_stage.objective = @single_label", "selfsup/train_stage.objective learns from labels"),
-        ("selfsup/train_stage.objective = @cvrl", "accumulation = 2: the objective compares"),
+        ("single_label", "epochs = 5", "selfsup/train_stage.objective learns from labels"),
+        ("cvrl", "accumulation = 2", "accumulation = 2: the objective compares"),
+        ("pcl", "num_frames = 6", "num_frames = 6: the objective cuts the frames of a clip into 4 equal parts"),
     )
-    def test_an_objective_that_does_not_fit_is_told_too(self, binding, message):
+    def test_an_objective_that_does_not_fit_is_told_too(self, objective, option, message):
         bindings = [one for one in self.bindings if "objective" not in one]
-        bindings += [binding, "selfsup/train_stage.accumulation = 2", ARMS]
+        bindings += [f"selfsup/train_stage.objective = @{objective}", f"selfsup/train_stage.{option}", ARMS]
         with self.assertRaisesRegex(UserError, message):
             self.run_recipe(self.folder, bindings)
+        self.assertFalse((self.folder / "shards").exists())
 
     def test_its_cost_counts_its_views_and_once_for_arms_that_are_alike(self):
         configuration.parse([], [*self.bindings, ARMS, "selfsup/train_stage.epochs = 5"])

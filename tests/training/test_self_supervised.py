@@ -98,7 +98,7 @@ class SelfSupervisedTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(
         (["train_stage.objective = @cvrl", "train_stage.accumulation = 2"], {}, "accumulation = 2: the objective comp"),
         (["train_stage.objective = @pcl"], {"validation_shards": "test"}, "validation_shards: .* without labels"),
-        (["train_stage.objective = @pcl", "train_stage.num_frames = 6"], {}, "num_frames = 6: .* quarters of a clip"),
+        (["train_stage.objective = @pcl", "train_stage.num_frames = 6"], {}, "num_frames = 6: .* into 4 equal parts"),
         (["train_stage.objective = @pcl", "training_clips.class_aware = True"], {}, "class_aware needs labels"),
         (["train_stage.objective = @pcl", "train_stage.loss = @anchor_loss"], {}, "the objective pcl has no loss"),
     )

@@ -47,6 +47,7 @@ class Objective:
       views: of a clip in a batch, and what else is drawn with them.
       photometric: their change of colour; None for that of `training_clips`.
       compares_clips: whether the loss of a clip depends on the others of its batch, which micro-batches would part.
+      frame_parts: of equal length that it cuts the frames of a clip into.
       selected_by: the validation metric by which `train_stage.select = 'best'` chooses; larger is better.
     """
 
@@ -55,6 +56,7 @@ class Objective:
     views: ViewSampler = RandomViews()
     photometric: Photometric | None = None
     compares_clips: bool = False
+    frame_parts: int = 1
     selected_by: str
 
     @property

@@ -40,7 +40,7 @@ class PretextContrastive(SelfSupervised):
         photometric: Photometric | None,
     ):
         self.views = ClipTuple(clip_stride, pretext.remote_share, num_negatives)
-        self.photometric = photometric
+        self.photometric, self.frame_parts = photometric, pretext.frame_parts
         self._pretext, self._temperature, self._contrast_weight = pretext, temperature, contrast_weight
         self._residual = residual
         self._num_clips = 0

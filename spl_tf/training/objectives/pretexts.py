@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from spl_tf.errors import UserError
 from spl_tf.models.self_supervised import joined_classifier, middle_classifier, order_classifier
 from spl_tf.training.objectives.objective import Batch
 
@@ -23,10 +22,12 @@ class Pretext:
     Attributes:
       names: of the labels.
       remote_share: how often the middle clip is a remote one, see `view_samplers.ClipTuple`.
+      frame_parts: of equal length that it cuts a clip's frames into.
     """
 
     names: Sequence[str]
     remote_share: float = 0.0
+    frame_parts: int = 1
 
     def labels(self, batch: Batch) -> tf.Tensor:
         """int32 [b]: what is done to each tuple."""
@@ -50,6 +51,7 @@ class ClipOperation(Pretext):
 
     names = ("nothing", "rotation", "quadrants", "time", "remote")
     remote_share = 0.2
+    frame_parts = _CHUNKS
 
     def labels(self, batch: Batch) -> tf.Tensor:
         others = _choice(batch["chance"][:, 0], len(self.names) - 1)
@@ -111,15 +113,7 @@ def permuted_quadrants(clips: tf.Tensor) -> tf.Tensor:
 
 
 def _swapped_frames(num_frames: int, is_swapped: tf.Tensor, chance: tf.Tensor) -> tf.Tensor:
-    """int32 [b, T]: frames in order, or with two of their four equal parts exchanged, bool [b].
-
-    Raises:
-      UserError: they can't be cut into four.
-    """
-    if num_frames % _CHUNKS:
-        raise UserError(
-            f"train_stage.num_frames = {num_frames}: the pretext exchanges quarters of a clip, give e.g. 16"
-        )
+    """int32 [b, T]: frames in order, or with two of their four equal parts exchanged, bool [b]."""
     orders = [list(range(_CHUNKS)) for _ in _SWAPS]
     for order, (one, other) in zip(orders, _SWAPS, strict=True):
         order[one], order[other] = order[other], order[one]
