@@ -1,4 +1,4 @@
-# make demo: the method on rendered videos, about five minutes on two cores.
+# make demo: the method on rendered videos, five minutes on two cores with bfloat16 units, more on older ones.
 # make test: lint, type hints and test suite.
 # make smoke: every row of the papers' tables at tiny sizes, about an hour on two cores.
 # All make .venv and install the exact set of constraints.txt first.
