@@ -16,8 +16,8 @@ from spl_tf.data.lists.csv_tables import PATH
 from spl_tf.data.lists.labels import texts
 from spl_tf.data.lists.rows import read_rows
 from spl_tf.errors import UserError
+from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import Arm
-from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.shared import loss_with_matrix
 from spl_tf.experiment.tasks import OWN, networks_forgotten, require_label_options
 from spl_tf.experiment.video_lists import VideoLists
@@ -91,28 +91,28 @@ def _check_transition(arm: Arm) -> None:
         )
 
 
-def require_sound_stages(runner: Runner, arms: Sequence[Arm]) -> None:
+def require_sound_stages(sets: ArmSets, arms: Sequence[Arm]) -> None:
     """Refuses options of shards, stages, predictions and test that could not work, whatever the lists are.
 
     Raises:
       UserError: the first one found.
     """
     for quota in dict.fromkeys(arm.web_clips_per_class for arm in arms):
-        _require_shard_options(runner, quota)
+        _require_shard_options(sets, quota)
     known: set[tuple[object, ...]] = set()  # Settings of stages, and of networks, that were found sound.
     for arm in arms:
         with configuration.overridden(arm.bindings):
             for stage in _stages(arm):
                 settings = tuple(sorted(stage_settings(stage).items()))
                 if settings not in known:
-                    _require_stage(stage, runner.short_side, known)
+                    _require_stage(stage, sets.short_side, known)
                     known.add(settings)
             if arm.asks_predictions:
-                _require_inference("teacher", predict_clips, runner.short_side)
-            _require_inference("finetune", evaluate_model, runner.short_side)
+                _require_inference("teacher", predict_clips, sets.short_side)
+            _require_inference("finetune", evaluate_model, sets.short_side)
 
 
-def require_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
+def require_lists(sets: ArmSets, arms: Sequence[Arm]) -> list[str]:
     """Makes or finds the lists of all arms; returns a line on how each of them came to be.
 
     Raises:
@@ -122,7 +122,7 @@ def require_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
     missing: list[str] = []
     for arm in arms:
         try:
-            notes.append(runner.lists(arm).note)
+            notes.append(sets.lists(arm).note)
         except UserError as error:
             missing.append(str(error).partition("\n  In call to configurable")[0])  # gin says where it was called.
     if missing:
@@ -130,7 +130,7 @@ def require_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
+def require_sound_lists(sets: ArmSets, arms: Sequence[Arm]) -> list[str]:
     """Refuses lists that can't be read, and options that don't fit them.
 
     Returns:
@@ -141,12 +141,12 @@ def require_sound_lists(runner: Runner, arms: Sequence[Arm]) -> list[str]:
         lists don't have.
     """
     num_videos = {}
-    for lists in dict.fromkeys(map(runner.lists, arms)):
+    for lists in dict.fromkeys(map(sets.lists, arms)):
         _require_columns(lists)
         num_videos[lists] = sum(1 for _ in read_rows(lists.target, "recipe.videos"))
     notes = []
     for arm in arms:
-        lists = runner.lists(arm)
+        lists = sets.lists(arm)
         classes = read_classes(lists.classes)
         with configuration.overridden(arm.bindings):
             of_labels = (arm.labels, classes, arm.num_labels, arm.min_confidence)
@@ -215,11 +215,11 @@ def _require_columns(lists: VideoLists) -> None:
             raise UserError(f"{path} has no column {' and '.join(map(repr, absent))} (it has {has}): add it")
 
 
-def _require_shard_options(runner: Runner, clips_per_class: int | None) -> None:
+def _require_shard_options(sets: ArmSets, clips_per_class: int | None) -> None:
     """Of clean sets and web set."""
-    common: dict[str, Any] = {"fps": float(runner.fps), "short_side": runner.short_side, "jpeg_quality": 90}
+    common: dict[str, Any] = {"fps": float(sets.fps), "short_side": sets.short_side, "jpeg_quality": 90}
     common |= {"manifest": "list", "manifest_sha256": "", "label_column": "", "classes": (), "exclude_sha256": ()}
-    of_test, of_web = float(runner.test_clip_seconds), float(runner.web_clip_seconds)
+    of_test, of_web = float(sets.test_clip_seconds), float(sets.web_clip_seconds)
     for seconds, quota in ((0.0, None), (of_test, None), (of_web, clips_per_class)):
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 

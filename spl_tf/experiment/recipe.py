@@ -7,6 +7,7 @@ from typing import Any
 import gin
 
 from spl_tf import files
+from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import choose_arms, make_arms, unused_options
 from spl_tf.experiment.checks import require_lists, require_sound_arms, require_sound_lists, require_sound_stages
 from spl_tf.experiment.runner import Runner
@@ -106,7 +107,7 @@ def recipe(
     )
     chosen = choose_arms(all_arms, only)
     require_sound_arms(chosen, seeds, init_weights)
-    runner = Runner(
+    sets = ArmSets(
         output_dir,
         all_arms,
         videos=videos,
@@ -114,21 +115,21 @@ def recipe(
         short_side=short_side,
         web_clip_seconds=web_clip_seconds,
         test_clip_seconds=test_clip_seconds,
-        init_weights=init_weights,
     )
-    require_sound_stages(runner, chosen)
-    notes = require_lists(runner, chosen)
-    print(*notes, *unused_options(all_arms), *require_sound_lists(runner, chosen), sep="\n", flush=True)
+    runner = Runner(sets, init_weights)
+    require_sound_stages(sets, chosen)
+    notes = require_lists(sets, chosen)
+    print(*notes, *unused_options(all_arms), *require_sound_lists(sets, chosen), sep="\n", flush=True)
     for seed in seeds:
         for arm in chosen:
             runner.require_unchanged(arm, seed)
     for arm in chosen:
-        runner.clean(arm)
+        sets.clean(arm)
     pretrained = [arm for arm in chosen if arm.pretrains]
     for arm in chosen:
         if arm.needs_web:
-            runner.web(arm)
-    path = runner.output_dir / "results.csv"
+            sets.web(arm)
+    path = sets.output_dir / "results.csv"
     results = []
     for seed in seeds:
         for arm in pretrained:

@@ -1,32 +1,25 @@
 """Runs arms: what they share once, then labels, pre-training, fine-tuning and test of each; every step is resumable."""
 
-import contextlib
 import dataclasses
 import pathlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Sequence
 
 from spl_tf import configuration, files
 from spl_tf.data.dataset import load_dataset
-from spl_tf.errors import UserError
 from spl_tf.experiment import tasks
+from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.resumable import Clips, require_unchanged
-from spl_tf.experiment.sets import CleanShards, WebSet, make_clean, make_web, require_comparable
+from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.shared import (
-    CLEAN,
     PREDICTIONS,
     RELABELLED,
     TEACHER,
-    WEB,
     arm_of_network,
     asks_for_network,
     loss_with_matrix,
-    shared_places,
 )
 from spl_tf.experiment.table import Result
-from spl_tf.experiment.video_lists import VideoLists, list_settings
 from spl_tf.inference.stage_folder import BACKBONE
 from spl_tf.training.identity import stage_settings
 
@@ -39,41 +32,13 @@ class Runner:
       seed0/ARM/                   selfsup, labels, pretrain, finetune, test
 
     Args:
-      output_dir: everything is written below it.
-      arms: all of the experiment; which of them share what depends on all.
-      videos: makes or finds the lists of videos.
-      fps: frames per second of the shards.
-      short_side: of their frames, pixels.
-      web_clip_seconds: length of the clips cut from web videos; 0 for whole ones.
-      test_clip_seconds: likewise from test videos.
+      sets: of all arms of the experiment.
       init_weights: backbone that teachers begin with; None for random weights.
-      hold: keeps other processes out of a folder, as `files.locked` with `wait`; by default there are no others.
-
-    Raises:
-      UserError: arms share what differs, see `shared_places`.
     """
 
-    def __init__(
-        self,
-        output_dir: files.Path,
-        arms: Sequence[Arm],
-        *,
-        videos: Callable[[pathlib.Path], VideoLists],
-        fps: float,
-        short_side: int,
-        web_clip_seconds: float = 10.0,
-        test_clip_seconds: float = 0.0,
-        init_weights: files.Path | None = None,
-        hold: Callable[[pathlib.Path], AbstractContextManager[Any]] = contextlib.nullcontext,
-    ):
-        self.output_dir = pathlib.Path(output_dir)
-        # The first rounds of a later one are run too.
-        self.arms = tuple(dict.fromkeys(each for arm in arms for each in arm.with_earlier_rounds()))
-        self.fps, self.short_side = fps, short_side
-        self.web_clip_seconds, self.test_clip_seconds = web_clip_seconds, test_clip_seconds
-        self._videos, self._init_weights, self.hold = videos, init_weights, hold
-        self._places = shared_places(self.arms)
-        self._lists: dict[tuple[tuple[str, str], ...], VideoLists] = {}  # By settings.
+    def __init__(self, sets: ArmSets, init_weights: files.Path | None = None):
+        self.sets, self.arms, self.output_dir, self.hold = sets, sets.arms, sets.output_dir, sets.hold
+        self._init_weights = init_weights
 
     def folder(self, arm: Arm, seed: int) -> pathlib.Path:
         """Holds the arm's own stages."""
@@ -85,7 +50,7 @@ class Runner:
 
     def require_unchanged(self, arm: Arm, seed: int) -> None:
         """Finds what of an arm's configuration changed since its steps were done; raises as `run_step`."""
-        folder, places = self.folder(arm, seed), self._places[arm]
+        folder, places = self.folder(arm, seed), self.sets.places[arm]
         with configuration.overridden(arm.bindings):
             steps = {
                 folder / "finetune": stage_settings("finetune"),
@@ -103,53 +68,14 @@ class Runner:
             for step, settings in steps.items():
                 require_unchanged(step, settings)
 
-    def lists(self, arm: Arm) -> VideoLists:
-        """Made once for all arms that have the same."""
-        with configuration.overridden(arm.bindings):
-            key = tuple(sorted(list_settings().items()))
-            if key not in self._lists:
-                self._lists[key] = self._videos(self.output_dir / self._places[arm][CLEAN] / "videos")
-        lists = self._lists[key]
-        if arm.needs_web and lists.web is None:
-            raise UserError(f"arm {arm.name!r}: there is no web set, only 'none' can be run: give the lists one")
-        if arm.asks_predictions:
-            require_comparable(arm.name, lists)
-        return lists
-
-    def clean(self, arm: Arm) -> CleanShards:
-        """Cuts the clean sets."""
-        folder = self.output_dir / self._places[arm][CLEAN] / "shards"
-        with self.hold(folder):
-            lists, seconds = self.lists(arm), self.test_clip_seconds
-            return make_clean(lists, folder, fps=self.fps, short_side=self.short_side, test_clip_seconds=seconds)
-
-    def web(self, arm: Arm) -> pathlib.Path:
-        """Cuts the web set."""
-        folder = self.output_dir / self._places[arm][WEB] / "shards"
-        lists = self.lists(arm)
-        assert lists.web is not None  # It would have been refused.
-        with self.hold(folder):
-            web = make_web(
-                lists,
-                lists.web,
-                folder,
-                fps=self.fps,
-                short_side=self.short_side,
-                clip_seconds=self.web_clip_seconds,
-                clips_per_class=arm.web_clips_per_class,
-            )
-        if arm.asks_predictions:
-            require_comparable(arm.name, lists, web)
-        return web
-
     def labelled_by(self, arm: Arm, seed: int) -> WebSet:
         """The web set with the predictions that the arm's labels are made from: its student's from round 2 on."""
         if arm.round > 1:
             teacher = self.finished(dataclasses.replace(arm, round=arm.round - 1), seed) / "finetune"
-            web = self.web(arm)
+            web = self.sets.web(arm)
             with configuration.overridden(arm.bindings):
                 return WebSet(web, tasks.predict(teacher, web, self.folder(arm, seed) / "predictions"), teacher)
-        clean, web, places = self.clean(arm), self.web(arm), self._places[arm]
+        clean, web, places = self.sets.clean(arm), self.sets.web(arm), self.sets.places[arm]
         folders = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
         teacher = folders[TEACHER] / "teacher"
         with self.hold(folders[TEACHER]), configuration.overridden(arm.bindings):
@@ -168,9 +94,9 @@ class Runner:
 
     def test_teachers(self, arms: Sequence[Arm], seed: int) -> None:
         """Tests the teachers of pre-trained arms, each as the fine-tuned network of the first arm it is for."""
-        first = {self._places[arm][TEACHER]: arm for arm in reversed(arms)}
+        first = {self.sets.places[arm][TEACHER]: arm for arm in reversed(arms)}
         for share, arm in first.items():
-            folder, clean = self.output_dir / share / f"seed{seed}", self.clean(arm)
+            folder, clean = self.output_dir / share / f"seed{seed}", self.sets.clean(arm)
             shown: dict[str, str | int] = {"strategy": "teacher", "labels": "", "round": 0, "seed": seed}
             same = [_test_folder(trained) for trained in self._trained_on_target(seed)]
             with self.hold(folder), configuration.overridden(arm.bindings):
@@ -179,7 +105,7 @@ class Runner:
     def run(self, arm: Arm, seed: int) -> Result:
         """Runs an arm to its end, with all that it builds on; the row of the table."""
         folder = self.folder(arm, seed)
-        clean = self.clean(arm)
+        clean = self.sets.clean(arm)
         labels = pretrained = web = backbone = None
         self_supervised = self._self_supervised(arm, seed)
         if arm.pretrains:
@@ -232,10 +158,10 @@ class Runner:
         folder = self.folder(arm, seed)
         init_weights = self._initial_weights(arm, seed)
         if not arm.asks_predictions:
-            shards = self.web(arm)
+            shards = self.sets.web(arm)
             with configuration.overridden(arm.bindings):
                 return None, tasks.train("pretrain", folder / "pretrain", seed, shards, init_weights=init_weights), None
-        web, target = self.labelled_by(arm, seed), self.clean(arm).target
+        web, target = self.labelled_by(arm, seed), self.sets.clean(arm).target
         more = {}
         if asks_for_network(arm):
             other = arm_of_network(self.arms, arm)
@@ -253,7 +179,7 @@ class Runner:
             bindings = []
             if arm.transition is not None:
                 places = (web.shards, folder / "labels", folder / "transition")
-                matrix = arm.transition(*places, seed, init_weights, self.lists(arm).both_labels, **more)
+                matrix = arm.transition(*places, seed, init_weights, self.sets.lists(arm).both_labels, **more)
                 bindings = [f"{loss_with_matrix()}.transition = {str(matrix)!r}"]
             with configuration.overridden(bindings):
                 pretrained = tasks.train(
@@ -267,11 +193,11 @@ class Runner:
                 return labels, pretrained, web
 
     def _own_classes(self, arm: Arm) -> int:
-        return load_dataset(self.web(arm)).num_classes if arm.pretrains else 0
+        return load_dataset(self.sets.web(arm)).num_classes if arm.pretrains else 0
 
     def _trained_on_target(self, seed: int) -> list[pathlib.Path]:
         """Folders of teachers and of arms without pre-training: configured alike, they are one training."""
-        shares = dict.fromkeys(places[TEACHER] for places in self._places.values() if TEACHER in places)
+        shares = dict.fromkeys(places[TEACHER] for places in self.sets.places.values() if TEACHER in places)
         teachers = [self.output_dir / share / f"seed{seed}" / "teacher" for share in shares]
         return teachers + [self.folder(arm, seed) / "finetune" for arm in self.arms if not arm.pretrains]
 
@@ -291,7 +217,7 @@ class Runner:
         """What learning without labels returned; arms that are alike in it have it from the first of them."""
         if not arm.self_supervised:
             return None
-        shards = self.web(arm) if arm.self_supervised == "web" else self.clean(arm).target
+        shards = self.sets.web(arm) if arm.self_supervised == "web" else self.sets.clean(arm).target
         folder, given = self.folder(arm, seed) / "selfsup", self._given_weights(arm, seed)
         same = [self.folder(other, seed) / "selfsup" for other in self.arms if other.self_supervised]
         with configuration.overridden(arm.bindings):

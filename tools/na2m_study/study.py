@@ -68,7 +68,7 @@ def _against_truth(runner: Runner, arm: Arm, result: Result) -> Row:
     """
     if not arm.pretrains:
         return {}
-    dataset, classes = load_dataset(runner.web(arm)), read_classes(runner.lists(arm).classes)
+    dataset, classes = load_dataset(runner.sets.web(arm)), read_classes(runner.sets.lists(arm).classes)
     columns = [dataset.classes.index(name) for name in classes]
     with networks_forgotten():
         strategy = device_strategy()

@@ -16,6 +16,7 @@ import gin
 from spl_tf import files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
+from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import Result
@@ -79,7 +80,7 @@ class Study:
         row = {name: value for name, value in result.columns().items() if name not in _OF_OTHER_COLUMNS}
         row["correct"] = _correct(folder / "test" / "videos.csv")
         if arm.pretrains or arm.self_supervised:
-            clean = self.runner.clean(arm)
+            clean = self.runner.sets.clean(arm)
             with networks_forgotten():
                 probed = probe_backbone(folder / ("pretrain" if arm.pretrains else "selfsup"), clean.target, clean.test)
             row |= {"linear_probe": probed.linear, "knn": probed.knn}
@@ -87,8 +88,8 @@ class Study:
 
     @functools.cached_property
     def _digests(self) -> list[str]:
-        clean = self.runner.clean(self._plain)
-        folders = (clean.target, self.runner.web(self._plain), clean.test)
+        clean = self.runner.sets.clean(self._plain)
+        folders = (clean.target, self.runner.sets.web(self._plain), clean.test)
         return [digest(load_dataset(folder)) for folder in folders]
 
 
@@ -106,7 +107,7 @@ def configured_runner(
     if unused := [name for name in of_arms if given.get(name) is not None]:
         raise UserError(f"recipe.{unused[0]} is not for this study, whose arms say it themselves: remove the binding")
     settings = {name: given[name] for name in names if name in given}
-    return Runner(output_dir, arms, **settings, hold=hold)
+    return Runner(ArmSets(output_dir, arms, **settings, hold=hold))
 
 
 def run_arms(study: Study, keys: Sequence[Any], results: files.Path) -> None:

@@ -34,10 +34,11 @@ class PartOfTarget:
     share: float
 
     def __call__(self, runner: Runner, arm: Arm, seed: int, folder: pathlib.Path) -> pathlib.Path:
-        lists = runner.lists(arm)
+        sets = runner.sets
+        lists = sets.lists(arm)
         part = folder / "target.csv"
         manifests.write(part, manifests.draw_share(manifests.read(lists.target), self.share, seed))
-        return make_target(part, folder / "target", classes=lists.classes, fps=runner.fps, short_side=runner.short_side)
+        return make_target(part, folder / "target", classes=lists.classes, fps=sets.fps, short_side=sets.short_side)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +81,7 @@ def inflated_frames(runner: Runner, arm: Arm, seed: int) -> pathlib.Path:
     folder = runner.output_dir / "frames" / f"seed{seed}"
     with runner.hold(folder):
         with configuration.overridden(FRAMES.bindings):
-            train("pretrain", folder / "images", seed, train_shards=runner.web(weak), labels_dir=labels)
+            train("pretrain", folder / "images", seed, train_shards=runner.sets.web(weak), labels_dir=labels)
         images = folder / "images" / "backbone.weights.h5"
 
         def action() -> Json:
@@ -97,10 +98,10 @@ def inflated_frames(runner: Runner, arm: Arm, seed: int) -> pathlib.Path:
 
 def truths_of(runner: Runner, arm: Arm, clip_ids: list[str]) -> np.ndarray:
     """What web clips really show, int [n]."""
-    lists = runner.lists(arm)
+    lists = runner.sets.lists(arm)
     # Lists of a part of the web set lie elsewhere, with no truth of their own.
     truth = pathlib.Path(lists.classes).with_name("web_truth.csv")
-    return clip_truths(clip_ids, truth, read_classes(lists.classes), runner.web_clip_seconds)
+    return clip_truths(clip_ids, truth, read_classes(lists.classes), runner.sets.web_clip_seconds)
 
 
 def read_sidecar(path: pathlib.Path) -> dict[str, np.ndarray | list[str]]:

@@ -83,7 +83,7 @@ def _compare_with_truth(runner: Runner, arm: Arm, result: Result) -> Row:
     weak, teacher = (np.concatenate([table[name] for table in tables]) for name in ("weak", "teacher"))
     truths = truths_of(runner, arm, [clip_id for table in tables for clip_id in table["clip_id"]])
     names = list(read_summary(folder).class_names)
-    num_classes = len(read_classes(runner.lists(arm).classes))
+    num_classes = len(read_classes(runner.sets.lists(arm).classes))
     return {
         "weak_right": float(np.mean(weak == truths)),
         "teacher_right": float(np.mean(teacher == truths)),

@@ -17,6 +17,6 @@ def table6_study(output_dir: files.Path) -> Study:
 
 def _counted_on(runner: Runner, arm: Arm) -> Row:
     """The list of both labels, for rows whose noise matrix is counted on it."""
-    if arm.transition is not counted_transition or (listed := runner.lists(arm).both_labels) is None:
+    if arm.transition is not counted_transition or (listed := runner.sets.lists(arm).both_labels) is None:
         return {}
     return {"both labels": files.sha256(listed)}
