@@ -1,4 +1,4 @@
-"""Made search results for tests, what they are merged by brute force, and a frame for tests of their table."""
+"""Made search results for tests, what they are merged by brute force, and frames for tests of files and their table."""
 
 import contextlib
 import csv
@@ -12,7 +12,8 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import command
-from tools.noisyactions2m import in_processes, jobs, metadata, runs, table
+from tools.noisyactions2m import in_processes, jobs, metadata, result_files, runs, table
+from tools.noisyactions2m.result_files import Options, Piece
 
 
 def made(generator, count, ids):
@@ -52,6 +53,22 @@ def by_brute_force(results):
         ranks = row["queries"].setdefault(result["query"], [])
         ranks += [result["rank"]] if result["rank"] else []
     return found
+
+
+class ResultFilesCase(parameterized.TestCase, tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def read(self, name, content, options=None):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return list(result_files.read(Piece(str(path)), options or Options(), str(self.folder)))
+
+    def one(self, *arguments):
+        (result,) = self.read(*arguments)
+        return result
 
 
 class MetadataCase(parameterized.TestCase, tf.test.TestCase):

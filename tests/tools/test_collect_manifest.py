@@ -1,82 +1,18 @@
-"""Search results, as yt-dlp's .info.json files or CSV, become a manifest that spl_tf.shard reads."""
+"""Search results, as yt-dlp's .info.json files, become a manifest that spl_tf.shard reads."""
 
-import contextlib
 import csv
-import io
-import json
 import os
-import pathlib
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.labels.classes import read_classes
+from tests.tools.collect_manifest_case import ManifestCase
 from tests.written import csv_rows
-from tools.collect import manifest
-
-# Optional local data: six classes of UCF101 laid out as the paper's problem.
-_UCF6 = pathlib.Path(__file__).parents[2].parent / "shared/data/ucf6"
-
-_QUERIES = """query,language,text,source
-PlayingPiano,en,playing piano,class name
-PlayingPiano,fr,jouer du piano,ours
-Yoga,en,yoga,class name
-Yoga,fr,Yoga,ours
-"""
 
 
-class ManifestTest(parameterized.TestCase, tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-        self.found = self.folder / "found"
-        self.found.mkdir()
-        self.write("queries.csv", _QUERIES)
-
-    def write(self, name, text):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-    def info(self, folder, video_id, searched, rank, suffix=".mp4", **fields):
-        """What `yt-dlp --write-info-json ytsearch50:<searched>` writes for one result, with or without the video."""
-        place = self.found / folder
-        place.mkdir(exist_ok=True)
-        info = {
-            "id": video_id,
-            "title": f"Title of {video_id}",
-            "duration": 61,
-            "webpage_url": f"https://www.youtube.com/watch?v={video_id}",
-            "extractor_key": "Youtube",
-            "playlist": searched,
-            "playlist_id": searched,
-            "playlist_title": searched,
-            "playlist_index": rank,
-            "n_entries": 50,
-            "_type": "video",
-            **fields,
-        }
-        (place / f"{video_id}.info.json").write_text(json.dumps(info), encoding="utf-8")
-        if suffix:
-            (place / f"{video_id}{suffix}").write_bytes(b"video")
-
-    def execute(self, *arguments, results=("found",)):
-        """Runs the command: exit code, stdout, last line of stderr."""
-        out, err = io.StringIO(), io.StringIO()
-        paths = [f"--queries={self.folder}/queries.csv", f"--output={self.folder}/web.csv"]
-        paths += [f"--results={self.folder}/{name}" for name in results]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(manifest.main, manifest.FLAGS, manifest.__doc__, ["manifest", *paths, *arguments])
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
-
-    def rows(self, *columns):
-        return [tuple(row[column] for column in columns) for row in csv_rows(self.folder / "web.csv")]
-
-    def reasons(self):
-        return {row["video_id"] or row["source"]: row["reason"] for row in csv_rows(self.folder / "web.rejected.csv")}
-
+class ManifestTest(ManifestCase):
     def test_files_named_as_yt_dlp_names_them_are_not_put_on_the_download_list_again(self):
         self.info("a", "abcdefghij0", "yoga", 1, suffix="")
         self.info("a", "abcdefghij1", "yoga", 2, suffix="")
@@ -86,17 +22,6 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.execute(f"--videos={self.folder}/videos")
         self.assertEqual([row["video_id"] for row in csv_rows(self.folder / "web.csv")], ["abcdefghij0", "abcdefghij1"])
         self.assertEqual((self.folder / "web.addresses.txt").read_text(), "")
-
-    def test_tables_with_semicolons_are_read_and_a_quote_that_does_not_end_is_named(self):
-        self.write("found/one.mp4", "video")
-        self.write("queries.csv", _QUERIES.replace(",", ";"))
-        self.write("found/r.csv", "text;path\nyoga;one.mp4\n")
-        self.execute(results=("found/r.csv",))
-        self.assertEqual([row["language"] for row in csv_rows(self.folder / "web.csv")], ["en|fr"])
-        self.write("found/r.csv", 'text,path,title\nyoga,one.mp4,"x\nyoga,two.mp4,y\n')
-        code, _, err = self.execute(results=("found/r.csv",))
-        self.assertEqual(code, 2)
-        self.assertIn("the row in line 2 of", err)
 
     def test_info_json_becomes_a_row_of_its_class(self):
         self.info("p", "abc-_123", "jouer du piano", 7, suffix=".webm", title="Piano\nà deux")
@@ -225,45 +150,6 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         )
         self.assertEqual((self.folder / "web.addresses.txt").read_text(), "")
 
-    def test_csv_of_results_is_joined_by_text(self):
-        self.write("v/one.mp4", "video")
-        self.write("v/two.avi", "video")
-        self.write(
-            "r.csv",
-            "text,rank,address,path\n"
-            "Playing  piano,4,https://youtu.be/ID4?t=3,v/one.mp4\n"
-            "yoga,5.0,https://www.youtube.com/watch?list=x&v=ID5,v/two.avi\n"
-            "yoga,6,https://www.youtube.com/shorts/ID6,v/none.mp4\n"
-            "yoga,7,,v/two.avi\n",
-        )
-        self.execute(results=["r.csv"])
-        self.assertEqual(
-            self.rows("video_id", "path", "query", "language", "rank"),
-            [
-                ("ID4", "v/one.mp4", "PlayingPiano", "en", "4"),
-                ("ID5", "v/two.avi", "Yoga", "en|fr", "5"),
-                ("two", "v/two.avi", "Yoga", "en|fr", "7"),
-            ],
-        )
-        self.assertEqual(self.reasons(), {"ID6": "not downloaded"})
-
-    def test_csv_may_name_the_class_or_the_text_as_query(self):
-        self.write("a.mp4", "video")
-        lines = [
-            "query,language,video_id,path",
-            "Yoga,pt,1,a.mp4",
-            "jouer du piano,,2,a.mp4",
-            "yoga,fr,3,a.mp4",
-            "Cats,,4,a.mp4",
-        ]
-        self.write("r.csv", "\n".join(lines))
-        self.execute(results=["r.csv"])
-        self.assertCountEqual(
-            self.rows("video_id", "query", "language"),
-            [("1", "Yoga", "pt"), ("2", "PlayingPiano", "fr"), ("3", "Yoga", "fr")],
-        )
-        self.assertEqual(self.reasons(), {"4": "unknown query ('Cats')"})
-
     def test_paths_hold_through_a_linked_folder(self):
         self.info("1", "a", "yoga", 1)
         (self.folder / "deep/er").mkdir(parents=True)
@@ -287,18 +173,6 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual(code, 2)
         self.assertRegex(err, message)
         self.assertFalse((self.folder / "web.csv").exists())
-
-    def test_ucf6_comes_out_as_it_is(self):
-        if not _UCF6.exists():
-            self.skipTest(f"no ucf6 in {_UCF6}")
-        classes = read_classes(_UCF6 / "classes.txt")
-        self.write("queries.csv", "query,language,text\n" + "".join(f"{name},en,{name}\n" for name in classes))
-        self.assertEqual(self.execute(f"--results={_UCF6}/web.csv", results=[])[0], 0)
-        columns = ("video_id", "query", "language", "rank", "address")
-        listed = [tuple(row[column] for column in columns) for row in csv_rows(_UCF6 / "web.csv")]
-        self.assertCountEqual(self.rows(*columns), listed)
-        self.assertTrue(all((self.folder / path).is_file() for (path,) in self.rows("path")))
-        self.assertEmpty(self.reasons())
 
 
 if __name__ == "__main__":
