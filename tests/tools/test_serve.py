@@ -1,135 +1,25 @@
-"""The client against a loopback server of both protocols: evaluation's scores, and faults in one line."""
+"""The client and the load tool against a loopback server: evaluation's scores, and faults in one line."""
 
-import base64
 import contextlib
 import io
-import json
 import pathlib
 import socket
-import urllib.error
-import urllib.request
 
-import cv2
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.command import execute
-from spl_tf.data.building.shards import write_shards
 from spl_tf.data.dataset import load_dataset
-from spl_tf.inference.saved_model import export_model
 from spl_tf.inference.scores import score_clips
-from spl_tf.inference.trained_model import ClipInput, load_trained, save_trained
-from spl_tf.models.classifier import classifier
-from spl_tf.models.resnet3d import resnet3d
-from tests import serving_server
+from spl_tf.inference.trained_model import load_trained
+from tests.tools.served_case import CLASSES, CLIP_INPUT, ServedCase
 from tools.serve import client, load
 from tools.serve.request import make_request
 
-# More classes than the client prints.
-CLASSES = ("red", "green", "blue", "cyan", "magenta", "yellow", "black")
-CLIP_INPUT = ClipInput(4, 2, 28, short_side=32, fps=10.0)
 
-
-def _write_video(path):
-    """2.5 seconds at 20 frames per second in which two blots of changing colour cross."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 20, (56, 44))
-    for moment in range(50):
-        picture = np.full((44, 56, 3), (40, 60 + 3 * moment, 200 - 3 * moment), np.uint8)
-        cv2.circle(picture, (8 + moment, 20), 9, (240, 5 * moment, 30), -1)
-        cv2.circle(picture, (28, 44 - moment), 6, (20, 230, 250 - 5 * moment), -1)
-        writer.write(picture)
-    writer.release()
-
-
-def _write_model(folder):
-    """An untrained network with scores far from equal."""
-    keras.utils.set_random_seed(0)
-    network = classifier(resnet3d(depth=10, width_multiplier=0.125, folded=True), len(CLASSES), seed=3)
-    clips = np.random.default_rng(0).normal(size=(4, 4, 28, 28, 3))
-    *others, kernel, bias = network.get_weights()
-    network.set_weights([*others, 2 / np.std(network(clips)["logits"]) * kernel, bias])
-    save_trained(folder, network, CLASSES, CLIP_INPUT)
-
-
-def _jpeg(height, width):
-    return cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))[1].tobytes()
-
-
-def _claiming(jpeg, height, width):
-    """A JPEG whose header says another size."""
-    start = jpeg.index(b"\xff\xc0") + 5  # Of a frame header: marker, length, precision; then height and width.
-    return jpeg[:start] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + jpeg[start + 4 :]
-
-
-_GOOD = _jpeg(32, 36)
-_HUGE = _claiming(_GOOD, 14143, 14143)
-
-# Input of "frames", what the error says.
-_FAULTS = {
-    "no_clips": (np.zeros((0, 3), object), r"holds no clips|[Ss]hape.*\[0\]"),  # [] in JSON is of rank 1.
-    "no_frames": (np.zeros((1, 0), object), "has no frames"),
-    "rank_1": (np.array([_GOOD, _GOOD], object), r"[Ss]hape.*\[2\]"),
-    "not_a_jpeg": (np.array([[_GOOD, b"GIF89a"]], object), "frame.*1.*of clip.*0.*is no JPEG"),
-    "200_megapixels": (np.array([[_HUGE, _HUGE]], object), "larger than.*4096.*14143"),
-}
-# Bodies of REST alone.
-_BODIES = {
-    "nan": ('{"inputs": {"clips": [[[[[0, NaN, 255]]]]]}}', "NaN.*not of expected type: uint8"),
-    "above_255": ('{"inputs": {"clips": [[[[[0, 256, 255]]]]]}}', "256.*not of expected type: uint8"),
-    "ragged": ('{"inputs": {"clips": [[[[[0, 1, 2]], [[1]]]]]}}', "different lengths"),
-    "truncated": ('{"signature_name": "frames", "inputs": {"fra', "JSON Parse error"),
-    "no_inputs": ('{"instances": [1]}', "Missing 'inputs'"),
-    "no_base64": (
-        '{"signature_name": "frames", "inputs": {"frames": [[{"b64": "?"}]]}}',
-        "not of expected type: string",
-    ),
-    "other_name": ('{"signature_name": "frames", "inputs": {"frame": [["a"]]}}', "'frame'.*'frames'"),
-    "other_signature": ('{"signature_name": "nope", "inputs": {"frames": [["a"]]}}', "nope.*not found"),
-}
-
-
-def _body(values):
-    def coded(value):
-        return {"b64": base64.b64encode(value).decode()} if isinstance(value, bytes) else [*map(coded, value)]
-
-    return json.dumps({"signature_name": "frames", "inputs": {"frames": coded(values.tolist())}})
-
-
-def _ask(address, body=None):
-    """HTTP code and JSON of a GET, or of a POST where there is a body."""
-    request = urllib.request.Request(address, body and body.encode())
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-
-
-class ServeTest(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(scope="class")
-    def served(self, tmp_path_factory):
-        """Folder of a video and of everything made for it, and the server's addresses."""
-        folder = tmp_path_factory.mktemp("served")
-        _write_video(folder / "blots.mp4")
-        (folder / "videos.csv").write_text("path,label\nblots.mp4,red\n")
-        write_shards(
-            folder / "videos.csv",
-            folder / "shards",
-            classes=CLASSES,
-            clip_seconds=1.0,
-            fps=10,
-            short_side=32,
-            num_shards=1,
-            workers=1,
-        )
-        _write_model(folder / "trained")
-        export_model(folder / "trained", folder / "spl_tf")
-        with serving_server.serving(folder / "spl_tf", "spl_tf") as addresses:
-            yield folder, addresses
-
+class ServeTest(ServedCase):
     @pytest.fixture(scope="class")
     def evaluated(self, served):
         """Scores [2, N] of the video's clips by evaluation's path."""
@@ -140,9 +30,9 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
         return np.stack([clip.scores for clip in sorted(clips, key=lambda clip: clip.clip_id)])
 
     @pytest.fixture(autouse=True)
-    def _fixtures(self, served, evaluated):
-        (self.folder, self.addresses), self.evaluated = served, evaluated
-        self.model_json = self.folder / "spl_tf" / "1" / "assets.extra" / "model.json"
+    def _evaluated(self, served, evaluated):
+        self.evaluated = evaluated
+        self.model_json = served[0] / "spl_tf" / "1" / "assets.extra" / "model.json"
 
     def _argv(self, protocol="rest", *arguments):
         return [
@@ -166,13 +56,9 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual((code, out), (2, ""))
         self.assertRegex(err, rf"^spl_tf: .*{words}.*\n$")
 
-    def _require(self, protocol):
-        if protocol == "grpc" and self.addresses.grpc is None:
-            self.skipTest("tensorflow-serving-api is not installed")
-
     @parameterized.product(protocol=("rest", "grpc"), signature=("frames", "records", "serving_default"))
     def test_scores_are_those_of_evaluation_on_the_shards_clip(self, protocol, signature):
-        self._require(protocol)
+        self.require_client(protocol)
         window = 0 if signature == "frames" else 1  # The shard's clips begin at 0 and 1 seconds.
         client.FLAGS(self._argv(protocol, f"--signature={signature}", f"--start_s={window}", "--version=1"))
         request = make_request(client.FLAGS)
@@ -217,7 +103,7 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters("rest", "grpc")
     def test_a_server_that_is_not_there_or_lacks_the_model_is_one_line(self, protocol):
-        self._require(protocol)
+        self.require_client(protocol)
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             address = f"{'http://' if protocol == 'rest' else ''}127.0.0.1:{unused.getsockname()[1]}"
@@ -251,58 +137,9 @@ class ServeTest(parameterized.TestCase, tf.test.TestCase):
             self._assert_one_line([*argv, *more], words)
         self._assert_one_line([flag for flag in argv if "model_json" not in flag], "--fps --short_side missing")
 
-    @parameterized.named_parameters(
-        *((name, _body(values), words) for name, (values, words) in _FAULTS.items()),
-        *((name, body, words) for name, (body, words) in _BODIES.items()),
-    )
-    def test_rest_names_the_fault_and_answers_the_next_request(self, body, words):
-        address = f"{self.addresses.rest}/v1/models/spl_tf:predict"
-        code, answer = _ask(address, body)
-        self.assertEqual(code, 400)
-        self.assertRegex(" ".join(answer["error"].split()), words)
-        code, answer = _ask(address, _body(np.array([[_GOOD]], object)))
-        self.assertEqual(code, 200)
-        self.assertAllClose(np.sum(answer["outputs"]["scores"]), 1.0)
-
-    @parameterized.named_parameters(
-        *((name, "frames", "frames", values, words) for name, (values, words) in _FAULTS.items()),
-        ("nan", "serving_default", "clips", np.full((1, 1, 32, 32, 3), np.nan, np.float32), "uint8.*float32"),
-        ("other_name", "frames", "frame", np.array([[_GOOD]], object), "'frame'.*'frames'"),
-    )
-    def test_grpc_names_the_fault_and_answers_the_next_request(self, signature, name, values, words):
-        self._require("grpc")
-        import grpc
-        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-        def request(signature, name, values):
-            message = predict_pb2.PredictRequest()
-            message.model_spec.name, message.model_spec.signature_name = "spl_tf", signature
-            message.inputs[name].CopyFrom(tf.make_tensor_proto(values))
-            return message
-
-        with grpc.insecure_channel(self.addresses.grpc) as channel:
-            predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
-            with self.assertRaises(grpc.RpcError) as raised:
-                predict(request(signature, name, values), timeout=60)
-            self.assertEqual(raised.exception.code(), grpc.StatusCode.INVALID_ARGUMENT)
-            self.assertRegex(" ".join(raised.exception.details().split()), words)
-            good = predict(request("frames", "frames", np.array([[_GOOD]], object)), timeout=60)
-        self.assertEqual(good.model_spec.version.value, 1)
-        self.assertAllClose(np.sum(tf.make_ndarray(good.outputs["scores"])), 1.0)
-
-    def test_status_and_metadata_are_those_of_tf_serving(self):
-        address = f"{self.addresses.rest}/v1/models/spl_tf"
-        (status,) = _ask(address)[1]["model_version_status"]
-        self.assertEqual((status["version"], status["state"]), ("1", "AVAILABLE"))
-        signatures = _ask(f"{address}/versions/1/metadata")[1]["metadata"]["signature_def"]["signature_def"]
-        self.assertContainsSubset(("frames", "records", "serving_default"), signatures)
-        frames = signatures["frames"]["inputs"]["frames"]
-        self.assertEqual(frames["dtype"], "DT_STRING")
-        self.assertEqual([size["size"] for size in frames["tensor_shape"]["dim"]], ["-1", "-1"])
-
     @parameterized.parameters("rest", "grpc")
     def test_load_counts_no_failure_where_there_is_none(self, protocol):
-        self._require(protocol)
+        self.require_client(protocol)
         more = ("--requests=12", "--clients=4", f"--pid={pathlib.Path('/proc/self').resolve().name}")
         code, out, err = self._run(self._argv(protocol, *more), load)
         self.assertEqual(code, 0, err)

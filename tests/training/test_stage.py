@@ -1,60 +1,27 @@
-"""Whole stages of training: what they leave, what they refuse, and that an interruption changes nothing."""
+"""Whole stages of training: what they leave, and what they refuse."""
 
 import contextlib
 import io
 import os
-import pathlib
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 
 import gin
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command, configuration, train
+from spl_tf import command, train
 from spl_tf.errors import UserError
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.training.outcome import read_metrics
-from spl_tf.training.stage import train_stage
-from tests.interrupted import stopped_at_checkpoint
+from tests.training.stage_case import StageCase
 from tests.written import stored_weights
 
-# Bindings -> folder.
-_finished = {}
 
-
-class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
+class TrainStageTest(StageCase):
     @pytest.fixture(autouse=True)
-    def _fixtures(self, color_shards, tiny_bindings, colour_stage):
-        self.shards, self.bindings, self.learned = color_shards, tiny_bindings, colour_stage
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-
-    def _train(self, name="m", stage="teacher", bindings=(), **arguments):
-        keras.utils.clear_session(free_memory=False)  # Layers are numbered by process.
-        configuration.parse([], [*self.bindings, *bindings])
-        with gin.config_scope(stage):
-            return train_stage(stage, self.folder / name, train_shards=self.shards / "target", **arguments)
-
-    def _trained(self, *bindings):
-        """The folder of a finished run that tests share and don't change."""
-        if bindings not in _finished:
-            _finished[bindings] = pathlib.Path(tempfile.mkdtemp(dir=self.shards)) / "m"
-            self._train(_finished[bindings], bindings=bindings)
-        return _finished[bindings]
-
-    def _copied(self, *bindings):
-        """Likewise, but to be changed."""
-        return shutil.copytree(self._trained(*bindings), self.folder / "m")
+    def _colour_stage(self, colour_stage):
+        self.learned = colour_stage
 
     def test_a_finished_stage_learned_and_left_all_its_files(self):
         metrics = read_metrics(self.learned)
@@ -70,12 +37,12 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllClose(network(clips)["logits"], folded(clips)["logits"], atol=0.1)  # bfloat16 in the folded one
 
     def test_a_finished_folder_is_not_trained_again_and_another_run_is_refused(self):
-        first = read_metrics(self._copied())
+        first = read_metrics(self.copied())
         before = os.stat(self.folder / "m" / "folded.keras").st_mtime_ns
-        self.assertEqual(self._train(), first)
+        self.assertEqual(self.train(), first)
         self.assertEqual(os.stat(self.folder / "m" / "folded.keras").st_mtime_ns, before)
         with self.assertRaisesRegex(UserError, "m holds another run: train_stage.epochs was 4 and is 5"):
-            self._train(bindings=["train_stage.epochs = 5"])
+            self.train(bindings=["train_stage.epochs = 5"])
 
     def test_two_replicas_train_to_the_weights_of_one(self):
         """Holds with dropout off and statistics over all replicas; float32."""
@@ -85,84 +52,22 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
             "network_style.synchronized_bn = True",
         ]
         for name in ("one_device", "mirrored"):
-            self._train(name, bindings=[*exact, f"device_strategy.name = '{name}'", "train_stage.accumulation = 1"])
+            self.train(name, bindings=[*exact, f"device_strategy.name = '{name}'", "train_stage.accumulation = 1"])
         one, two = (stored_weights(self.folder / name / "backbone.weights.h5") for name in ("one_device", "mirrored"))
         for name, values in one.items():
             self.assertAllClose(values, two[name], atol=2e-4, rtol=2e-3, msg=name)
 
-    def test_a_run_stopped_before_its_first_checkpoint_gives_its_folder_away(self):
-        (self.folder / "m").mkdir()
-        (self.folder / "m" / "run.json").write_text('{"train_stage.epochs": "9"}')
-        self.assertEqual(self._train()["steps"], 12)
-
-    def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(self):
-        often = ["train_stage.checkpoint_seconds = 0", "train_stage.steps_per_loop = 3"]
-        whole = self._trained(*often)
-        damaged = self._copied(*often)
-        (damaged / "finished.json").unlink()
-        (newest,) = damaged.glob("checkpoints/ckpt-12.data*")
-        newest.write_bytes(newest.read_bytes()[:100])
-        self._train(bindings=often)
-        whole, repaired = (stored_weights(folder / "backbone.weights.h5") for folder in (whole, damaged))
-        for name, values in whole.items():
-            self.assertAllEqual(values, repaired[name], name)
-        (damaged / "finished.json").unlink()
-        for path in damaged.glob("checkpoints/ckpt-*.data*"):
-            path.write_bytes(b"")
-        with self.assertRaisesRegex(UserError, "no checkpoint can be restored .*delete .*checkpoints"):
-            self._train(bindings=often)
-
-    def test_a_damaged_file_of_a_finished_stage_is_named_and_written_again_from_the_last_checkpoint(self):
-        folder = self._copied()
-        content = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-        for name in ("model.keras", "folded.keras", "backbone.weights.h5", "model.json", "metrics.json"):
-            damaged = bytearray(content[name])
-            damaged[len(damaged) // 2] ^= 1
-            (folder / name).write_bytes(damaged)
-            remedy = "delete finished.json beside it: then the same training writes it from its last checkpoint"
-            with self.assertRaisesRegex(UserError, f"m/{name} is damaged .*{remedy}"):
-                self._train()
-            (folder / name).write_bytes(content[name])
-        (folder / "backbone.weights.h5").write_bytes(content["backbone.weights.h5"][:-1])
-        with self.assertRaisesRegex(UserError, "m/backbone.weights.h5 is damaged"):
-            self._train("second", init_weights=folder / "backbone.weights.h5")
-        self.assertFalse((self.folder / "second").exists())
-        (folder / "finished.json").unlink()
-        self._train()
-        different = {name for name, before in content.items() if (folder / name).read_bytes() != before}
-        # What gin was asked for differs, for most of it was not asked in the second call.
-        self.assertLessEqual(different, {"operative_config.gin", "SHA256SUMS"})
-
-    def test_a_damaged_description_of_the_run_is_no_other_run(self):
-        """And without it the folder is gone on with, which is told: nothing else is lost."""
-        first = read_metrics(self._copied("train_stage.checkpoint_seconds = 0"))
-        for name in ("run.json", "precision.json"):
-            path = self.folder / "m" / name
-            content = path.read_text()
-            (self.folder / "m" / "finished.json").unlink()
-            path.write_text(content.replace('"0"', '"1"').replace("float32", "float16").replace("bfloat", "bfloaa"))
-            with self.assertRaisesRegex(UserError, f"m/{name} is damaged .*: delete this file alone"):
-                self._train(bindings=["train_stage.checkpoint_seconds = 0"])
-            path.unlink()
-            told = io.StringIO()
-            with contextlib.redirect_stdout(told):
-                again = self._train(bindings=["train_stage.checkpoint_seconds = 0"])
-            self.assertEqual(again["train"], first["train"])
-            self.assertEqual(path.read_text(), content)
-            if name == "run.json":
-                self.assertIn("run.json is missing: what else lies there is taken for this run's", told.getvalue())
-
     def test_equal_seeds_give_equal_weights_and_others_do_not(self):
         for name, seed in (("b", 0), ("c", 1)):
-            self._train(name, seed=seed)
-        folders = self._trained(), self.folder / "b", self.folder / "c"
+            self.train(name, seed=seed)
+        folders = self.trained(), self.folder / "b", self.folder / "c"
         a, b, c = (stored_weights(folder / "backbone.weights.h5") for folder in folders)
         self.assertTrue(all(np.array_equal(a[key], b[key]) for key in a))
         self.assertFalse(all(np.array_equal(a[key], c[key]) for key in a))
 
     def test_the_best_weights_on_validation_are_selected(self):
         select = ["train_stage.select = 'best'", "train_stage.evaluate_epochs = 1", "train_stage.epochs = 6"]
-        metrics = self._train(bindings=select, validation_shards=self.shards / "test")
+        metrics = self.train(bindings=select, validation_shards=self.shards / "test")
         self.assertEqual([entry["step"] for entry in metrics["evaluations"]], [3, 6, 9, 12, 15, 18])
         best = max(metrics["evaluations"], key=lambda entry: entry["top_1"])
         self.assertEqual(metrics["selected_step"], best["step"])
@@ -178,12 +83,12 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
                 path.write_text(path.read_text().replace('"step": 3', '"step": 2'))
             message = f"{name} is (missing or )?damaged.*: copy it again, or move .*m away"
             with self.assertRaisesRegex(UserError, message):
-                self._train(bindings=select, validation_shards=self.shards / "test")
+                self.train(bindings=select, validation_shards=self.shards / "test")
 
     def test_a_later_stage_starts_from_the_backbone_of_an_earlier_one(self):
         frozen = ["warmup_cosine.peak = 1e-12"]
-        weights = self._trained() / "backbone.weights.h5"
-        self._train("second", "finetune", frozen, init_weights=weights)
+        weights = self.trained() / "backbone.weights.h5"
+        self.train("second", "finetune", frozen, init_weights=weights)
         kernels = {name: value for name, value in stored_weights(weights).items() if name.endswith("kernel")}
         second = stored_weights(self.folder / "second" / "backbone.weights.h5")
         self.assertNotEmpty(kernels)
@@ -194,7 +99,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
     def test_other_networks_are_trained_saved_and_read(self, network):
         options = [f"train_stage.backbone = @{network}", f"{network}.width_multiplier = 0.125"]
         options += ["train_stage.epochs = 1", "train_stage.precision = 'float32'"]
-        self.assertEqual(self._train("first", "pretrain", options)["steps"], 3)
+        self.assertEqual(self.train("first", "pretrain", options)["steps"], 3)
         models = [keras.models.load_model(self.folder / "first" / f"{name}.keras") for name in ("model", "folded")]
         clips = np.random.default_rng(0).normal(size=(2, 4, 28, 28, 3)).astype(np.float32)
         trained, folded = (model(clips)["logits"].numpy() for model in models)
@@ -207,7 +112,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_bfloat16_trains_and_keeps_float32_weights(self):
         options = ["train_stage.precision = 'bfloat16'", "train_stage.epochs = 5"]
-        metrics = self._train(bindings=[*options, "train_stage.clip_norm = 5.0"])
+        metrics = self.train(bindings=[*options, "train_stage.clip_norm = 5.0"])
         self.assertEqual(metrics["precision"], "mixed_bfloat16")
         self.assertLess(metrics["train"]["loss"], 1.0)
         weights = stored_weights(self.folder / "m" / "backbone.weights.h5")
@@ -215,31 +120,14 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_averaged_weights_are_saved(self):
         """Over four steps the average moves at most 0.1 to 0.3 of the way, so it is far from the last weights."""
-        self._train("averaged", bindings=["train_stage.average_decay = 0.9999", "train_stage.checkpoint_seconds = 0"])
-        folders = self._trained(), self.folder / "averaged"
+        self.train("averaged", bindings=["train_stage.average_decay = 0.9999", "train_stage.checkpoint_seconds = 0"])
+        folders = self.trained(), self.folder / "averaged"
         plain, averaged = (stored_weights(folder / "backbone.weights.h5") for folder in folders)
         self.assertFalse(any(np.array_equal(plain[name], averaged[name]) for name in plain if name.endswith("gamma")))
 
-    def test_data_parameters_and_the_loss_s_epoch_go_on_where_a_stopped_run_was(self):
-        """The anchor loss begins after two epochs of six; the run is stopped in the fourth."""
-        options = ["train_stage.data_parameters = @DataParameters", "DataParameters.mode = 'joint'"]
-        options += ["train_stage.loss = @anchor_loss", "anchor_loss.warmup_epochs = 2", "train_stage.epochs = 6"]
-        options += ["train_stage.checkpoint_seconds = 0", "train_stage.steps_per_loop = 2"]
-        self._train("whole", bindings=options)
-        with stopped_at_checkpoint(6):
-            self._train("stopped", bindings=options)
-        self._train("stopped", bindings=options)
-        self._train("plain", bindings=["train_stage.loss = @anchor_loss", *options[3:]])
-        whole, stopped, plain = (
-            stored_weights(self.folder / n / "backbone.weights.h5") for n in ("whole", "stopped", "plain")
-        )
-        for name, values in whole.items():
-            self.assertAllEqual(values, stopped[name], name)
-        self.assertFalse(all(np.array_equal(whole[name], plain[name]) for name in whole))  # They do something.
-
     def test_precise_statistics_change_nothing_but_the_statistics(self):
-        self._train("precise", bindings=["train_stage.precise_bn_batches = 3"])
-        folders = self._trained(), self.folder / "precise"
+        self.train("precise", bindings=["train_stage.precise_bn_batches = 3"])
+        folders = self.trained(), self.folder / "precise"
         moving, precise = (stored_weights(folder / "backbone.weights.h5") for folder in folders)
         for name, values in moving.items():
             check = self.assertNotAllClose if "moving" in name else self.assertAllEqual
@@ -264,11 +152,11 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
     )
     def test_what_does_not_fit_is_refused_by_name(self, bindings, arguments, message):
         with self.assertRaisesRegex(UserError, message):
-            self._train(bindings=bindings, **arguments)
+            self.train(bindings=bindings, **arguments)
 
     def test_steps_to_profile_are_checked_before_the_folder_is_this_run_s(self):
         with self.assertRaisesRegex(UserError, "profile_steps"):
-            self._train(profile_steps=(7, 3))
+            self.train(profile_steps=(7, 3))
         self.assertFalse((self.folder / "m").exists())
 
     @parameterized.parameters("", "5", "a:b", "5:", "-1:5")
@@ -286,61 +174,7 @@ class TrainStageTest(parameterized.TestCase, tf.test.TestCase):
         for at, profile_steps in ((0, (1000, 1010)), (3, (0, 2))):  # The run has three steps; at last it is finished.
             told = io.StringIO()
             with contextlib.redirect_stdout(told):
-                self._train(bindings=bindings, profile_steps=profile_steps)
+                self.train(bindings=bindings, profile_steps=profile_steps)
             first, last = profile_steps
             message = f"no profile is taken: at step {at} of 3, none of {first} to {last} is left to train\n"
             self.assertIn(message, told.getvalue())
-
-    def test_a_diverging_run_names_the_last_good_checkpoint(self):
-        with self.assertRaisesRegex(UserError, "not finite at step .*last good checkpoint: .*ckpt-"):
-            self._train(
-                bindings=[
-                    "warmup_cosine.peak = 1e30",
-                    "warmup_cosine.warmup_epochs = 1",
-                    "train_stage.epochs = 20",
-                    "train_stage.checkpoint_seconds = 0",
-                ]
-            )
-
-    def test_killed_and_terminated_runs_end_with_the_weights_of_an_undisturbed_one(self):
-        (self.folder / "tiny.gin").write_text("\n".join(self.bindings))
-
-        def start(name):
-            return subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "spl_tf.train", f"--gin_file={self.folder / 'tiny.gin'}"),
-                    "--gin_import=tests.tiny_network",
-                    *(f"--model_dir={self.folder / name}", "--stage=teacher"),
-                    f"--gin_param=train_stage.train_shards = '{self.shards / 'target'}'",
-                    *("--gin_param=train_stage.checkpoint_seconds = 0", "--gin_param=train_stage.steps_per_loop = 3"),
-                    *("--gin_param=train_stage.epochs = 30", "--gin_param=train_stage.average_decay = 0.9"),
-                ],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-
-        def wait_for_a_new_checkpoint(name, process):
-            known = set(self.folder.glob(f"{name}/checkpoints/*.index"))
-            while process.poll() is None and not set(self.folder.glob(f"{name}/checkpoints/*.index")) - known:
-                time.sleep(0.01)
-
-        undisturbed = start("undisturbed")
-        killed = start("disturbed")
-        wait_for_a_new_checkpoint("disturbed", killed)
-        killed.kill()
-        killed.communicate()
-        terminated = start("disturbed")
-        wait_for_a_new_checkpoint("disturbed", terminated)
-        terminated.send_signal(signal.SIGTERM)
-        message = terminated.communicate()[1].decode()
-        self.assertEqual(terminated.returncode, 143, message)
-        self.assertRegex(message, r"stopped at step \d+, saved as .*ckpt-\d+")
-        self.assertFalse((self.folder / "disturbed" / "finished.json").exists())
-        finishing = start("disturbed")
-        for process in (finishing, undisturbed):
-            message = process.communicate()[1].decode()
-            self.assertEqual(process.returncode, 0, message)
-        one, other = (stored_weights(self.folder / n / "backbone.weights.h5") for n in ("undisturbed", "disturbed"))
-        self.assertEqual(one.keys(), other.keys())
-        for name, values in one.items():
-            self.assertAllEqual(values, other[name], name)
