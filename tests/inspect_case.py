@@ -1,8 +1,6 @@
 """Shards of clips of one colour a class, predictions of them, and the command that looks at them."""
 
-import contextlib
 import csv
-import io
 import json
 import pathlib
 
@@ -11,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import checksums, command, files, inspect
+from spl_tf import checksums, files, inspect
 from spl_tf.data.clip import Clip
 from spl_tf.data.record import clip_to_bytes
 from spl_tf.labels import sidecar_files
+from tests.commands import run_command
 
 CLASSES = ("archery", "скачки", "surfing")
 COLORS = ((220, 30, 30), (30, 200, 30), (30, 30, 220))  # RGB
@@ -99,11 +98,8 @@ class InspectCase(parameterized.TestCase, tf.test.TestCase):
 
     def run_command(self, *arguments):
         """Exit code, lines of standard output with single spaces, standard error."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            argv = ["inspect", f"--shards={self.shards}", *arguments]
-            code = command.execute(inspect.main, inspect.FLAGS, inspect.__doc__, argv)
-        return code, [" ".join(line.split()) for line in out.getvalue().splitlines()], err.getvalue()
+        code, out, err = run_command(inspect, f"--shards={self.shards}", *arguments)
+        return code, [" ".join(line.split()) for line in out.splitlines()], err
 
     def draw(self, *arguments):
         """Draws without verifying: lines of standard output, rows of clips.csv, page (RGB)."""

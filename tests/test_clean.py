@@ -1,7 +1,5 @@
 """The command: from shards and a teacher to labels that training takes, and what it says of mistakes."""
 
-import contextlib
-import io
 import json
 
 import keras
@@ -9,11 +7,12 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import clean, command
+from spl_tf import clean
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.input.targets import join_targets
 from spl_tf.inference.trained_model import ClipInput, save_trained
 from spl_tf.training.identity import open_inputs
+from tests.commands import assert_mistake, run_command
 
 SMALL = ("cleannet.steps = 30", "cleannet.num_references = 4", "clip_features.precision = 'float32'")
 
@@ -33,12 +32,9 @@ class CleanTest(parameterized.TestCase, tf.test.TestCase):
 
     def _run(self, *arguments):
         """Exit code, standard output, standard error."""
-        out, err = io.StringIO(), io.StringIO()
         paths = [f"--model_dir={self.teacher}", f"--shards={self.shards / 'web'}", f"--output_dir={self.labels}"]
         options = [f"--gin_param={binding}" for binding in SMALL]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(clean.main, clean.FLAGS, clean.__doc__, ["clean", *paths, *options, *arguments])
-        return code, out.getvalue(), err.getvalue()
+        return run_command(clean, *paths, *options, *arguments)
 
     def test_the_command_writes_labels_that_training_takes_and_prints_what_became_of_the_clips(self):
         self._save_teacher()
@@ -75,17 +71,13 @@ class CleanTest(parameterized.TestCase, tf.test.TestCase):
         ),
     )
     def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
-        code, out, err = self._run(*arguments)
-        self.assertEqual((code, out), (2, ""))
-        self.assertIn(message, err)
-        self.assertEqual(err.count("\n"), 1)
+        assert_mistake(self._run(*arguments), message)
         self.assertFalse(self.labels.exists())
 
     def test_a_teacher_of_other_classes_is_refused(self):
         self._save_teacher(classes=("red", "blue"))
-        code, _, err = self._run("--method=cleannet_soft", f"--clean_shards={self.shards / 'target'}")
-        self.assertEqual((code, err.count("\n")), (2, 1))
-        self.assertIn(str(self.teacher), err)
+        result = self._run("--method=cleannet_soft", f"--clean_shards={self.shards / 'target'}")
+        assert_mistake(result, str(self.teacher))
 
 
 if __name__ == "__main__":

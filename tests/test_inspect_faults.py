@@ -8,6 +8,7 @@ from absl.testing import parameterized
 
 from spl_tf import checksums
 from spl_tf.labels.assign import assign_labels
+from tests.commands import assert_mistake
 from tests.inspect_case import NUM_SHARDS, InspectCase, clip_id
 from tests.labels.label_folders import without_figures
 
@@ -63,16 +64,12 @@ class InspectFaultsTest(InspectCase):
         (["--frames=17"], "frames"),
     )
     def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
-        code, lines, err = self.run_command(*arguments, f"--output_dir={self.output}")
-        self.assertEqual((code, lines), (2, []))
-        self.assertIn(message, err)
-        self.assertEqual(err.count("\n"), 1)
+        assert_mistake(self.run_command(*arguments, f"--output_dir={self.output}"), message)
         self.assertFalse(self.output.exists())
 
     def test_options_of_sheets_without_sheets_are_refused(self):
-        code, lines, err = self.run_command("--seed=3", "--rows=2")
-        self.assertEqual((code, lines), (2, []))
-        self.assertIn("--rows --seed would change nothing: contact sheets are drawn with --output_dir alone", err)
+        message = "--rows --seed would change nothing: contact sheets are drawn with --output_dir alone"
+        assert_mistake(self.run_command("--seed=3", "--rows=2"), message)
 
     def test_side_cars_of_other_shards_are_refused(self):
         code, _, err = self.run_command(self.write_predictions(fingerprint="another"))

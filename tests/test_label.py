@@ -1,5 +1,3 @@
-import contextlib
-import io
 import json
 import os
 import pathlib
@@ -8,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import checksums, command, label
+from spl_tf import checksums, label
 from spl_tf.files import write_json
 from spl_tf.labels import sidecar_files
+from tests.commands import assert_mistake, run_command
 
 
 def write_predictions(folder, classes, weak, teacher, **notes):
@@ -40,11 +39,8 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
 
     def _run(self, *arguments):
         """Exit code, standard output, standard error."""
-        out, err = io.StringIO(), io.StringIO()
         paths = [f"--predictions={self.predictions}", f"--output_dir={self.labels}"]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(label.main, label.FLAGS, label.__doc__, ["label", *paths, *arguments])
-        return code, out.getvalue(), err.getvalue()
+        return run_command(label, *paths, *arguments)
 
     def test_the_command_prints_what_became_of_the_clips(self):
         code, out, _ = self._run("--strategy=spl_d", "--num_labels=3")
@@ -162,17 +158,12 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
         ([], "--strategy"),
     )
     def test_a_mistake_is_one_line_and_exit_code_2(self, arguments, message):
-        code, out, err = self._run(*arguments)
-        self.assertEqual((code, out), (2, ""))
-        self.assertIn(message, err)
-        self.assertEqual(err.count("\n"), 1)
+        assert_mistake(self._run(*arguments), message)
         self.assertFalse(self.labels.exists())
 
     def test_an_output_folder_that_cannot_be_written_is_exit_code_2(self):
         self.labels.write_text("a file, not a folder")
-        code, _, err = self._run("--strategy=spl")
-        self.assertEqual((code, err.count("\n")), (2, 1))
-        self.assertIn("is a file: choose a folder", err)
+        assert_mistake(self._run("--strategy=spl"), "is a file: choose a folder")
 
 
 if __name__ == "__main__":

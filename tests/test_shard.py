@@ -1,5 +1,3 @@
-import contextlib
-import io
 import json
 import pathlib
 import shutil
@@ -10,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command, shard
+from spl_tf import shard
+from tests.commands import assert_mistake, last_line, run_command
 
 ROOT = pathlib.Path(__file__).parents[1]
 GOLDEN = ROOT / "tfrecords_spec/golden"
@@ -24,17 +23,10 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         cv2.imwrite(str(self.folder / "i.png"), np.full((30, 60, 3), 9, np.uint8))
         (self.folder / "m.csv").write_text("path,label\ni.png,b\nnone.mp4,a\n")
 
-    def execute_fully(self, *arguments):
-        """Runs the command in this process: exit code, stdout, stderr."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(shard.main, shard.FLAGS, shard.__doc__, ["shard", *arguments])
-        return code, out.getvalue(), err.getvalue()
-
     def execute(self, *arguments):
-        """The same with the last line of stderr only."""
-        code, out, err = self.execute_fully(*arguments)
-        return code, out, (err.splitlines() or [""])[-1]
+        """Runs the command in this process: exit code, stdout, last line of stderr."""
+        code, out, err = run_command(shard, *arguments)
+        return code, out, last_line(err)
 
     def test_makes_shards_and_verifies_them(self):
         output = self.folder / "D"
@@ -91,9 +83,8 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "empty.txt").touch()
         before = {path.name for path in self.folder.iterdir()}
         paths = [f"--manifest={self.folder}/m.csv", f"--classes={self.folder}/classes.txt"]
-        code, out, err = self.execute_fully(*paths, f"--output_dir={self.folder}/D", argument.format(self.folder))
-        self.assertEqual((code, out, err.count("\n")), (2, "", 1))
-        self.assertIn(message, err)
+        arguments = (*paths, f"--output_dir={self.folder}/D", argument.format(self.folder))
+        assert_mistake(run_command(shard, *arguments), message)
         after = {str(path.relative_to(self.folder)) for path in self.folder.rglob("*")}
         self.assertContainsSubset(after, before | {"D", "D/.lock"})
 

@@ -1,14 +1,12 @@
 """Search results and a query list in a folder, and the command that makes a manifest of them."""
 
-import contextlib
-import io
 import json
 import pathlib
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
+from tests.commands import last_line, run_command
 from tests.written import csv_rows
 from tools.collect import manifest
 
@@ -57,12 +55,10 @@ class ManifestCase(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments, results=("found",)):
         """Runs the command: exit code, stdout, last line of stderr."""
-        out, err = io.StringIO(), io.StringIO()
         paths = [f"--queries={self.folder}/queries.csv", f"--output={self.folder}/web.csv"]
         paths += [f"--results={self.folder}/{name}" for name in results]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(manifest.main, manifest.FLAGS, manifest.__doc__, ["manifest", *paths, *arguments])
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(manifest, *paths, *arguments)
+        return code, out, last_line(err)
 
     def rows(self, *columns):
         return [tuple(row[column] for column in columns) for row in csv_rows(self.folder / "web.csv")]

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import datetime
-import io
 import json
 import pathlib
 from unittest import mock
@@ -11,7 +10,7 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
+from tests.commands import last_line, run_command
 from tools.noisyactions2m import in_processes, jobs, metadata, result_files, runs, table
 from tools.noisyactions2m.result_files import Options, Piece
 
@@ -83,12 +82,10 @@ class MetadataCase(parameterized.TestCase, tf.test.TestCase):
         path.write_text("".join(f"{json.dumps(result)}\n" for result in results), encoding="utf-8")
 
     def execute(self, *arguments, results="found"):
-        out, err = io.StringIO(), io.StringIO()
-        given = ["m", f"--output={self.output}", "--num_workers=1", *arguments]
+        given = [f"--output={self.output}", "--num_workers=1", *arguments]
         given += [f"--results={self.folder}/{results}"] if results else []
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(metadata.main, metadata.FLAGS, metadata.__doc__, given)
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(metadata, *given)
+        return code, out, last_line(err)
 
     def rows(self):
         return [row for batch in table.read_rows(self.output) for row in batch.to_pylist()]

@@ -1,12 +1,8 @@
-"""Small tables of metadata for tests, and the frame in which tests run a command."""
-
-import contextlib
-import io
+"""Small tables of metadata for tests."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spl_tf import command
 from tools.noisyactions2m import table
 
 _LISTS = ("tags", "comments", "sentences", "concepts", "addresses", "queries")
@@ -24,11 +20,3 @@ def write(path, rows, rows_per_group=3):
     """Writes rows sorted by key, few a row group: what counts over groups is seen to do so."""
     made = pa.Table.from_pylist(sorted(rows, key=lambda entry: entry["key"]), table.SCHEMA)
     pq.write_table(made, path, row_group_size=rows_per_group)
-
-
-def execute(module, *arguments):
-    """Runs a command: exit code, stdout, stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = command.execute(module.main, module.FLAGS, module.__doc__, [module.__name__, *arguments])
-    return code, out.getvalue(), err.getvalue()

@@ -1,7 +1,5 @@
 """A data set in Clothing1M's layout becomes manifests; every fault of its lists gets a reason."""
 
-import contextlib
-import io
 import pathlib
 import shutil
 
@@ -10,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.labels.classes import read_classes
+from tests.commands import last_line, run_command
 from tests.written import csv_rows
 from tools.clothing1m import manifest
 
@@ -53,11 +51,9 @@ class Clothing1MTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments, data=None):
         """Runs the command: exit code, stdout, last line of stderr."""
-        argv = ["manifest", f"--data={data or self.data}", f"--output_dir={self.output}", *arguments]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(manifest.main, manifest.FLAGS, manifest.__doc__, argv)
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        paths = (f"--data={data or self.data}", f"--output_dir={self.output}")
+        code, out, err = run_command(manifest, *paths, *arguments)
+        return code, out, last_line(err)
 
     def rows(self, name, *columns):
         return [tuple(row[column] for column in columns) for row in csv_rows(self.output / name)]

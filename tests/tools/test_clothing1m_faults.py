@@ -1,7 +1,5 @@
 """A set in Clothing1M's layout that cannot be used is one line that says why; a run that is stopped leaves no set."""
 
-import contextlib
-import io
 import pathlib
 import shutil
 from unittest import mock
@@ -9,9 +7,9 @@ from unittest import mock
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
 from spl_tf.errors import Terminated, UserError
 from spl_tf.experiment.video_lists import video_folder
+from tests.commands import last_line, run_command
 from tools.clothing1m import layout, manifest
 
 # Of each list: its keys and the file of their labels.
@@ -43,11 +41,8 @@ class FaultsTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments):
         """Runs the command: exit code, stdout, last line of stderr."""
-        argv = ["manifest", f"--data={self.data}", f"--output_dir={self.output}", *arguments]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(manifest.main, manifest.FLAGS, manifest.__doc__, argv)
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(manifest, f"--data={self.data}", f"--output_dir={self.output}", *arguments)
+        return code, out, last_line(err)
 
     def assert_refused(self, *messages, arguments=()):
         code, _, error = self.execute(*arguments)

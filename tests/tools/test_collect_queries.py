@@ -1,14 +1,12 @@
 """Query lists from class names, by the rules of the paper's WebK200 and WebS4."""
 
 import collections
-import contextlib
-import io
 import pathlib
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
+from tests.commands import run_command
 from tests.written import csv_rows
 from tools.collect import queries, query_list
 from tools.collect.query_list import Query
@@ -24,11 +22,8 @@ class QueriesTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments):
         """Runs the command with --output=q.csv in the folder: exit code, stdout, stderr."""
-        out, err = io.StringIO(), io.StringIO()
-        arguments = ["queries", f"--output={self.folder}/q.csv", f"--classes={self.folder}/classes.txt", *arguments]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(queries.main, queries.FLAGS, queries.__doc__, arguments)
-        return code, out.getvalue(), err.getvalue()
+        paths = (f"--output={self.folder}/q.csv", f"--classes={self.folder}/classes.txt")
+        return run_command(queries, *paths, *arguments)
 
     @parameterized.parameters(
         ("PlayingPiano", "playing piano"),

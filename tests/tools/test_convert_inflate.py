@@ -1,7 +1,5 @@
 """The tool's files: read by names, inflated, and taken by `train_stage.init_weights` as they are."""
 
-import contextlib
-import io
 import pathlib
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from spl_tf.models.resnet2d import resnet2d
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights, read_backbone_weights, save_backbone_weights
 from spl_tf.training.stage import train_stage
+from tests.commands import last_line, run_command
 from tools.convert import inflate
 from tools.convert.applications import read_weights
 
@@ -69,11 +68,8 @@ class InflateCommandTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, weights, *arguments):
         """Runs the command in this process: exit code, stdout, last line of stderr."""
-        out, err = io.StringIO(), io.StringIO()
-        argv = ["inflate", f"--weights={weights}", f"--output={self.output}", *arguments]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(inflate.main, inflate.FLAGS, inflate.__doc__, argv)
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(inflate, f"--weights={weights}", f"--output={self.output}", *arguments)
+        return code, out, last_line(err)
 
     def test_help_needs_no_tensorflow(self):
         code = "import sys; sys.argv = ['inflate', '--help']; import runpy\n"

@@ -1,8 +1,6 @@
 """A list's videos are corrupted: what remains, what is lost and why, and runs that stop."""
 
-import contextlib
 import csv
-import io
 import json
 import os
 import pathlib
@@ -12,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.video.writing import write_video
 from spl_tf.data.workers import Failure, run_in_workers
+from tests.commands import last_line, run_command
 from tests.written import csv_rows
 from tools.robustness import corrupt_videos, corrupted_set
 from tools.robustness.corrupted_set import read_notes
@@ -48,12 +46,8 @@ class CorruptVideosTest(parameterized.TestCase, tf.test.TestCase):
     def execute(self, *arguments, source="train.csv", output="out"):
         """Runs the command: exit code, stdout, last line of stderr."""
         argv = [f"--list={self.folder / source}", f"--output_dir={self.folder / output}", *arguments]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(
-                corrupt_videos.main, corrupt_videos.FLAGS, corrupt_videos.__doc__, ["corrupt_videos", *argv]
-            )
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(corrupt_videos, *argv)
+        return code, out, last_line(err)
 
     def files(self, output="out"):
         folder = self.folder / output

@@ -1,8 +1,6 @@
 """Id lists, Kinetics' CSV files and downloads become a manifest that spl_tf.shard reads."""
 
 import collections
-import contextlib
-import io
 import os
 import pathlib
 
@@ -11,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.duplicates.held_out import read_held_out
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.labels.classes import read_classes
+from tests.commands import last_line, run_command
 from tests.written import csv_rows
 from tools.kinetics200 import annotations, manifest
 
@@ -59,10 +57,8 @@ class KineticsTest(parameterized.TestCase, tf.test.TestCase):
             **paths,
         }
         argv = [f"--{name}={self.folder / path}" for name, path in paths.items()]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(manifest.main, manifest.FLAGS, manifest.__doc__, ["manifest", *argv, *arguments])
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(manifest, *argv, *arguments)
+        return code, out, last_line(err)
 
     def rows(self, *columns):
         return [tuple(row[column] for column in columns) for row in csv_rows(self.folder / "train.csv")]

@@ -1,8 +1,6 @@
 """A list gets wrong labels: which rows change, what stays, what is said."""
 
-import contextlib
 import csv
-import io
 import json
 import pathlib
 import random
@@ -11,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command, files
+from spl_tf import files
 from spl_tf.data.manifest import Video, read_manifest
+from tests.commands import run_command
 from tests.written import csv_rows
 from tools.robustness import label_noise
 from tools.robustness.labelled_list import read_labelled_list
@@ -35,10 +34,7 @@ class LabelNoiseTest(parameterized.TestCase, tf.test.TestCase):
     def execute(self, *arguments, source="train.csv", output="noisy.csv"):
         """Runs the command: exit code, stdout, stderr."""
         argv = [f"--list={self.folder / source}", f"--output={self.folder / output}", *arguments]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(label_noise.main, label_noise.FLAGS, label_noise.__doc__, ["label_noise", *argv])
-        return code, out.getvalue(), err.getvalue()
+        return run_command(label_noise, *argv)
 
     def noisy(self, *arguments, **names):
         """The rows it writes."""

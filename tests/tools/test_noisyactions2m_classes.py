@@ -8,6 +8,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
+from tests.commands import run_command
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
 from tools.noisyactions2m import classes, lists, query_rows
@@ -23,7 +24,7 @@ class ClassesTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments):
         given = (f"--metadata={self.folder}/m.parquet", f"--queries={self.folder}/queries.csv")
-        return made.execute(classes, *given, f"--output={self.folder}/lists", *arguments)
+        return run_command(classes, *given, f"--output={self.folder}/lists", *arguments)
 
     def random_rows(self, number):
         rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ import types
 import tensorflow as tf
 from absl.testing import parameterized
 
+from tests.commands import run_command
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
 from tools.noisyactions2m import entities, entity_counts, statistics
@@ -38,7 +39,7 @@ class EntitiesTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments, plugin="made_plugin:score"):
         given = (f"--metadata={self.folder}/m.parquet", f"--output={self.folder}/scores", f"--plugin={plugin}")
-        return made.execute(entities, *given, *arguments)
+        return run_command(entities, *given, *arguments)
 
     def test_each_text_is_scored_and_the_scores_counted(self):
         code, _, err = self.execute("--texts_at_once=2")
@@ -50,7 +51,7 @@ class EntitiesTest(parameterized.TestCase, tf.test.TestCase):
         rows = [row for batch in entity_counts.read_scores(self.folder / "scores") for row in batch.to_pylist()]
         self.assertLen(rows, 8)
         self.assertIn({"video": "flickr/3", "attribute": "concepts", "entity": "Animals", "score": 0.9}, rows)
-        code, _, err = made.execute(
+        code, _, err = run_command(
             statistics,
             f"--metadata={self.folder}/m.parquet",
             f"--output={self.folder}/out",

@@ -1,7 +1,5 @@
 """Lists, table of metadata and files become a manifest for spl_tf.shard, and its clips lead back to the table."""
 
-import contextlib
-import io
 import pathlib
 
 import numpy as np
@@ -10,13 +8,13 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command, inspect, shard
+from spl_tf import inspect, shard
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.video.writing import write_video
 from spl_tf.labels.classes import read_classes
-from tests.tools import noisyactions2m_table as made
+from tests.commands import run_command
 from tests.written import csv_rows
 from tools.noisyactions2m import manifest, table
 
@@ -72,11 +70,8 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
     def run_command(self, *arguments, lists=True):
         """Exit code and what was printed, to the user or as an error."""
         given = [f"--labels={self.folder}/list.txt", f"--classes={self.folder}/classInd.txt"] if lists else []
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            argv = ["manifest", *given, f"--output={self.output}", *arguments]
-            code = command.execute(manifest.main, manifest.FLAGS, manifest.__doc__, argv)
-        return code, out.getvalue() + err.getvalue()
+        code, out, err = run_command(manifest, *given, f"--output={self.output}", *arguments)
+        return code, out + err
 
     def make(self, *arguments, lists=True):
         """(rows of web.csv by video_id, rows of web.missing.csv, printed text)."""
@@ -235,10 +230,10 @@ class ManifestTest(parameterized.TestCase, tf.test.TestCase):
         shards, sheets = self.folder / "shards", self.folder / "sheets"
         given = (f"--manifest={self.output}", "--label_column=query", f"--output_dir={shards}", "--clip_seconds=1")
         classes = f"--classes={self.output.with_suffix('.classes.txt')}"
-        code, _, err = made.execute(shard, *given, classes, "--fps=8", "--short_side=32", "--workers=1")
+        code, _, err = run_command(shard, *given, classes, "--fps=8", "--short_side=32", "--workers=1")
         self.assertEqual(code, 0, err)
         rows_of = ("--only=yoga", "--only=sea")
-        code, printed, err = made.execute(inspect, f"--shards={shards}", f"--output_dir={sheets}", *rows_of)
+        code, printed, err = run_command(inspect, f"--shards={shards}", f"--output_dir={sheets}", *rows_of)
         self.assertEqual(code, 0, err)
         self.assertIn("Labels per video, 2 videos: mean 1.50, median 1.5, 1 to 2", printed)
         batches = table.read_rows(self.folder / "metadata.parquet")

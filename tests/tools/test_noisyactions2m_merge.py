@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tests.tools import noisyactions2m_table as made
+from tests.commands import run_command
 from tests.written import csv_rows
 from tools.noisyactions2m import lists, merge, overlap
 
@@ -88,7 +88,7 @@ class MergeTest(parameterized.TestCase, tf.test.TestCase):
         lists.write_labels(self.folder / "l.txt", [(f"v{place}", row) for place, row in enumerate(labels)])
 
     def execute(self, *arguments):
-        return made.execute(merge, f"--classes={self.folder}/c.txt", f"--labels={self.folder}/l.txt", *arguments)
+        return run_command(merge, f"--classes={self.folder}/c.txt", f"--labels={self.folder}/l.txt", *arguments)
 
     def text(self, name):
         return (self.folder / name).read_text(encoding="utf-8")

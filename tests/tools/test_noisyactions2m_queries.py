@@ -1,7 +1,5 @@
 """Class names as the data sets publish them become lemmatised queries; every one is accounted for."""
 
-import contextlib
-import io
 import json
 import pathlib
 import random
@@ -11,7 +9,7 @@ import string
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
+from tests.commands import last_line, run_command
 from tests.written import csv_rows
 from tools.noisyactions2m import captions, class_names, lemmas, queries
 
@@ -134,11 +132,8 @@ class QueriesTest(tf.test.TestCase):
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def execute(self, *arguments):
-        out, err = io.StringIO(), io.StringIO()
-        arguments = ["queries", f"--output={self.folder}/queries.csv", *arguments]
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(queries.main, queries.FLAGS, queries.__doc__, arguments)
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(queries, f"--output={self.folder}/queries.csv", *arguments)
+        return code, out, last_line(err)
 
     def test_equal_queries_are_one_with_all_their_origins(self):
         code, out, _ = self.execute(

@@ -14,6 +14,7 @@ from absl.testing import parameterized
 from PIL import Image
 
 from spl_tf.errors import UserError
+from tests.commands import run_command
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
 from tools.noisyactions2m import entity_counts, lists, statistics, statistics_page
@@ -53,7 +54,7 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
         """Runs the command on a table of the rows: statistic -> its row of the table."""
         made.write(self.folder / "m.parquet", rows, rows_per_group=7)
         given = (f"--metadata={self.folder}/m.parquet", f"--output={self.folder}/out")
-        code, self.out, err = made.execute(statistics, *given, *arguments)
+        code, self.out, err = run_command(statistics, *given, *arguments)
         self.assertEqual(code, 0, err)
         return {row["statistic"]: row for row in csv_rows(self.folder / "out/statistics.csv")}
 
@@ -196,7 +197,7 @@ class StatisticsTest(parameterized.TestCase, tf.test.TestCase):
             ((f"--entities={self.folder}/none.csv",), "does not exist"),
             ((f"--entities={self.folder}",), "no CSV or Parquet file with the columns"),
         ):
-            code, _, err = made.execute(statistics, *given, *arguments)
+            code, _, err = run_command(statistics, *given, *arguments)
             self.assertEqual(code, 2)
             self.assertIn(message, err)
 

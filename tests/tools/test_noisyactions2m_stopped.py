@@ -14,6 +14,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf import files
+from tests.commands import run_command
 from tests.tools import noisyactions2m_table as made
 from tools.noisyactions2m import classes, lists, manifest, merge, queries, statistics, subsets, tag_labels
 from tools.noisyactions2m.class_matcher import ClassMatcher
@@ -76,7 +77,7 @@ class StoppedTest(parameterized.TestCase, tf.test.TestCase):
         (self.folder / "v/3.mp4").write_bytes(b"x")
 
     def execute(self, module, output):
-        return made.execute(module, *(argument.format(self.folder, output) for argument in _COMMANDS[module]))[0]
+        return run_command(module, *(argument.format(self.folder, output) for argument in _COMMANDS[module]))[0]
 
     def content(self, folder):
         """Name -> bytes; what a kill leaves of a file that was being written begins with a full stop."""

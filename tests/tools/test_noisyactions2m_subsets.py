@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+from tests.commands import run_command
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
 from tools.noisyactions2m import lists, query_labels, source_lists, subsets
@@ -56,7 +57,7 @@ class SubsetsTest(parameterized.TestCase, tf.test.TestCase):
     def run_on(self, rows, *arguments):
         made.write(self.folder / "m.parquet", rows, rows_per_group=17)
         given = (f"--metadata={self.folder}/m.parquet", f"--output={self.folder}/out")
-        code, self.out, self.err = made.execute(subsets, *given, *arguments)
+        code, self.out, self.err = run_command(subsets, *given, *arguments)
         return code
 
     def subset(self, size):
@@ -148,7 +149,7 @@ class SourceListsTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, source):
         given = (f"--metadata={self.folder}/m.parquet", f"--queries={self.folder}/queries.csv")
-        return made.execute(source_lists, *given, f"--source={source}", f"--output={self.folder}/out")
+        return run_command(source_lists, *given, f"--source={source}", f"--output={self.folder}/out")
 
     def test_lists_have_the_data_set_s_own_names(self):
         code, out, err = self.execute("K")

@@ -5,6 +5,7 @@ import pathlib
 import tensorflow as tf
 from absl.testing import parameterized
 
+from tests.commands import run_command
 from tests.tools import noisyactions2m_table as made
 from tests.written import csv_rows
 from tools.noisyactions2m import lists, tag_labels
@@ -61,7 +62,7 @@ class TagLabelsTest(parameterized.TestCase, tf.test.TestCase):
 
     def execute(self, *arguments):
         given = [f"--{name}={self.folder}/{file}" for name, file in (("metadata", "m.parquet"), ("classes", "c.txt"))]
-        return made.execute(
+        return run_command(
             tag_labels, *given, f"--labels={self.folder}/l.txt", f"--output={self.folder}/out", *arguments
         )
 

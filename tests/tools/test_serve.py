@@ -1,7 +1,5 @@
 """The client and the load tool against a loopback server: evaluation's scores, and faults in one line."""
 
-import contextlib
-import io
 import pathlib
 import socket
 
@@ -10,10 +8,10 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf.command import execute
 from spl_tf.data.dataset import load_dataset
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.trained_model import load_trained
+from tests.commands import run_command
 from tests.tools.served_case import CLASSES, CLIP_INPUT, ServedCase
 from tools.serve import client, load
 from tools.serve.request import make_request
@@ -36,7 +34,6 @@ class ServeTest(ServedCase):
 
     def _argv(self, protocol="rest", *arguments):
         return [
-            "client",
             f"--video={self.folder / 'blots.mp4'}",
             f"--protocol={protocol}",
             f"--server={self.addresses.rest if protocol == 'rest' else self.addresses.grpc}",
@@ -45,14 +42,8 @@ class ServeTest(ServedCase):
             *arguments,
         ]
 
-    def _run(self, argv, command=client):
-        """Exit code, standard output, standard error."""
-        with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-            code = execute(command.main, command.FLAGS, command.__doc__, argv)
-        return code, out.getvalue(), err.getvalue()
-
     def _assert_one_line(self, argv, words, command=client):
-        code, out, err = self._run(argv, command)
+        code, out, err = run_command(command, *argv)
         self.assertEqual((code, out), (2, ""))
         self.assertRegex(err, rf"^spl_tf: .*{words}.*\n$")
 
@@ -60,7 +51,9 @@ class ServeTest(ServedCase):
     def test_scores_are_those_of_evaluation_on_the_shards_clip(self, protocol, signature):
         self.require_client(protocol)
         window = 0 if signature == "frames" else 1  # The shard's clips begin at 0 and 1 seconds.
-        client.FLAGS(self._argv(protocol, f"--signature={signature}", f"--start_s={window}", "--version=1"))
+        client.FLAGS(
+            ["client", *self._argv(protocol, f"--signature={signature}", f"--start_s={window}", "--version=1")]
+        )
         request = make_request(client.FLAGS)
         with request.connected() as predict:
             outputs = predict(request.inputs)
@@ -69,7 +62,7 @@ class ServeTest(ServedCase):
         self.assertGreater(np.ptp(self.evaluated, axis=0).max(), 1e-3)  # Else any clip would do.
 
     def test_the_five_best_are_printed_by_name(self):
-        code, out, err = self._run(self._argv())
+        code, out, err = run_command(client, *self._argv())
         self.assertEqual(code, 0, err)
         title, *lines = out.splitlines()
         self.assertIn("10 frames of 41x32 pixels from 0 s on", title)
@@ -80,7 +73,7 @@ class ServeTest(ServedCase):
             self.assertAllClose(line.count("#"), 30 * score, atol=0.51)
 
     def test_over_time_every_clip_s_best_class_is_printed(self):
-        code, out, err = self._run(self._argv("rest", "--every_s=0.5"))
+        code, out, err = run_command(client, *self._argv("rest", "--every_s=0.5"))
         self.assertEqual(code, 0, err)
         lines = [line.split() for line in out.splitlines()]
         self.assertEqual([line[0] for line in lines], ["0.00", "0.50", "1.00", "1.50"])
@@ -91,15 +84,15 @@ class ServeTest(ServedCase):
 
     def test_without_a_class_list_the_best_alone_has_a_name(self):
         argv = [argument for argument in self._argv() if "model_json" not in argument]
-        code, out, err = self._run([*argv, "--fps=10", "--short_side=32"])
+        code, out, err = run_command(client, *argv, "--fps=10", "--short_side=32")
         self.assertEqual(code, 0, err)
         best = np.argsort(-self.evaluated[0])
         lines = out.splitlines()[1:]
         self.assertEqual(lines[0].split()[0], CLASSES[best[0]])
         self.assertStartsWith(lines[1], f"class {best[1]} ")
         classes = self.folder / "spl_tf" / "1" / "assets" / "classes.txt"
-        named = self._run([*argv, "--fps=10", "--short_side=32", f"--classes={classes}"])[1]
-        self.assertEqual(named, self._run(self._argv())[1])
+        named = run_command(client, *argv, "--fps=10", "--short_side=32", f"--classes={classes}")[1]
+        self.assertEqual(named, run_command(client, *self._argv())[1])
 
     @parameterized.parameters("rest", "grpc")
     def test_a_server_that_is_not_there_or_lacks_the_model_is_one_line(self, protocol):
@@ -141,7 +134,7 @@ class ServeTest(ServedCase):
     def test_load_counts_no_failure_where_there_is_none(self, protocol):
         self.require_client(protocol)
         more = ("--requests=12", "--clients=4", f"--pid={pathlib.Path('/proc/self').resolve().name}")
-        code, out, err = self._run(self._argv(protocol, *more), load)
+        code, out, err = run_command(load, *self._argv(protocol, *more))
         self.assertEqual(code, 0, err)
         self.assertRegex(out, r"^12 requests in .* a second\n50 % within .*\nmemory of the server: .*\n0 failures\n$")
         self._assert_one_line(self._argv(protocol, "--model=nope"), r"Latest\(nope\)", load)

@@ -1,7 +1,5 @@
 """From a folder in SoccerNet's form to a mean average precision: manifest, shards, a short training, evaluation."""
 
-import contextlib
-import io
 import json
 import re
 
@@ -13,7 +11,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 from sklearn.metrics import average_precision_score
 
-from spl_tf import command, configuration, evaluate, shard
+from spl_tf import configuration, evaluate, shard
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.hardware.distribution import device_strategy
@@ -21,6 +19,7 @@ from spl_tf.inference.evaluation import average_videos
 from spl_tf.inference.scores import score_trained
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.training.stage import train_stage
+from tests.commands import run_command
 from tools.soccernet import manifest
 
 CLASSES = ("Background", "Card", "Goal", "Substitution")
@@ -83,11 +82,9 @@ def soccernet(tmp_path_factory):
 
 def execute(module, *arguments):
     """Runs a command that must succeed: stdout."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = command.execute(module.main, module.FLAGS, module.__doc__, ["command", *arguments])
-    assert code == 0, err.getvalue()
-    return out.getvalue()
+    code, out, err = run_command(module, *arguments)
+    assert code == 0, err
+    return out
 
 
 class SoccerNetRecipeTest(parameterized.TestCase, tf.test.TestCase):

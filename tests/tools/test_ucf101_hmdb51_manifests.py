@@ -1,16 +1,14 @@
 """Official splits and a folder of videos become manifests that spl_tf.shard reads."""
 
-import contextlib
-import io
 import os
 import pathlib
 
 import tensorflow as tf
 from absl.testing import parameterized
 
-from spl_tf import command
 from spl_tf.data.manifest import Video, read_manifest
 from spl_tf.labels.classes import read_classes
+from tests.commands import last_line, run_command
 from tests.written import csv_rows
 from tools.ucf101_hmdb51 import manifests
 
@@ -39,15 +37,8 @@ class ManifestsTest(parameterized.TestCase, tf.test.TestCase):
     def execute(self, *arguments, **paths):
         """Runs the command: exit code, stdout, last line of stderr."""
         argv = [f"--{name}={self.folder / path}" for name, path in paths.items()]
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = command.execute(
-                manifests.main,
-                manifests.FLAGS,
-                manifests.__doc__,
-                ["manifests", f"--output_dir={self.output}", *argv, *arguments],
-            )
-        return code, out.getvalue(), (err.getvalue().splitlines() or [""])[-1]
+        code, out, err = run_command(manifests, f"--output_dir={self.output}", *argv, *arguments)
+        return code, out, last_line(err)
 
     def videos_of(self, name):
         """(video_id, file, class id) as spl_tf.shard reads them."""
