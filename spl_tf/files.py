@@ -11,7 +11,7 @@ import os
 import pathlib
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spl_tf.errors import UserError
@@ -120,6 +120,11 @@ def unused_name(path: Path) -> pathlib.Path:
 def write_text(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_lines(path: Path, lines: Iterable[object]) -> None:
+    """Writes a text file of these lines."""
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def write_json(path: Path, value: Any) -> None:

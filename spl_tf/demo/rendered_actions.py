@@ -191,7 +191,7 @@ def _render(rendered: RenderedSet, target_per_class: int, test_per_class: int, w
             _render_web(rendered, web_per_class, (rendered.seed, 2), progress)
     finally:
         cv2.setNumThreads(threads)
-    files.write_text(rendered.classes, "".join(f"{name}\n" for name in CLASSES))
+    files.write_lines(rendered.classes, CLASSES)
 
 
 def _render_clean(manifest: pathlib.Path, per_class: int, seed: Sequence[int], progress: tqdm.tqdm) -> None:

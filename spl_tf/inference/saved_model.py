@@ -72,7 +72,7 @@ def _write_saved_model(folder: pathlib.Path, trained: TrainedModel, model_dir: p
         archive.add_endpoint(name, function, input_signature=[inputs])
     with tempfile.TemporaryDirectory() as temporary:
         classes = pathlib.Path(temporary) / "classes.txt"
-        files.write_text(classes, "".join(f"{name}\n" for name in trained.classes))
+        files.write_lines(classes, trained.classes)
         configurations = [model_dir / name for name in _CONFIGURATIONS if (model_dir / name).is_file()]
         # `archive.track` keeps layers and lookup tables alone; what it saves hangs on this object.
         archive._tf_trackable.assets = [tf.saved_model.Asset(str(path)) for path in (classes, *configurations)]

@@ -138,7 +138,7 @@ def write(output_dir: pathlib.Path, folder: str, known: layout.Layout, selection
         (output_dir / _BOTH).unlink(missing_ok=True)
     lines = [(text(row.key), row.list_name, row.reason) for row in selection.rejected]
     tables.write(output_dir / _REJECTED, ("key", "list", "reason"), lines)
-    files.write_text(output_dir / _CLASSES, "".join(f"{name}\n" for name in names))
+    files.write_lines(output_dir / _CLASSES, names)
     if lines:
         summary.append(f"{len(lines):,} keys gave no row: see {_REJECTED}")
     summary += [f"{count:,} labels of {name} have no list" for name, count in selection.unlisted.items() if count]

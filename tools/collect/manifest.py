@@ -177,7 +177,7 @@ def write(output: pathlib.Path, rows: Sequence[Row], rejected: Sequence[Rejectio
     lines = [(r.source, r.video_id, r.text or r.class_name, r.rank, r.address, reason) for r, reason in refused]
     tables.write(output.with_suffix(_REJECTED), REJECTED_COLUMNS, lines)
     waiting = {r.video_id: r.address for r, reason in refused if reason == _NOT_DOWNLOADED and r.address}
-    files.write_text(output.with_suffix(_ADDRESSES), "".join(f"{address}\n" for address in waiting.values()))
+    files.write_lines(output.with_suffix(_ADDRESSES), waiting.values())
     return _summary(output, rows, rejected, classes, len(waiting))
 
 

@@ -115,7 +115,7 @@ def _plan(folder: pathlib.Path) -> None:
     video = Video("v.mp4", "v.mp4", "v", (0, 1), ("a", "b"), 0.0, float("inf"), ("q",))
     cuts = (PlannedCut(video, None), PlannedCut(video, (0, 2)))
     lines = Plan((ShardPlan(_SHARD, cuts),), (Rejection("w.mp4", "w", "a", "no label", distance=0.5),)).as_lines()
-    files.write_text(folder / "plan.jsonl", "".join(f"{line}\n" for line in lines))
+    files.write_lines(folder / "plan.jsonl", lines)
 
 
 def _read_plan(folder: pathlib.Path) -> None:

@@ -139,7 +139,7 @@ def write(
     tables.write(output, COLUMNS, lines)
     tables.write(output.with_suffix(_MISSING), MISSING_COLUMNS, map(_missing_line, problems))
     waiting = [address(problem.video_id) for problem in problems if problem.reason == _NOT_DOWNLOADED]
-    files.write_text(output.with_suffix(_ADDRESSES), "".join(f"{line}\n" for line in waiting))
+    files.write_lines(output.with_suffix(_ADDRESSES), waiting)
 
     per_class = collections.Counter(row.annotation.label for row in rows)
     counts = sorted(per_class[name] for name in classes)
@@ -175,7 +175,7 @@ def _classes(path: pathlib.Path, labels: set[str]) -> tuple[str, ...]:
       UserError: the file that is there lacks a label.
     """
     if not path.exists():
-        files.write_text(path, "".join(f"{label}\n" for label in sorted(labels)))
+        files.write_lines(path, sorted(labels))
         return tuple(sorted(labels))
     classes = read_classes(path)
     unknown = sorted(labels - set(classes))

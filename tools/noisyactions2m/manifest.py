@@ -147,9 +147,9 @@ def write(
             rows.append((video, path, joined, queries, one.rank, one.address, one.key, one.title, seconds))
     waiting = list(dict.fromkeys(row.address for row in known.values() if row.address and not row.path))
     tables.write(output, COLUMNS, rows)
-    files.write_text(output.with_suffix(_CLASSES), "".join(f"{name}\n" for name in labels.classes))
+    files.write_lines(output.with_suffix(_CLASSES), labels.classes)
     tables.write(output.with_suffix(_MISSING), MISSING_COLUMNS, missing)
-    files.write_text(output.with_suffix(_ADDRESSES), "".join(f"{address}\n" for address in waiting))
+    files.write_lines(output.with_suffix(_ADDRESSES), waiting)
     lists.write_report(output.with_suffix(_FAULTS), faults)
 
     counts = [len(labels.videos[row[0]]) for row in rows]

@@ -176,7 +176,7 @@ def _check_place(path: pathlib.Path) -> None:
 def _check_classes(path: pathlib.Path, classes: Sequence[str]) -> None:
     """Writes the classes, or makes sure that the file that is there has them."""
     if not path.exists():
-        files.write_text(path, "".join(f"{name}\n" for name in classes))
+        files.write_lines(path, classes)
         return
     known = read_classes(path)
     unknown = [name for name in classes if name not in known]

@@ -105,7 +105,7 @@ def make(
     if spelled:
         summary.append(f"{spelled:,} videos have another suffix or spelling than in the lists")
     tables.write(output_dir / "missing.csv", MISSING_COLUMNS, missing)
-    files.write_text(output_dir / "classes.txt", "".join(f"{name}\n" for name in classes))
+    files.write_lines(output_dir / "classes.txt", classes)
     if missing:
         near = sum(bool(row[-1]) for row in missing)
         hint = f", {near:,} with a file of a near name" if near else ""

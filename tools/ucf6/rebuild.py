@@ -120,7 +120,7 @@ def _write_lists(
         "web_truth.csv": plan.truth_rows(uploads, copied_seconds),
         "web.csv": plan.web_rows(uploads),
     }
-    files.write_text(output_dir / "classes.txt", "".join(f"{name}\n" for name in plan.CLASSES))
+    files.write_lines(output_dir / "classes.txt", plan.CLASSES)
     for name, rows in tables.items():
         path = output_dir / name
         with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
