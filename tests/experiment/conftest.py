@@ -21,6 +21,7 @@ from spl_tf.experiment.recipe import recipe
 from spl_tf.experiment.resumable import replacing_changed
 from spl_tf.labels import figures, sidecar_files
 from spl_tf.report.page import write_report
+from tests.colour_recipe import COLOUR_RECIPE
 
 _numbers = itertools.count()
 
@@ -99,15 +100,10 @@ def recipe_bindings(color_videos, tiny_bindings):
     """Strategies none and weak, one seed; every training takes nine steps."""
     return (
         *tiny_bindings,
-        "recipe.videos = @video_folder",
+        *COLOUR_RECIPE,
         f"video_folder.folder = '{color_videos}'",
         "video_folder.target = 'target.csv'",
         "recipe.strategies = ['none', 'weak']",
-        "recipe.fps = 10",
-        "recipe.short_side = 32",
-        "recipe.web_clip_seconds = 0.8",
-        "train_stage.precision = 'float32'",
-        "predict_clips.precision = 'float32'",
         "train_stage.epochs = 3",
         "train_stage.checkpoint_seconds = 0",
         "pretrain/train_stage.epochs = 0.5",

@@ -1,7 +1,5 @@
 """Query and teacher as two annotators: against a step of Dawid and Skene's EM written as loops over clips."""
 
-import pathlib
-
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
@@ -11,10 +9,7 @@ from spl_tf.labels.label_folder import read_cells, read_summary
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.labellers import dawid_skene
 from spl_tf.labels.statistics import MeanScores
-from tests.labels.label_folders import without_figures
-from tests.labels.top_scores import read_columns, write_predictions
-
-CLASSES = list("abcde")
+from tests.labels.top_scores import CLASSES, TopScoresCase, read_columns, write_predictions
 
 
 def spread(stored, k):
@@ -45,16 +40,7 @@ def em_step(weak, teacher, first):
     return posterior / posterior.sum(axis=1, keepdims=True)
 
 
-class DawidSkeneTest(parameterized.TestCase, tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.enter_context(without_figures())
-        root = pathlib.Path(self.create_tempdir().full_path)
-        self.predictions, self.labels = root / "P", root / "L"
-        rng = np.random.default_rng(0)
-        self.weak = rng.integers(5, size=300)
-        self.scores = rng.dirichlet(np.full(5, 0.4), 300).astype(np.float32)
-
+class DawidSkeneTest(TopScoresCase):
     def _written(self):
         """Distributions of all clips, float64 [n, N]; discarded clips have zeros."""
         classes, probabilities = read_columns(self.labels, "classes", "probabilities")

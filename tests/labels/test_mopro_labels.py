@@ -1,7 +1,5 @@
 """MoPro's correction against a loop over clips, from side-cars to side-cars."""
 
-import pathlib
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,10 +10,7 @@ from spl_tf.errors import UserError
 from spl_tf.labels import assign
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.labellers import labeller
-from tests.labels.label_folders import without_figures
-from tests.labels.top_scores import read_columns, write_predictions
-
-CLASSES = list("abcde")
+from tests.labels.top_scores import CLASSES, TopScoresCase, read_columns, write_predictions
 
 
 def by_hand(weak, scores, threshold):
@@ -26,19 +21,10 @@ def by_hand(weak, scores, threshold):
     return weak if scores[weak] > 1 / len(scores) else -1
 
 
-class MoproTest(parameterized.TestCase, tf.test.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.enter_context(without_figures())
-        root = pathlib.Path(self.create_tempdir().full_path)
-        self.predictions, self.labels = root / "P", root / "L"
-        rng = np.random.default_rng(0)
-        self.weak = rng.integers(5, size=400)
-        self.scores = rng.dirichlet(np.full(5, 0.4), 400).astype(np.float32)
-
+class MoproTest(TopScoresCase):
     @parameterized.product(k=[1, 2, 5], threshold=[0.0, 0.6, 0.8, 1.0])
     def test_labels_equal_a_loop_over_clips(self, k, threshold):
-        stored = write_predictions(self.predictions, CLASSES, self.weak, self.scores, k, [120, 0, 280])
+        stored = write_predictions(self.predictions, CLASSES, self.weak, self.scores, k, [120, 0, 180])
         summary = assign.assign_labels(self.predictions, "mopro", self.labels, threshold=threshold)
         expected = [by_hand(weak, scores, threshold) for weak, scores in zip(self.weak, stored.tolist(), strict=True)]
         labels, weights = read_columns(self.labels, "label", "weight")
@@ -47,13 +33,13 @@ class MoproTest(parameterized.TestCase, tf.test.TestCase):
         kept = [label for label in expected if label >= 0]
         self.assertEqual((summary["kept"], summary["counts"]), (len(kept), np.bincount(kept, minlength=5).tolist()))
         self.assertEqual((summary["target"], summary["merged"]), ("single", 0))
-        self.assertAlmostEqual(summary["samples_cover_ratio"], len(kept) / 400)
+        self.assertAlmostEqual(summary["samples_cover_ratio"], len(kept) / 300)
 
     def test_all_scores_but_one_are_as_good_as_all(self):
         """The least of N probabilities is at most 1 / N."""
         labels = []
         for k in (4, 5):
-            write_predictions(self.predictions, CLASSES, self.weak, self.scores, k, [400])
+            write_predictions(self.predictions, CLASSES, self.weak, self.scores, k, [300])
             assign.assign_labels(self.predictions, "mopro", self.labels)
             labels.append(read_columns(self.labels, "label")[0])
         self.assertEqual(*labels)
@@ -72,7 +58,7 @@ class MoproTest(parameterized.TestCase, tf.test.TestCase):
             labeller("mopro").fit(np.eye(5), CLASSES).targets(pairs)
 
     def test_clips_below_the_confidence_are_discarded(self):
-        write_predictions(self.predictions, CLASSES, self.weak, self.scores, 5, [400])
+        write_predictions(self.predictions, CLASSES, self.weak, self.scores, 5, [300])
         summary = assign.assign_labels(self.predictions, "mopro", self.labels, min_confidence=0.9)
         sure = self.scores.max(axis=1) >= np.float32(0.9)
         self.assertAllEqual(read_columns(self.labels, "label")[0], np.where(sure, self.scores.argmax(axis=1), -1))
@@ -85,7 +71,7 @@ class MoproTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters("mopro", "dawid_skene")
     def test_predictions_without_best_scores_are_refused_before_anything_is_written(self, strategy):
-        write_predictions(self.predictions, CLASSES, self.weak, self.scores, 3, [250, 150])
+        write_predictions(self.predictions, CLASSES, self.weak, self.scores, 3, [250, 50])
         path = self.predictions / "web-00001-of-00002.parquet"
         pq.write_table(pq.read_table(path).drop_columns("top_scores"), path)
         message = f"00001-of-00002.parquet has no column 'top_scores' of type list<.*: {strategy} needs the teacher's "
@@ -103,7 +89,7 @@ class MoproTest(parameterized.TestCase, tf.test.TestCase):
         ("top_scores", [0.4, 0.3, -0.1], "row 252 has a best score that is no probability: run"),
     )
     def test_broken_best_scores_are_refused_by_row(self, name, cell, message):
-        write_predictions(self.predictions, CLASSES, self.weak, self.scores, 3, [400])
+        write_predictions(self.predictions, CLASSES, self.weak, self.scores, 3, [300])
         path = self.predictions / "web-00000-of-00001.parquet"
         table = pq.read_table(path)
         position = table.schema.get_field_index(name)

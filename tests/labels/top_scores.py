@@ -1,11 +1,18 @@
 """Predictions with the teacher's k best classes and scores, for tests."""
 
+import pathlib
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import tensorflow as tf
+from absl.testing import parameterized
 
 from spl_tf.files import write_json
 from spl_tf.labels import sidecar_files
+from tests.labels.label_folders import without_figures
+
+CLASSES = list("abcde")
 
 
 def write_predictions(folder, classes, weak, probabilities, k, sizes):
@@ -47,3 +54,16 @@ def read_columns(folder, *names):
     """Columns of all label side-cars, as lists."""
     tables = [pq.read_table(path) for path in sorted(folder.glob("*.parquet"))]
     return [[cell for table in tables for cell in table[name].to_pylist()] for name in names]
+
+
+class TopScoresCase(parameterized.TestCase, tf.test.TestCase):
+    """Queries and the teacher's probabilities of 300 clips, drawn by chance."""
+
+    def setUp(self):
+        super().setUp()
+        self.enter_context(without_figures())
+        root = pathlib.Path(self.create_tempdir().full_path)
+        self.predictions, self.labels = root / "P", root / "L"
+        rng = np.random.default_rng(0)
+        self.weak = rng.integers(5, size=300)
+        self.scores = rng.dirichlet(np.full(5, 0.4), 300).astype(np.float32)

@@ -8,6 +8,7 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy, join_batch, split_batch
 from spl_tf.losses.anchor import anchor_loss
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
+from tests.losses.gradients import value_and_gradient
 
 LABELS = np.array([0, 4, 2, 2, 1, 3, 0, 1])
 
@@ -48,11 +49,7 @@ def _expected(logits, gamma, delta, kind):
 
 
 def _value_and_gradient(logits, labels=LABELS, *, epoch=5.0, **options):
-    logits = tf.convert_to_tensor(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        losses = anchor_loss(tf.convert_to_tensor(labels, tf.int32), logits, epoch=tf.constant(epoch), **options)
-    return losses, tape.gradient(losses, logits)
+    return value_and_gradient(anchor_loss, labels, logits, epoch=tf.constant(epoch), **options)
 
 
 class AnchorLossTest(parameterized.TestCase, tf.test.TestCase):
@@ -96,11 +93,7 @@ class AnchorLossTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_warm_up_epochs_are_softmax_cross_entropy(self):
         logits = tf.constant(_logits(), tf.float32)
-        labels = tf.constant(LABELS, tf.int32)
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            plain = softmax_cross_entropy(labels, logits)
-        plain_gradient = tape.gradient(plain, logits)
+        plain, plain_gradient = value_and_gradient(softmax_cross_entropy, LABELS, logits)
         losses, gradient = _value_and_gradient(logits, epoch=4.99)
         self.assertAllEqual(losses, plain)
         self.assertAllEqual(gradient, plain_gradient)

@@ -10,6 +10,7 @@ from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy, join_batch, split_batch
 from spl_tf.losses.correction import backward_correction, forward_correction
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
+from tests.losses.gradients import value_and_gradient
 
 LABELS = np.array([0, 3, 2, 2, 1, 3])
 LOGITS = np.random.default_rng(1).normal(scale=2, size=(6, 4))
@@ -37,11 +38,7 @@ def _differences(loss, logits, step=1e-6):
 
 
 def _value_and_gradient(loss, logits, labels=LABELS, transition=TRANSITION):
-    logits = tf.convert_to_tensor(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        losses = loss(tf.convert_to_tensor(labels, tf.int32), logits, transition=transition)
-    return losses, tape.gradient(losses, logits)
+    return value_and_gradient(loss, labels, logits, transition=transition)
 
 
 class CorrectionTest(parameterized.TestCase, tf.test.TestCase):
@@ -56,11 +53,9 @@ class CorrectionTest(parameterized.TestCase, tf.test.TestCase):
     def test_without_noise_both_are_cross_entropy(self, loss):
         logits = tf.constant(LOGITS, tf.float32)
         losses, gradient = _value_and_gradient(loss, logits, transition=np.eye(4))
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            plain = softmax_cross_entropy(tf.constant(LABELS, tf.int32), logits)
+        plain, plain_gradient = value_and_gradient(softmax_cross_entropy, LABELS, logits)
         self.assertAllClose(losses, plain, rtol=1e-5, atol=1e-6)
-        self.assertAllClose(gradient, tape.gradient(plain, logits), atol=1e-5)
+        self.assertAllClose(gradient, plain_gradient, atol=1e-5)
 
     def test_backward_is_right_on_average_over_the_noise(self):
         logits = np.tile(LOGITS[:1], (4, 1)).astype(np.float32)

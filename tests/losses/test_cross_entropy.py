@@ -7,14 +7,11 @@ from absl.testing import parameterized
 
 from spl_tf.hardware.distribution import device_strategy, join_batch, split_batch
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
+from tests.losses.gradients import value_and_gradient
 
 
 def _value_and_gradient(logits, labels, smoothing):
-    logits = tf.convert_to_tensor(logits)
-    with tf.GradientTape() as tape:
-        tape.watch(logits)
-        losses = softmax_cross_entropy(tf.convert_to_tensor(labels, tf.int32), logits, label_smoothing=smoothing)
-    return losses, tape.gradient(losses, logits)
+    return value_and_gradient(softmax_cross_entropy, labels, logits, label_smoothing=smoothing)
 
 
 class SoftmaxCrossEntropyTest(parameterized.TestCase, tf.test.TestCase):

@@ -19,6 +19,7 @@ import tensorflow as tf
 from spl_tf import command
 from spl_tf.data.dataset import load_dataset
 from spl_tf.experiment.video_lists import VideoLists
+from tests.colour_recipe import COLOUR_RECIPE
 from tests.conftest import COLORS
 from tools.na2m_study import arms, claims, lists, report, run, study
 from tools.study.results import read_rows
@@ -27,12 +28,7 @@ from tools.study.run import Study
 BEST = "ssl_balanced_focal"  # There is no other.
 PRETRAININGS = {name: arms.PRETRAININGS[name] for name in ("none", BEST)}
 SETTINGS = (
-    "recipe.videos = @video_folder",
-    "recipe.fps = 10",
-    "recipe.short_side = 32",
-    "recipe.web_clip_seconds = 0.8",
-    "train_stage.precision = 'float32'",
-    "predict_clips.precision = 'float32'",
+    *COLOUR_RECIPE,
     "train_stage.epochs = 2",
     "pretrain/train_stage.epochs = 0.25",
     "selfsup/train_stage.epochs = 0.25",

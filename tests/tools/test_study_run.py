@@ -16,6 +16,7 @@ import tensorflow as tf
 from spl_tf import configuration
 from spl_tf.data.dataset import load_dataset
 from spl_tf.models.transfer import read_backbone_weights
+from tests.colour_recipe import COLOUR_RECIPE
 from tests.tiny_network import tiny_network
 from tools.study import steps, variants
 from tools.study.arms import Arm
@@ -49,14 +50,9 @@ def study(color_videos, tiny_bindings, tmp_path_factory):
     (folder / "videos" / "web_truth.csv").write_text("\n".join(["video_id,start_s,end_s,action", *truth]) + "\n")
     bindings = (
         *tiny_bindings,
-        "recipe.videos = @video_folder",
+        *COLOUR_RECIPE,
         f"video_folder.folder = '{folder / 'videos'}'",
         "video_folder.target = 'target.csv'",
-        "recipe.fps = 10",
-        "recipe.short_side = 32",
-        "recipe.web_clip_seconds = 0.8",
-        "train_stage.precision = 'float32'",
-        "predict_clips.precision = 'float32'",
         "train_stage.epochs = 2",
         "teacher/train_stage.epochs = 2",
         "pretrain/train_stage.epochs = 0.25",

@@ -14,14 +14,13 @@ from unittest import mock
 
 import cv2
 import numpy as np
-import pytest
 import tensorflow as tf
-from absl.testing import parameterized
 
 from spl_tf.data.building import plan, shard_files
 from spl_tf.data.building.shards import write_shards
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.data.verify import verify
+from tests.data.video.numbered_case import NumberedCase
 
 ROOT = pathlib.Path(__file__).parents[3]
 FORMAT = {"clip_seconds": 0.4, "fps": 25.0, "short_side": 48, "seconds_per_video": 20.0}
@@ -75,14 +74,9 @@ def index_first(content):
     return content[:frames] + bytes(moov) + content[frames:index]
 
 
-class DamagedVideosTest(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _numbered(self, numbered_videos):
-        self.numbered = numbered_videos
-
+class DamagedVideosTest(NumberedCase):
     def setUp(self):
         super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
         self.rows = []
 
     def add(self, name, content=None, **video):

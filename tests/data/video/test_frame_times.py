@@ -1,16 +1,14 @@
 """Clip times are right to one frame: the frames say their number, whatever codec, container and rate."""
 
 import math
-import pathlib
 import struct
 
 import numpy as np
-import pytest
-import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.data.building.cutting import ClipFormat, cut_clips
 from spl_tf.data.manifest import Video
+from tests.data.video.numbered_case import NumberedCase
 
 # The cutter takes a frame that is 1 ms late for one on time, and containers round to 1 ms.
 _SLACK_US = 2000
@@ -33,15 +31,7 @@ def _ticks_per_second(content):
     return struct.unpack_from(">I", content, content.index(b"mdhd") + 16)[0]
 
 
-class FrameTimesTest(parameterized.TestCase, tf.test.TestCase):
-    @pytest.fixture(autouse=True)
-    def _numbered(self, numbered_videos):
-        self.numbered = numbered_videos
-
-    def setUp(self):
-        super().setUp()
-        self.folder = pathlib.Path(self.create_tempdir().full_path)
-
+class FrameTimesTest(NumberedCase):
     def cut(self, path, *, windows=None, fps=25.0, start=0.0, end=math.inf):
         video = Video(str(path), path.name, "v", (0,), ("a",), start, end, ())
         return list(cut_clips(video, windows, ClipFormat(1.0, fps, 48, 95)))
