@@ -1,5 +1,6 @@
 # make demo: the method on rendered videos, five minutes on two cores with bfloat16 units, more on older ones.
 # make test: lint, type hints and test suite.
+# make test-slow: the tests that this leaves out, whole studies and large networks.
 # make smoke: every row of the papers' tables at tiny sizes, about an hour on two cores.
 # All make .venv and install the exact set of constraints.txt first.
 
@@ -10,7 +11,7 @@ DEMO_DIR ?= runs/demo
 SMOKE_DIR ?= runs/smoke
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test smoke lint clean
+.PHONY: demo test test-slow smoke lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -18,6 +19,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test lint
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+
+test-slow: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m slow -n auto --dist loadfile --no-loadscope-reorder
 
 smoke: $(VENV)/installed-test
 	$(BIN)/python -m tools.smoke.recipes --output_dir=$(SMOKE_DIR)

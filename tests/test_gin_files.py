@@ -8,6 +8,7 @@ import re
 
 import gin
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -111,6 +112,7 @@ class GinFilesTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertContainsSubset({"train_stage.crop_size", "train_stage.epochs"} & bindings.keys(), changed)
 
     @parameterized.parameters(*TABLES)
+    @pytest.mark.slow
     def test_a_table_has_the_hours_that_tools_cost_prints(self, name):
         text = (GIN / name).read_text()
         hours = {arm: re.search(r"Alone ([\d.,]+) GPU hours\.", comment)[1] for arm, comment in _comments(text).items()}

@@ -4,18 +4,19 @@ A job that kills its process or does not end in time becomes a `Failure`, its pr
 is replaced and the pool goes on. `multiprocessing.Pool` and `ProcessPoolExecutor`
 hang or break as a whole when a process dies. So does `pebble.ProcessPool` (5.2), whose
 processes share one pipe and its locks: when one dies or is stuck while it sends its result,
-or dies between two jobs. This module must not import OpenCV: a worker sets the library's
-environment first.
+or dies between two jobs. This module must not import OpenCV: `worker_environment` comes first.
 """
 
 import collections
 import contextlib
 import dataclasses
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -28,11 +29,12 @@ _SECONDS_TO_DIE = 10.0
 _LONGEST_WAIT = 3600.0  # The system call takes no infinity.
 # What a job may take beside the libraries: frames of 8K fit, what a damaged header asks for does not.
 _BYTES_PER_JOB = 3 << 30
-_ENVIRONMENT = {
-    "OPENCV_LOG_LEVEL": "SILENT",
-    "OPENCV_FFMPEG_LOGLEVEL": "-8",  # quiet: a damaged file is reported once, by us
-    "OPENCV_IO_MAX_IMAGE_PIXELS": "100000000",
-}
+# Never fork of this process: TensorFlow's threads may hold locks. A fork of a server that has imported nothing but what
+# the first function needs starts in milliseconds, where a spawned process takes a second to import OpenCV and PyAV.
+# Elsewhere than on Linux system libraries may not be used after a fork.
+_CONTEXT = (
+    multiprocessing.get_context("forkserver") if sys.platform == "linux" else multiprocessing.get_context("spawn")
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ def run_in_workers(
     """Yields `function(job)` or a `Failure` for every job, in the order of the jobs.
 
     Args:
-      function: of a module's top level; its module must not import TensorFlow.
+      function: of a module's top level; its module must not import TensorFlow and must start no thread.
       jobs: picklable.
       num_workers: processes.
       seconds_per_job: a job that takes longer is stopped.
@@ -65,6 +67,8 @@ def run_in_workers(
     # The consumer may wait for one slow job while this many others pile up behind it.
     ahead = 8 * num_workers
     results: dict[int, Any] = {}
+    # Without effect once the server runs: later functions need mostly the same libraries.
+    _CONTEXT.set_forkserver_preload(["spl_tf.data.worker_environment", __name__, function.__module__])
     waiting = collections.deque(enumerate(jobs))
     workers: list[_Worker] = []
     try:
@@ -107,9 +111,8 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")  # never fork: TensorFlow's threads may hold locks
-        self.connection, other_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other_end,), daemon=True, name="spl_tf-video-worker")
+        self.connection, other_end = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=_serve, args=(other_end,), daemon=True, name="spl_tf-video-worker")
         self._process.start()
         other_end.close()
         self._send(self._function)
@@ -181,8 +184,7 @@ def _serve(connection: multiprocessing.connection.Connection) -> None:
     """A worker's life: the function first, then jobs, until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business.
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    importlib.import_module("spl_tf.data.worker_environment")
     try:
         function = connection.recv()  # Imports its module, and OpenCV with it.
         _limit_memory()

@@ -1,14 +1,17 @@
 """Labels for a whole web set, in two streams over the prediction side-cars: count, then map.
 
 The first pass adds up the confusion matrix, and what else the labeller is fitted on. The second
-maps every clip to its target. No more than a batch of rows is in memory, whatever the number of clips.
+maps every clip to its target. Each takes as many shards at once as there are cores, and of a shard no more than a batch
+of rows is in memory, whatever the number of clips.
 """
 
+import concurrent.futures
 import dataclasses
 import functools
+import os
 import pathlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from absl import logging
@@ -24,6 +27,9 @@ from spl_tf.labels.labellers import labeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions, made_by, open_predictions
 from spl_tf.labels.statistics import STATISTICS
+
+_THREADS = os.cpu_count() or 1
+_Result = TypeVar("_Result")
 
 
 def assign_labels(
@@ -108,16 +114,26 @@ def _count(predictions: Predictions, asked_by: str, statistics: Sequence[str], m
     columns = {column for each in added_up.values() for column in each.columns}
     require_columns(predictions, columns, asked_by)
     columns.add("confidence")  # Even where nothing asks for it: that of a broken teacher is refused as it is read.
+
+    def count(shard: str) -> tuple[np.ndarray, np.ndarray]:
+        confusion, usable = (np.zeros((num_classes, num_classes), np.int64) for _ in range(2))
+        for batch, pairs in read_batches(predictions, shard, columns):
+            confusion += count_pairs(pairs.weak, pairs.teacher, num_classes)
+            if min_confidence:
+                pairs = pairs.take(_confident(pairs, min_confidence))
+                usable += count_pairs(pairs.weak, pairs.teacher, num_classes)
+            for each in added_up.values():
+                each.add(pairs)
+            progress.update(batch.num_rows)
+        return confusion, usable
+
     with _progress(predictions, "counting") as progress:
-        for shard in predictions.shards:
-            for batch, pairs in read_batches(predictions, shard, columns):
-                confusion += count_pairs(pairs.weak, pairs.teacher, num_classes)
-                if min_confidence:
-                    pairs = pairs.take(_confident(pairs, min_confidence))
-                    usable += count_pairs(pairs.weak, pairs.teacher, num_classes)
-                for each in added_up.values():
-                    each.add(pairs)
-                progress.update(batch.num_rows)
+        # Sums of floating-point numbers depend on their order.
+        at_once = 1 if added_up else _THREADS
+        for all_clips, confident in _of_shards(count, predictions, at_once):
+            confusion += all_clips
+            if min_confidence:
+                usable += confident
     return _Counts(confusion, usable, {name: each.result(usable) for name, each in added_up.items()})
 
 
@@ -127,26 +143,40 @@ def _write_labels(
     """Second pass: one label side-car a shard."""
     columns = {"clip_id", *fitted.columns} | ({"confidence"} if min_confidence else set())
     num_classes = len(fitted.class_names)
-    written = Written(dict.fromkeys(predictions.shards, 0), np.zeros(num_classes))
+
+    def write(shard: str) -> tuple[int, np.ndarray]:
+        header, kept, clips_per_class = predictions.shards[shard], 0, np.zeros(num_classes)
+        with sidecar_files.label_writer(
+            output_dir / f"{shard}.parquet",
+            shard_fingerprint=header.shard_fingerprint,
+            ids_digest=header.ids_digest,
+            form=fitted.form,
+            identity=identity,
+        ) as writer:
+            for batch, pairs in read_batches(predictions, shard, columns):
+                targets = fitted.targets(pairs)
+                if min_confidence:
+                    targets = targets.only(_confident(pairs, min_confidence))
+                clips_per_class += targets.clips_per_class(num_classes)
+                kept += int(np.count_nonzero(targets.kept))
+                weights = targets.kept.astype(np.float32)
+                writer.write_batch(sidecar_files.label_batch(batch.column("clip_id"), targets, weights))
+                progress.update(batch.num_rows)
+        return kept, clips_per_class
+
+    written = Written({}, np.zeros(num_classes))
     with _progress(predictions, "labelling") as progress:
-        for shard, header in predictions.shards.items():
-            with sidecar_files.label_writer(
-                output_dir / f"{shard}.parquet",
-                shard_fingerprint=header.shard_fingerprint,
-                ids_digest=header.ids_digest,
-                form=fitted.form,
-                identity=identity,
-            ) as writer:
-                for batch, pairs in read_batches(predictions, shard, columns):
-                    targets = fitted.targets(pairs)
-                    if min_confidence:
-                        targets = targets.only(_confident(pairs, min_confidence))
-                    written.clips_per_class[:] += targets.clips_per_class(num_classes)
-                    written.kept_of_shard[shard] += int(np.count_nonzero(targets.kept))
-                    weights = targets.kept.astype(np.float32)
-                    writer.write_batch(sidecar_files.label_batch(batch.column("clip_id"), targets, weights))
-                    progress.update(batch.num_rows)
+        results = _of_shards(write, predictions, _THREADS)
+        for shard, (kept, clips_per_class) in zip(predictions.shards, results, strict=True):
+            written.kept_of_shard[shard] = kept
+            written.clips_per_class[:] += clips_per_class
     return written
+
+
+def _of_shards(function: Callable[[str], _Result], predictions: Predictions, at_once: int) -> Iterator[_Result]:
+    """What a function gives for the name of each shard, in their order: Parquet's code runs without Python's lock."""
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        yield from pool.map(function, predictions.shards)
 
 
 def _progress(predictions: Predictions, doing: str) -> tqdm:

@@ -1,4 +1,3 @@
-import multiprocessing.context
 import os
 import sys
 import time
@@ -123,7 +122,7 @@ class WorkersTest(tf.test.TestCase):
             list(run_in_workers(module.function, [1], num_workers=1, seconds_per_job=60.0))
 
     def test_a_process_that_ends_before_it_is_told_its_work_is_the_same_error(self):
-        process = multiprocessing.context.SpawnProcess
+        process = type(workers._CONTEXT.Process())
         start = process.start
 
         def start_and_end(started):

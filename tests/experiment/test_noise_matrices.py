@@ -115,6 +115,7 @@ class TransitionsTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, words):
             recipe(self.folder / "o")
 
+    @pytest.mark.slow
     def test_a_recipe_estimates_it_with_a_network_of_its_own_and_pretrains_with_it(self):
         (result,), _ = self.run_recipe(
             self.folder / "o", (*self.bindings, WEAK, "recipe.transition = @estimated_transition", LOSS)

@@ -104,6 +104,7 @@ class OwnLabelsTest(parameterized.TestCase, tf.test.TestCase):
         ):
             self.run_recipe(self.folder / "o", bindings)
 
+    @pytest.mark.slow
     def test_single_commands_do_the_same(self):
         def run(module, *arguments):
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as err:

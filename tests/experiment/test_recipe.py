@@ -70,6 +70,7 @@ class RecipeTest(tf.test.TestCase):
             self.assertEqual((dataset.clip_seconds, dataset.fps, dataset.short_side), (seconds, 10.0, 32))
             self.assertEqual(dataset.classes, ("red", "green", "blue"))
 
+    @pytest.mark.slow
     def test_a_run_stopped_in_the_teacher_goes_on_to_the_weights_of_an_undisturbed_one(self):
         """Teacher and no pre-training are one training here: same data, seed and options. Only the teacher stopped."""
         checkpoints = [path for path in self.runs.stopped if path.startswith("seed0/teacher/checkpoints/ckpt-")]

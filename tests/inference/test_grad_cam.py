@@ -148,6 +148,7 @@ class GradCamTest(parameterized.TestCase, tf.test.TestCase):
             with_map(network, "logits")
         self.assertEqual(with_map(network, "stem_conv").output["map"].shape[-1], 8)
 
+    @pytest.mark.slow
     def test_a_trained_network_points_at_the_moving_object_and_a_random_one_does_not(self):
         """The pointing game (Zhang et al. 2016) on 20 random clips; a third class, no object, was trained on too."""
         keras.utils.set_random_seed(0)

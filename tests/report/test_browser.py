@@ -141,6 +141,7 @@ class ReportInABrowserTest(parameterized.TestCase, tf.test.TestCase):
                 self.assertGreater(_contrast(ink, fill), 4.5, cell.get_attribute("data-cell"))
 
     @parameterized.product(size=(DESKTOP, WINDOW, PHONE), num_classes=(30, 61))
+    @pytest.mark.slow
     def test_the_cell_with_the_focus_and_its_readout_are_in_sight(self, size, num_classes):
         keys = pytest.importorskip("selenium.webdriver").Keys
         self._many_classes(num_classes)

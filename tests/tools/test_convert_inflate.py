@@ -258,6 +258,7 @@ class WarmStartTest(tf.test.TestCase):
         with self.assertRaisesRegex(UserError, "8 missing.*missing: res2_block1_gate/.*or allow unmatched variables"):
             self._train("refused", *_IMAGES, init_weights=start)
 
+    @pytest.mark.slow
     def test_what_is_trained_on_single_frames_becomes_the_start_of_a_network_on_clips(self):
         """The 2-D stage itself starts from weights, so slowly that its kernels are still these."""
         source, start = self._start_without_gates()
@@ -277,6 +278,7 @@ class WarmStartTest(tf.test.TestCase):
             self.assertAllClose(variable, values, 1e-6, 1e-7, variable.path)
         self.assertEqual(clips.get_layer("res3_block1_conv1").kernel_size[0], 3)
 
+    @pytest.mark.slow
     def test_a_resnet2d_trained_on_images_computes_the_same_on_clips_once_inflated(self):
         options = ("train_stage.backbone = @resnet2d", "resnet2d.depth = 10", "resnet2d.width_multiplier = 0.125")
         self._train("images", *options, "train_stage.num_frames = 1", "train_stage.precision = 'float32'")

@@ -11,6 +11,7 @@ from unittest import mock
 import gin
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -134,6 +135,7 @@ class ConvertVideoTest(parameterized.TestCase, tf.test.TestCase):
             self.assertAllClose(ours, theirs, rtol=0, atol=1e-5 * np.abs(theirs).max())
 
     @parameterized.parameters(*TORCH)
+    @pytest.mark.slow
     def test_a_network_of_pytorch_gives_the_same_logits(self, name):
         narrow = f"{SOURCES[name].network}.width_multiplier = 0.125"
         original = self._original(name, narrow)

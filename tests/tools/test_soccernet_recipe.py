@@ -22,6 +22,8 @@ from spl_tf.training.stage import train_stage
 from tests.commands import run_command
 from tools.soccernet import manifest
 
+pytestmark = pytest.mark.slow
+
 CLASSES = ("Background", "Card", "Goal", "Substitution")
 COLORS = {"Background": (40, 160, 40), "Card": (40, 220, 220), "Goal": (40, 40, 220), "Substitution": (220, 60, 40)}
 SECONDS, FPS = 150, 5

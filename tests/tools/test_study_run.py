@@ -24,6 +24,8 @@ from tools.study.results import read_rows
 from tools.study.run import Study, run_arms
 from tools.study.study import ucf6_study
 
+pytestmark = pytest.mark.slow
+
 ARMS = [
     Arm("main", "none", 0),
     Arm("main", "spl_b", 0),

@@ -73,6 +73,7 @@ def finished(images, tiny_bindings, tmp_path_factory):
     return folder / "o", folder / "results.jsonl", run
 
 
+@pytest.mark.slow
 class Table6RunTest(tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, finished):

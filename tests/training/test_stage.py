@@ -96,6 +96,7 @@ class TrainStageTest(StageCase):
             self.assertAllClose(second[name], kernel, atol=1e-6)
 
     @parameterized.parameters("r3d", "r2plus1d", "s3d")
+    @pytest.mark.slow
     def test_other_networks_are_trained_saved_and_read(self, network):
         options = [f"train_stage.backbone = @{network}", f"{network}.width_multiplier = 0.125"]
         options += ["train_stage.epochs = 1", "train_stage.precision = 'float32'"]

@@ -163,6 +163,7 @@ class UploadsTest(UploadCase):
             "compared by id, name, address and equal bytes only\n",
         )
 
+    @pytest.mark.slow
     def test_the_six_copies_and_the_four_held_out_ones_among_the_uploads_of_ucf6_are_found_and_no_other(self):
         if not DATA.is_dir():
             pytest.skip("optional local data ucf6 is absent")
