@@ -47,6 +47,7 @@ gc.freeze()
 # A file is run by one worker: the longest first, so that none is left with one of them at the end.
 LONGEST = (
     "test_stage.py",
+    "test_interrupted_stage.py",
     "test_study_run.py",
     "test_recipe_steps.py",
     "test_components.py",
