@@ -37,6 +37,8 @@ def write_sidecars(folder, dataset, clip_ids, weak, generator):
 
 
 class ExplainCase(parameterized.TestCase, tf.test.TestCase):
+    """Import the module, not the name: what a test file names is collected, and its fixtures are made once more."""
+
     @pytest.fixture(scope="class")
     def web_rows(self, color_shards):
         """Of every web clip in order, as evaluation reads it with the options of the trained network."""

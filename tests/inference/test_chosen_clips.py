@@ -11,10 +11,10 @@ from spl_tf.data.sidecars import Place, open_predictions_of
 from spl_tf.errors import UserError
 from spl_tf.inference.chosen_clips import Choice, choose, read_clips, spl_classes, with_teacher
 from spl_tf.inference.trained_model import load_trained
-from tests.inference.explain_case import ExplainCase
+from tests.inference import explain_case
 
 
-class ChosenClipsTest(ExplainCase):
+class ChosenClipsTest(explain_case.ExplainCase):
     def _ids(self, choice, with_predictions=True, labels="spl"):
         opened = open_predictions_of(self.dataset, self.sidecars / "p") if with_predictions else None
         places = choose(self.dataset, choice, opened, labels and self.sidecars / labels)

@@ -24,10 +24,11 @@ from spl_tf.inference.chosen_clips import Choice, choose
 from spl_tf.inference.explanation import Explained, Target, explained_clips
 from spl_tf.inference.grad_cam import grad_cam, upsample, with_map
 from spl_tf.inference.trained_model import load_trained
-from tests.inference.explain_case import ExplainCase, write_sidecars
+from tests.inference import explain_case
+from tests.inference.explain_case import write_sidecars
 
 
-class ExplainTest(ExplainCase):
+class ExplainTest(explain_case.ExplainCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, records_by_hand, rewrite_shards):
         self.records_by_hand, self.rewrite_shards = records_by_hand, rewrite_shards

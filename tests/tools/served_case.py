@@ -41,6 +41,8 @@ def _write_model(folder):
 
 
 class ServedCase(parameterized.TestCase, tf.test.TestCase):
+    """Import the module, not the name: what a test file names is collected, and its fixtures are made once more."""
+
     @pytest.fixture(scope="class")
     def served(self, tmp_path_factory):
         """Folder of a video and of everything made for it, and the server's addresses."""

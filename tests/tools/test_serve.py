@@ -12,12 +12,13 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.inference.scores import score_clips
 from spl_tf.inference.trained_model import load_trained
 from tests.commands import run_command
-from tests.tools.served_case import CLASSES, CLIP_INPUT, ServedCase
+from tests.tools import served_case
+from tests.tools.served_case import CLASSES, CLIP_INPUT
 from tools.serve import client, load
 from tools.serve.request import make_request
 
 
-class ServeTest(ServedCase):
+class ServeTest(served_case.ServedCase):
     @pytest.fixture(scope="class")
     def evaluated(self, served):
         """Scores [2, N] of the video's clips by evaluation's path."""

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from tests.tools.served_case import ServedCase
+from tests.tools import served_case
 
 
 def _jpeg(height, width):
@@ -67,7 +67,7 @@ def _ask(address, body=None):
         return error.code, json.load(error)
 
 
-class ServeRequestsTest(ServedCase):
+class ServeRequestsTest(served_case.ServedCase):
     @parameterized.named_parameters(
         *((name, _body(values), words) for name, (values, words) in _FAULTS.items()),
         *((name, body, words) for name, (body, words) in _BODIES.items()),
