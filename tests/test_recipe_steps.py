@@ -15,7 +15,6 @@ from spl_tf.experiment.arms import Arm, configured_arms
 from spl_tf.hardware.memory import forget_networks
 from spl_tf.inference.prediction import predict_clips
 from spl_tf.labels.assign import assign_labels
-from spl_tf.labels.labellers import PAIR_LABELLERS
 from spl_tf.models.transfer import read_backbone_weights
 from spl_tf.training.stage import train_stage
 from tools.smoke.recipes import paper_tables
@@ -93,8 +92,8 @@ class RecipeStepsTest(tf.test.TestCase):
         _, losses, data_parameters, labels = map(set, zip(*combinations, strict=True))
         self.assertEqual(losses, {None, "@anchor_loss", "@forward_correction", "@backward_correction"})
         self.assertEqual(data_parameters, {None, "@DataParameters"})
-        of_paper = PAIR_LABELLERS.keys() - {"mopro", "dawid_skene"}
-        self.assertEqual(labels, {"none", *of_paper, "cleannet_soft", "confident_learning"})
+        of_pairs = {"weak", "teacher", "agreement", "spl", "spl_m", "spl_d", "spl_b"}
+        self.assertEqual(labels, {"none", *of_pairs, "cleannet_soft", "confident_learning"})
         predictions = self._predictions()
         seen = set()
         for number, ((_, loss, data, labelled), (table, arm)) in enumerate(combinations.items()):
