@@ -11,13 +11,17 @@ DEMO_DIR ?= runs/demo
 SMOKE_DIR ?= runs/smoke
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-slow smoke lint clean
+.PHONY: demo test suite test-slow smoke lint clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
 	$(BIN)/python -m spl_tf.recipe --gin_file=demo.gin --output_dir=$(DEMO_DIR)
 
-test: $(VENV)/installed-test lint
+# At once: the checks of types keep a single core busy.
+test: $(VENV)/installed-test
+	$(MAKE) --jobs=2 lint suite
+
+suite: $(VENV)/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/installed-test
