@@ -28,6 +28,7 @@ _ORDER = (
     "models",
     "losses",
     "training.objectives",
+    "training",
 )
 _SHARED_ARGUMENTS = "{{base_optimizer_keyword_args}}"  # In Keras' docstrings until they are imported.
 

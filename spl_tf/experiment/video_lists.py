@@ -70,7 +70,8 @@ def video_folder(
       web_classes: file name in it, of a text file with the classes of the web set, one a line, for labels "own"; None
         where they are those of the target set.
       test: file name in it, of the list of clean test videos with the columns path and label.
-      validation: likewise, of clean validation videos; None for no validation.
+      validation: file name in it, of a list of clean validation videos with the columns path and label; None for no
+        validation.
       both_labels: file name in it, of a list with the columns label and query; few sets have one.
       how_to_get: what to do when the folder or a list is missing.
 
