@@ -1,4 +1,4 @@
-# make demo: the method on rendered videos, five minutes on two cores with bfloat16 units, more on older ones.
+# make demo: the method on rendered videos; on two cores 3.5 minutes with bfloat16 units, 13.5 on older ones with other work.
 # make test: lint, type hints and test suite.
 # make test-slow: the tests that this leaves out, whole studies and large networks.
 # make smoke: every row of the papers' tables at tiny sizes, about an hour on two cores.

@@ -3,7 +3,7 @@
   python -m spl_tf.recipe --gin_file=demo.gin --output_dir=runs/demo
 
 demo.gin renders its own videos and takes some minutes on two cores; ucf6.gin works
-on real ones. Your own lie in a folder with lists, CSV or JSONL as for spl_tf.shard:
+on real ones. Put your own into a folder with lists, CSV or JSONL as for spl_tf.shard:
 
   classes.txt        the classes, one a line
   target_train.csv   columns path,label: the small clean set, which the teacher learns from and the student ends on
