@@ -103,7 +103,8 @@ class RecipeStepsTest(tf.test.TestCase):
                     self._train_two_steps(table, arm, predictions, folder, ONE_BLOCK)
                 elif arm.pretrains and labelled not in seen:
                     _parse(table)
-                    self.assertGreater(self._label(arm, predictions, folder), 0)
+                    with configuration.overridden(arm.bindings), gin.config_scope("pretrain"):
+                        self.assertGreater(self._label(arm, predictions, folder), 0)
             seen |= {(loss, data), labelled}
 
     @pytest.mark.slow
