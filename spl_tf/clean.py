@@ -17,11 +17,13 @@ CleanNet trains for 60,000 steps as its authors do. For some thousand clips a te
 
 Options are gin bindings, e.g. --gin_param="hard_weights.threshold = 0.2" or "clip_features.batch_size = 64".
 
-Written into L, as by spl_tf.label, so that spl_tf.train takes it as --labels_dir: <shard>.parquet, confusion.npy,
-confusion.png, long_tail.png and summary.json. Beside them features/, what the teacher says of every clip: 4 GB for a
-million clips with 2,048 features. It may be deleted; --features_dir puts it elsewhere, for several methods to share.
+Written into L, as by spl_tf.label: <shard>.parquet, confusion.npy, cells.npz, confusion.png, long_tail.png, SHA256SUMS
+and summary.json. Pre-training uses them by spl_tf.train --gin_param="train_stage.labels_dir = 'L'". Beside them
+features/, what the teacher says of every clip: 4 GB for a million clips with 2,048 features. It may be deleted;
+--features_dir puts it elsewhere, for several methods to share.
 
-The same command goes on where it was stopped: the teacher runs over no finished shard again, CleanNet trains anew.
+The same command goes on where it was stopped: shards that the teacher has finished are not run again, CleanNet starts
+from the beginning.
 """
 
 from absl import flags

@@ -4,6 +4,7 @@ import gin
 import keras
 
 # Each module registers its own functions as it is imported.
+from spl_tf import losses  # noqa: F401
 from spl_tf.cleaning import clean_labels, cleannet_training  # noqa: F401
 from spl_tf.data.input import pipeline  # noqa: F401
 from spl_tf.demo import rendered_actions  # noqa: F401
@@ -15,18 +16,6 @@ from spl_tf.inference import (  # noqa: F401
     prediction,
     shard_scores,
     timeline,
-)
-from spl_tf.losses import (  # noqa: F401
-    anchor,
-    asymmetric,
-    binary_cross_entropy,
-    correction,
-    cross_entropy,
-    data_parameters,
-    distribution_balanced,
-    focal,
-    large_loss_rejection,
-    splc,
 )
 from spl_tf.metrics import class_groups  # noqa: F401
 from spl_tf.models import cgnl, classifier, non_local, r2plus1d, resnet2d, resnet3d, s3d, style  # noqa: F401

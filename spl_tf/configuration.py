@@ -6,7 +6,7 @@ Nothing is registered here: whoever parses imports `spl_tf.configurables` first,
 import contextlib
 import pathlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import gin
 
@@ -76,19 +76,20 @@ def overridden(gin_params: Sequence[str]) -> Iterator[None]:
         yield
 
 
-def stage_bindings(stage: str, rooms: Sequence[str] = ("",)) -> dict[str, str]:
+def stage_bindings(stage: str, is_wanted: Callable[[str], bool] = bool) -> dict[str, str]:
     """What the configuration says to a stage: "resnet3d.depth" -> "18", macros replaced by their values.
 
     Args:
       stage: of STAGES; "" for what holds for all.
-      rooms: beginnings of the modules whose configurables are wanted; all by default.
+      is_wanted: tells by its full name, "spl_tf.models.resnet3d.resnet3d", whether a configurable counts; all do by
+        default.
     """
     bindings: dict[str, str] = {}
     for wanted_scope in ("", stage):  # The stage's own bindings override the shared ones.
         bindings |= {
             binding.short_name: _without_macros(repr(binding.value))
             for binding in tables.bound()
-            if binding.scope == wanted_scope and not binding.is_macro and binding.selector.startswith(tuple(rooms))
+            if binding.scope == wanted_scope and not binding.is_macro and is_wanted(binding.selector)
         }
     return bindings
 

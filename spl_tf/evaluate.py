@@ -9,7 +9,7 @@ records of a video, so there is one prediction a video.
 A network pre-trained on labels of spl_tf.label has their classes, not those of D. With the folder of these
 labels its scores are summed to scores of the classes of D:
 
-  python -m spl_tf.evaluate --model_dir=P --shards=D --labels_dir=labels/spl_b
+  python -m spl_tf.evaluate --model_dir=P --shards=D --labels=labels/spl_b
 
 A class on the diagonal is its class; of any other, such as run|jump or run|other, one half goes to the class the
 clips were queried for, the other to those the teacher saw in them, in proportion to their number.
@@ -22,7 +22,7 @@ Options are gin bindings:
   --gin_param="evaluate_model.num_frames = 64"            as frame_stride and crop_size, else those of training
   --gin_param="evaluate_model.background = 'Background'"  a class left out of the mean average precision
   --gin_param="class_groups.few = 10"                     fewer clips are few, more than class_groups.many are many
-  --gin_param="evaluate_model.query_share = 0"            of --labels_dir: all to what the teacher saw
+  --gin_param="evaluate_model.query_share = 0"            of --labels: all to what the teacher saw
   --gin_param="evaluate_model.precision = 'bfloat16'"     default float32
 
 Written into --output_dir (default M/evaluate-<name of D>):
@@ -46,7 +46,8 @@ FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
 flags.DEFINE_string("shards", None, "Folder of shards with true labels.", flag_values=FLAGS)
-flags.DEFINE_string("labels_dir", None, "Labels of the pre-training, of a network of SPL classes.", flag_values=FLAGS)
+flags.DEFINE_string("labels", None, "Labels of the pre-training, of a network of SPL classes.", flag_values=FLAGS)
+flags.DEFINE_alias("labels_dir", "labels", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the metrics.", flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards"], flag_values=FLAGS)
 
@@ -85,7 +86,7 @@ def main() -> None:
         output_dir = pathlib.Path(FLAGS.model_dir, f"evaluate-{pathlib.Path(FLAGS.shards).resolve().name}")
     with files.locked(output_dir, "the metrics"):
         # Not given, gin may name it.
-        labels = {"labels_dir": FLAGS.labels_dir} if FLAGS.labels_dir else {}
+        labels = {"labels_dir": FLAGS.labels} if FLAGS.labels else {}
         metrics = evaluate_model(FLAGS.model_dir, FLAGS.shards, output_dir, **labels)
     rows = []
     for name, row in metrics["per_class"].items():

@@ -2,7 +2,7 @@
 
   python -m spl_tf.explain --model_dir=M --shards=D --output_dir=O
   python -m spl_tf.explain --model_dir=M --shards=D --output_dir=O --clips=v1@0,v7@10000 --format=gif
-  python -m spl_tf.explain --model_dir=M --shards=D --output_dir=O --predictions_dir=P --labels_dir=L \\
+  python -m spl_tf.explain --model_dir=M --shards=D --output_dir=O --predictions=P --labels=L \\
       --spl_class="run|jump" --target=weak
 
 M is the folder of a finished stage of spl_tf.train, D a folder of spl_tf.shard with clips of the
@@ -11,8 +11,8 @@ asked about these. Written into O, for every chosen clip:
 
   <clip id>--<class>.png    up to eight frames of its middle view, below them the same frames with what spoke
                             for the class, from blue for nothing to red for most; below these the caption:
-                            clip id, weak label, teacher's class and confidence (--predictions_dir), SPL class
-                            (--labels_dir), predicted class and its score, and the class that is shown
+                            clip id, weak label, teacher's class and confidence (--predictions), SPL class
+                            (--labels), predicted class and its score, and the class that is shown
   <clip id>--<class>.gif    with --format=gif or mp4: every frame, its overlay to the right, in the clip's own time
   logs/                     the pictures once more, for tensorboard --logdir=O
   clips.csv                 the same as a table, with shard, record and file names; written last
@@ -47,12 +47,14 @@ flags.DEFINE_string("output_dir", None, "Folder for the pictures.", flag_values=
 flags.DEFINE_integer("num_clips", 20, "How many clips.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_list("clips", [], "Ids of clips; one with a comma in double quotes: '\"a,b@0\",c@0'.", flag_values=FLAGS)
 flags.DEFINE_string("label", None, "Weak label of the clips.", flag_values=FLAGS)
-flags.DEFINE_string("spl_class", None, "SPL class of the clips, by --labels_dir.", flag_values=FLAGS)
+flags.DEFINE_string("spl_class", None, "SPL class of the clips, by --labels.", flag_values=FLAGS)
 flags.DEFINE_string("target", "predicted", "predicted, weak, or a class of the network.", flag_values=FLAGS)
 flags.DEFINE_string("layer", None, "Layer whose feature map is shown; the last one by default.", flag_values=FLAGS)
 flags.DEFINE_bool("per_frame_weights", False, "Mean gradients over each frame of the map.", flag_values=FLAGS)
-flags.DEFINE_string("predictions_dir", None, "Folder that spl_tf.predict wrote for D.", flag_values=FLAGS)
-flags.DEFINE_string("labels_dir", None, "Folder that spl_tf.label wrote for D.", flag_values=FLAGS)
+flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote for D.", flag_values=FLAGS)
+flags.DEFINE_alias("predictions_dir", "predictions", flag_values=FLAGS)
+flags.DEFINE_string("labels", None, "Folder that spl_tf.label wrote for D.", flag_values=FLAGS)
+flags.DEFINE_alias("labels_dir", "labels", flag_values=FLAGS)
 flags.DEFINE_enum("format", "png", ["png", "gif", "mp4"], "png: strips only.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 8, "Clips at once.", lower_bound=1, flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards", "output_dir"], flag_values=FLAGS)
@@ -73,8 +75,8 @@ def main() -> None:
             FLAGS.output_dir,
             Choice(FLAGS.num_clips, tuple(FLAGS.clips), FLAGS.label, FLAGS.spl_class),
             Target(FLAGS.target, FLAGS.layer, FLAGS.per_frame_weights),
-            predictions_dir=FLAGS.predictions_dir,
-            labels_dir=FLAGS.labels_dir,
+            predictions_dir=FLAGS.predictions,
+            labels_dir=FLAGS.labels,
             moving=None if FLAGS.format == "png" else FLAGS.format,
             batch_size=FLAGS.batch_size,
         )

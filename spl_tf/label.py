@@ -17,8 +17,8 @@ the teacher sees t:
   dawid_skene  a distribution over the classes for every (l, t)      N
 
 mopro (Li et al. 2021, without prototypes) and dawid_skene (query and teacher as two annotators, Dawid and Skene
-1979) need predictions that hold the teacher's best classes and their scores. Labels by the help of a clean set
-are made by spl_tf.clean.
+1979) need predictions that hold the teacher's best classes and their scores. spl_tf.clean makes labels with the help
+of a clean set.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
 
@@ -33,8 +33,10 @@ Written into L (other labels there are set aside as L.replaced-1):
   <shard>.parquet  one row a record of the shard: clip_id, label (-1 = discarded), weight; a distribution has
                    classes and probabilities, empty for a discarded clip, in place of label
   confusion.npy    int64 [N, N], clips by query (row) and teacher prediction (column)
-  confusion.png    the same as a picture
+  cells.npz        class of every cell of that matrix, and which cells were merged into their query's
+  confusion.png    the matrix as a picture
   long_tail.png    clips per class
+  SHA256SUMS       checksums of side-cars and arrays
   summary.json     strategy, names of the new classes, clips per class, ratios, every query's agreement
                    with the teacher against chance; written last
 
@@ -58,12 +60,7 @@ from spl_tf.output_folders import LABELS, require_own_folder
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "strategy",
-    None,
-    "One of weak, teacher, agreement, spl, spl_m, spl_d, spl_b, mopro, dawid_skene.",
-    flag_values=FLAGS,
-)
+flags.DEFINE_string("strategy", None, "Name of a strategy, see above.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
 flags.DEFINE_integer(
     "num_labels", None, "Number of classes of spl_m and spl_d, from N to N * N; 2 N when not given.", flag_values=FLAGS

@@ -14,7 +14,9 @@ Options are gin bindings:
 
 Written into P:
 
-  <shard>.parquet    one row a clip: clip_id, weak, teacher, confidence
+  <shard>.parquet    one row a clip: clip_id, weak, teacher, confidence; top_classes and top_scores, the
+                     predict_clips.top_k (5) highest scores and their classes
+  SHA256SUMS         checksums of these files, for sha256sum -c
   predictions.json   classes, shards, model, precision and how often it predicts as float32; written last
 
 Each side-car also says which weights and settings made it; others in P are refused.

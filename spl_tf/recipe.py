@@ -3,7 +3,7 @@
   python -m spl_tf.recipe --gin_file=demo.gin --output_dir=runs/demo
 
 demo.gin renders its own videos and takes some minutes on two cores; ucf6.gin works
-on real ones. Your own lie in a folder with lists, CSV or JSONL as for spl_tf.shard:
+on real ones. Put your own into a folder with lists, CSV or JSONL as for spl_tf.shard:
 
   classes.txt        the classes, one a line
   target_train.csv   columns path,label: the small clean set, which the teacher learns from and the student ends on
@@ -17,7 +17,7 @@ Paths in them are relative to the folder. A copy of gin/ucf6.gin with another DA
 
 finds them there; video_folder.web = 'other.csv' is a list of another name, video_folder.validation = 'validation.csv'
 (columns path,label) one more, for train_stage.select = 'best', and video_folder.web = None goes without a web set.
-In place of a list a folder does whose subfolders are named by class, for instance video_folder.target = 'train'.
+A folder with one subfolder per class can replace a list, for instance video_folder.target = 'train'.
 Lists and settings are checked before the first video is cut.
 
 Strategies, seeds and everything else are bindings:
@@ -35,12 +35,9 @@ Strategies:
   own                                   the web list's labels as they are: several a video (separated by |) with
                                         pretrain/train_stage.objective = @multi_label; of other classes than the
                                         target's with video_folder.web_classes = 'web_classes.txt'
-  weak, teacher, agreement              labels as they come: the query's, the teacher's, where both agree
-  spl, spl_m, spl_d, spl_b              Sub-Pseudo Labels and their variants, see spl_tf.label
-  mopro                                 from the teacher's scores, see spl_tf.label
-  dawid_skene                           likewise, a distribution each: with pretrain/train_stage.objective = @soft_label
-  cleannet_soft, cleannet_hard,
-  confident_learning                    weak labels cleaned, see spl_tf.clean
+  weak, spl_b, ...                      each strategy of spl_tf.label, whose manual explains them; one that gives a
+                                        distribution needs pretrain/train_stage.objective = @soft_label
+  cleannet_soft, ...                    weak labels cleaned: each method of spl_tf.clean
 
 Where arms differ in more than their labels, the gin file has a table of them, recipe.arms (see its docstring in
 spl_tf/experiment/recipe.py); the tables of the paper are such files, papers/spl/table1.gin and others. --arms runs some

@@ -11,7 +11,7 @@ has teacher/train_stage.epochs; a line tells what it replaces. Among several
 --gin_param one with a scope holds for its stage, and of two for the same the later.
 python -m spl_tf.settings lists all of them. Data and weights are bindings too:
 
-  train_stage.train_shards       folder of shards to train on
+  train_stage.train_shards       folder of shards to train on; for ucf6.gin cut with --short_side=72
   train_stage.labels_dir         label side-cars of spl_tf.label, for pre-training
   train_stage.validation_shards  evaluated now and then, for select = 'best'
   train_stage.init_weights       backbone.weights.h5 of an earlier stage
@@ -50,7 +50,8 @@ Written into M:
   model.keras, folded.keras             the network; its faster form for inference
   backbone.weights.h5                   what a later stage starts from
   model.json, metrics.json              classes and input; how the training went
-  operative_config.gin, finished.json   what was really used; written last
+  operative_config.gin                  what was really used
+  SHA256SUMS, finished.json             checksums, for sha256sum -c; the steps and measures, written last
 """
 
 from absl import flags

@@ -10,8 +10,6 @@ from absl.testing import parameterized
 
 import spl_tf
 from spl_tf.__main__ import COMMANDS
-from spl_tf.cleaning.methods import METHODS
-from spl_tf.labels.labellers import PAIR_LABELLERS
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -66,11 +64,6 @@ class MainTest(parameterized.TestCase, tf.test.TestCase):
         setup = configparser.ConfigParser()
         setup.read(ROOT / "setup.cfg")
         self.assertEqual(setup["options.entry_points"]["console_scripts"].strip(), "spl_tf = spl_tf.__main__:main")
-
-    def test_the_recipe_s_manual_names_every_strategy(self):
-        manual = _run("recipe", "--help").stdout
-        for name in ("none", *PAIR_LABELLERS, *METHODS):
-            self.assertRegex(manual, rf"\b{name}\b")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 class PythonPageTest(tf.test.TestCase):
     @pytest.fixture(autouse=True)
-    def _folders(self, color_shards, tmp_path, monkeypatch):
+    def _folders(self, color_videos, color_shards, tmp_path, monkeypatch):
+        (tmp_path / "videos").symlink_to(color_videos)
         (tmp_path / "shards").symlink_to(color_shards)
         network = spl_tf.models.classifier(spl_tf.models.resnet3d(10, width_multiplier=0.125, folded=True), 3)
         view = ClipInput(num_frames=4, frame_stride=2, crop_size=28, short_side=32, fps=10.0)
@@ -33,6 +34,11 @@ class PythonPageTest(tf.test.TestCase):
 
 
 class PublicNamesTest(tf.test.TestCase):
+    def test_losses_and_metrics_are_functions(self):
+        for module in (spl_tf.losses, spl_tf.metrics):
+            for name in module.__all__:
+                self.assertTrue(callable(getattr(module, name)), name)
+
     def test_builders_stand_where_their_modules_do(self):
         import spl_tf.models.resnet3d
 

@@ -15,7 +15,21 @@ from collections.abc import Iterator
 _PACKAGE = pathlib.Path(__file__).parents[1]
 _REQUIRED = "REQUIRED"
 _KERAS = "keras.optimizers"
+# `cleaning.labellers` registers those of its table.
+_LABELLERS = "spl_tf.labels.labellers"
 _Definition = ast.FunctionDef | ast.ClassDef
+# What is looked up first comes first; modules that nothing here names follow, by name.
+_ORDER = (
+    "training.stage",
+    "experiment.recipe",
+    "experiment",
+    "data",
+    "demo",
+    "models",
+    "losses",
+    "training.objectives",
+    "training",
+)
 _SHARED_ARGUMENTS = "{{base_optimizer_keyword_args}}"  # In Keras' docstrings until they are imported.
 
 
@@ -58,14 +72,20 @@ class Documented:
 
 
 def document_package() -> list[Documented]:
-    """What spl_tf itself registers, module by module."""
+    """What spl_tf itself registers, module by module, with the labelling strategies that have options."""
     found = []
     for path in sorted(_PACKAGE.rglob("*.py")):
         if "@gin.configurable" in path.read_text(encoding="utf-8"):
             module = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
             definitions = (node for node in _tree(module).body if isinstance(node, _Definition))
             found += [_documented(node, module) for node in definitions if _decorator(node) is not None]
-    return found
+    found += [labeller for labeller in map(_labeller, _labellers()) if labeller.settings]
+    return sorted(found, key=lambda configurable: _place(configurable.module))  # Of one module as they are written.
+
+
+def _place(module: str) -> int:
+    """Of a module on the page: the first of _ORDER that is it or a package above it, else behind them all."""
+    return next((place for place, name in enumerate(_ORDER) if f"{module}.".startswith(f"spl_tf.{name}.")), len(_ORDER))
 
 
 def document_optimizers() -> list[Documented]:
@@ -120,6 +140,23 @@ def _documented(node: _Definition, module: str) -> Documented:
         if name not in options.get("denylist", ()) and name in options.get("allowlist", (name,))
     )
     return Documented(node.name, module, (ast.get_docstring(node) or "").split("\n")[0], settings)
+
+
+def _labellers() -> list[str]:
+    (table,) = (
+        statement.value
+        for statement in _tree(_LABELLERS).body
+        if isinstance(statement, ast.AnnAssign) and ast.unparse(statement.target) == "PAIR_LABELLERS"
+    )
+    assert table is not None
+    entries = (node for node in ast.walk(table) if isinstance(node, ast.Call) and node.args)
+    return [ast.unparse(entry.args[0]) for entry in entries if ast.unparse(entry.func) == "PairLabeller"]
+
+
+def _labeller(name: str) -> Documented:
+    module, node = _look_up_name(name, _LABELLERS)
+    assert isinstance(node, ast.FunctionDef)
+    return _documented(node, module)
 
 
 def _decorator(node: _Definition) -> ast.expr | None:

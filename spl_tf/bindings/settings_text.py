@@ -64,8 +64,11 @@ def as_text(documented: Sequence[Documented], width: int) -> str:
 
 
 def as_page(documented: Sequence[Documented]) -> str:
-    """A section for every configurable."""
-    sections = [_HEADER]
+    """A list of links, then a section for every configurable."""
+    links = (
+        f"* [{configurable.name}](#{configurable.name.lower()}): {configurable.headline}" for configurable in documented
+    )
+    sections = [_HEADER, "\n".join(links) + "\n"]
     for configurable in documented:
         lines = [f"## {configurable.name}", "", f"{configurable.headline} (`{configurable.module}`)", ""]
         if configurable.settings:

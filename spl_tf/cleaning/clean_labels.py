@@ -41,6 +41,9 @@ def soft_weights(cosine: np.ndarray) -> np.ndarray:
     return np.maximum(cosine, 0).astype(np.float32)
 
 
+_WEIGHTS = {"cleannet_soft": soft_weights, "cleannet_hard": hard_weights}
+
+
 def clean_labels(
     model_dir: files.Path,
     web: files.Path,
@@ -97,7 +100,7 @@ def clean_labels(
         weights = (~find_mistakes(weak, web_clips.scores())).astype(np.float32)
     else:
         cosine, notes = _similarity(web_clips, clean_clips, confusion, seed)
-        weights = soft_weights(cosine) if method == "cleannet_soft" else hard_weights(cosine)
+        weights = _WEIGHTS[method](cosine)
     kept = weights > 0
     if not kept.any():
         raise UserError(f"{method} finds no right label in {web}: there is nothing to train on, use another method")

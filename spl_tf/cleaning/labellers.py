@@ -28,7 +28,7 @@ _OF_CLEANING = ("cleannet.", "hard_weights.", "clip_features.")
 
 for _entry in PAIR_LABELLERS.values():
     if _entry.parameters:
-        gin.external_configurable(_entry.function, module="labels")
+        gin.external_configurable(_entry.function, module=_entry.function.__module__)
 
 
 @dataclasses.dataclass(frozen=True)

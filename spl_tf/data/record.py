@@ -7,9 +7,9 @@ beside that page hold writer and reader to it.
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from spl_tf.data import example_proto
 from spl_tf.data.clip import Clip
 
 VERSION = 1
@@ -33,28 +33,6 @@ VIDEO_ID = "spl/video_id"
 QUERIES = "spl/query"
 KEY = "spl/key"
 
-# For tf.io.parse_single_sequence_example.
-CONTEXT_FEATURES = {
-    CLIP_ID: tf.io.FixedLenFeature([], tf.string),
-    LABELS: tf.io.VarLenFeature(tf.int64),
-    LABEL_TEXTS: tf.io.VarLenFeature(tf.string),
-    START: tf.io.FixedLenFeature([], tf.int64),
-    END: tf.io.FixedLenFeature([], tf.int64),
-    FORMAT: tf.io.FixedLenFeature([], tf.string),
-    HEIGHT: tf.io.FixedLenFeature([], tf.int64),
-    WIDTH: tf.io.FixedLenFeature([], tf.int64),
-    CHANNELS: tf.io.FixedLenFeature([], tf.int64),
-    FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
-    RECORD_VERSION: tf.io.FixedLenFeature([], tf.int64),
-    VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
-    QUERIES: tf.io.VarLenFeature(tf.string),
-    KEY: tf.io.VarLenFeature(tf.string),
-}
-SEQUENCE_FEATURES = {
-    FRAMES: tf.io.FixedLenSequenceFeature([], tf.string),
-    TIMESTAMPS: tf.io.FixedLenSequenceFeature([], tf.int64),
-}
-
 
 def clip_to_bytes(clip: Clip) -> bytes:
     """Serializes a clip; equal clips give equal bytes."""
@@ -68,22 +46,19 @@ def clip_to_bytes(clip: Clip) -> bytes:
         HEIGHT: _integers([clip.height]),
         WIDTH: _integers([clip.width]),
         CHANNELS: _integers([3]),
-        FRAME_RATE: tf.train.Feature(float_list=tf.train.FloatList(value=[clip.frame_rate])),
+        FRAME_RATE: example_proto.Feature(float_list={"value": [clip.frame_rate]}),
         RECORD_VERSION: _integers([VERSION]),
         VIDEO_ID: _texts([clip.video_id]),
         QUERIES: _texts(clip.queries),
     }
     if clip.key:  # Without, the record has the bytes it had before there were keys.
         context[KEY] = _texts([clip.key])
-    frames = [tf.train.Feature(bytes_list=tf.train.BytesList(value=[frame])) for frame in clip.frames]
+    frames = [example_proto.Feature(bytes_list={"value": [frame]}) for frame in clip.frames]
     lists = {
-        FRAMES: tf.train.FeatureList(feature=frames),
-        TIMESTAMPS: tf.train.FeatureList(feature=[_integers([time]) for time in clip.timestamps_us]),
+        FRAMES: example_proto.FeatureList(feature=frames),
+        TIMESTAMPS: example_proto.FeatureList(feature=[_integers([time]) for time in clip.timestamps_us]),
     }
-    example = tf.train.SequenceExample(
-        context=tf.train.Features(feature=context),
-        feature_lists=tf.train.FeatureLists(feature_list=lists),
-    )
+    example = example_proto.SequenceExample(context={"feature": context}, feature_lists={"feature_list": lists})
     # Protocol buffer maps have no order of their own: without this, equal clips differ in their bytes.
     return example.SerializeToString(deterministic=True)
 
@@ -95,7 +70,7 @@ def clip_from_bytes(record: bytes) -> Clip:
       ValueError: the record is not a clip record; says what is wrong with it.
     """
     try:
-        example = tf.train.SequenceExample.FromString(record)
+        example = example_proto.SequenceExample.FromString(record)
     except DecodeError as error:
         raise ValueError("is not a tf.train.SequenceExample") from error
     context = example.context.feature
@@ -126,12 +101,12 @@ def clip_from_bytes(record: bytes) -> Clip:
     )
 
 
-def _texts(values: list[str]) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode() for value in values]))
+def _texts(values: list[str]) -> Any:
+    return example_proto.Feature(bytes_list={"value": [value.encode() for value in values]})
 
 
-def _integers(values: list[int]) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+def _integers(values: list[int]) -> Any:
+    return example_proto.Feature(int64_list={"value": values})
 
 
 def _one(context: Any, key: str, kind: str) -> Any:

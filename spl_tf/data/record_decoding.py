@@ -6,11 +6,33 @@ import tensorflow as tf
 
 from spl_tf.data import record
 
-_CONTEXT = {
-    key: record.CONTEXT_FEATURES[key]
-    for key in (record.CLIP_ID, record.VIDEO_ID, record.LABELS, record.HEIGHT, record.WIDTH)
+# For tf.io.parse_single_sequence_example.
+CONTEXT_FEATURES = {
+    record.CLIP_ID: tf.io.FixedLenFeature([], tf.string),
+    record.LABELS: tf.io.VarLenFeature(tf.int64),
+    record.LABEL_TEXTS: tf.io.VarLenFeature(tf.string),
+    record.START: tf.io.FixedLenFeature([], tf.int64),
+    record.END: tf.io.FixedLenFeature([], tf.int64),
+    record.FORMAT: tf.io.FixedLenFeature([], tf.string),
+    record.HEIGHT: tf.io.FixedLenFeature([], tf.int64),
+    record.WIDTH: tf.io.FixedLenFeature([], tf.int64),
+    record.CHANNELS: tf.io.FixedLenFeature([], tf.int64),
+    record.FRAME_RATE: tf.io.FixedLenFeature([], tf.float32),
+    record.RECORD_VERSION: tf.io.FixedLenFeature([], tf.int64),
+    record.VIDEO_ID: tf.io.FixedLenFeature([], tf.string),
+    record.QUERIES: tf.io.VarLenFeature(tf.string),
+    record.KEY: tf.io.VarLenFeature(tf.string),
 }
-_SEQUENCE = {record.FRAMES: record.SEQUENCE_FEATURES[record.FRAMES]}
+SEQUENCE_FEATURES = {
+    record.FRAMES: tf.io.FixedLenSequenceFeature([], tf.string),
+    record.TIMESTAMPS: tf.io.FixedLenSequenceFeature([], tf.int64),
+}
+
+
+_CONTEXT = {
+    key: CONTEXT_FEATURES[key] for key in (record.CLIP_ID, record.VIDEO_ID, record.LABELS, record.HEIGHT, record.WIDTH)
+}
+_SEQUENCE = {record.FRAMES: SEQUENCE_FEATURES[record.FRAMES]}
 
 
 @dataclasses.dataclass(frozen=True)

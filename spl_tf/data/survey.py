@@ -4,19 +4,17 @@ import dataclasses
 import os
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tqdm import tqdm
 
-from spl_tf.data import record
+from spl_tf.data import example_proto, record
 from spl_tf.data.dataset import ClipDataset, Shard
+from spl_tf.data.record_files import BYTES_BEFORE, BYTES_BEHIND
 from spl_tf.errors import UserError
 
-# Of a TFRecord: length (8 bytes) and its checksum (4) before the content, the content's checksum (4) behind it.
-_BEFORE, _BEHIND = 12, 4
 # A SequenceExample starts with its context: field 1, a varint length, the bytes. Ours take a few hundred.
 _CONTEXT_TAG = 0x0A
 _HEAD_BYTES = 4096
@@ -112,11 +110,11 @@ def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:
         offset = 0
         for row in range(shard.records):
             opened.seek(offset)
-            before = opened.read(_BEFORE)
-            if len(before) < _BEFORE:
+            before = opened.read(BYTES_BEFORE)
+            if len(before) < BYTES_BEFORE:
                 return
             (length,) = struct.unpack("<Q", before[:8])
-            offset += _BEFORE + length + _BEHIND
+            offset += BYTES_BEFORE + length + BYTES_BEHIND
             if offset > size:  # Cut short, or a damaged length: nothing behind it can be found.
                 return
             try:
@@ -125,12 +123,12 @@ def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:
                 continue
 
 
-def _context(opened: BinaryIO, length: int) -> tf.train.Features:
+def _context(opened: BinaryIO, length: int) -> Any:
     """The context of the record whose content starts here."""
     content = opened.read(min(length, _HEAD_BYTES))
     if content[:1] != bytes([_CONTEXT_TAG]):  # Another writer may put the frames first.
         content += opened.read(length - len(content))
-        return tf.train.SequenceExample.FromString(content).context
+        return example_proto.SequenceExample.FromString(content).context
     end, start, shift = 0, 1, 0
     for byte in content[1:11]:
         end += (byte & 0x7F) << shift
@@ -140,10 +138,10 @@ def _context(opened: BinaryIO, length: int) -> tf.train.Features:
     missing = min(start + end, length) - len(content)
     if missing > 0:
         content += opened.read(missing)
-    return tf.train.Features.FromString(content[start : start + end])
+    return example_proto.Features.FromString(content[start : start + end])
 
 
-def _head(position: int, row: int, context: tf.train.Features) -> ClipHead:
+def _head(position: int, row: int, context: Any) -> ClipHead:
     fields = context.feature
     start, end = _integer(fields, record.START), _integer(fields, record.END)
     rates = fields[record.FRAME_RATE].float_list.value
@@ -162,14 +160,14 @@ def _head(position: int, row: int, context: tf.train.Features) -> ClipHead:
     )
 
 
-def _text(fields: dict[str, tf.train.Feature], key: str) -> str:
+def _text(fields: Any, key: str) -> str:
     values = fields[key].bytes_list.value
     if len(values) != 1:
         raise ValueError(f"no {key}")
     return values[0].decode()
 
 
-def _integer(fields: dict[str, tf.train.Feature], key: str) -> int:
+def _integer(fields: Any, key: str) -> int:
     values = fields[key].int64_list.value
     if len(values) != 1:
         raise ValueError(f"no {key}")

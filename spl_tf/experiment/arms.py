@@ -1,16 +1,16 @@
 """Arms: what an experiment compares, each a row of its table."""
 
 import dataclasses
-import difflib
 import inspect
 import pathlib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import gin
 
 from spl_tf import files
+from spl_tf.bindings.reading import nearest
 from spl_tf.cleaning.labellers import LABELLERS
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import folder_name
@@ -171,7 +171,7 @@ def choose_arms(arms: Sequence[Arm], names: Sequence[str]) -> list[Arm]:
     for name in names:
         if name not in known:
             raise UserError(
-                f"--arms={name}: there is no such arm{_nearest(name, known)}: give some of {', '.join(known)}"
+                f"--arms={name}: there is no such arm{nearest(str(name), known)}: give some of {', '.join(known)}"
             )
     return [arm for arm in arms if not names or arm.name in names]
 
@@ -203,7 +203,7 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for option, value in options.items():
         if option not in _OPTIONS:
             raise UserError(
-                f"{where}: no option {option!r}{_nearest(option, _OPTIONS)}; there are {', '.join(_OPTIONS)}"
+                f"{where}: no option {option!r}{nearest(str(option), _OPTIONS)}; there are {', '.join(_OPTIONS)}"
             )
         fits, expected = _OPTIONS[option]
         if not fits(value):
@@ -228,8 +228,3 @@ def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
 def _written(value: Any) -> str:
     """As in a gin file; gin has put functions in the place of references."""
     return f"@{value.__name__}" if callable(value) else repr(value)
-
-
-def _nearest(name: Any, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?)" if near else ""

@@ -37,11 +37,10 @@ from spl_tf.training.schedules import schedule_of
 from spl_tf.training.stage import train_stage
 
 _SET_BY_RECIPE = ("train_shards", "validation_shards", "labels_dir", "init_weights", "seed")
-# Of `train_stage`, those that its own check names, and those that have to be above 0.
+# Of `train_stage`, those that its own check takes.
 _CHECKED = [
     each.name for each in inspect.signature(require_options).parameters.values() if each.kind is each.KEYWORD_ONLY
 ]
-_SIZES = ("epochs", "num_frames", "frame_stride", "crop_size", "evaluate_epochs", "evaluation_views", "steps_per_loop")
 # Any will do to make a schedule with.
 _STEPS, _STEPS_PER_EPOCH = 100, 10.0
 
@@ -228,7 +227,7 @@ def _stage_options(stage: str) -> dict[str, Any]:
     """What a stage will be trained with, if that can be; whether there is a validation set, the lists say."""
     with gin.config_scope(stage):
         options = _options(f"{stage}/", train_stage, _SET_BY_RECIPE)
-    checked = {name: options[name] for name in (*_CHECKED, *_SIZES) if name in options}
+    checked = {name: options[name] for name in _CHECKED if name in options}
     require_options(device_strategy(), is_validated=True, **checked)
     return options
 
@@ -251,11 +250,16 @@ def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object
             options["optimizer"](learning_rate=schedule)
         except (TypeError, ValueError) as error:  # Keras' way to refuse an option.
             raise UserError(f"{stage}/train_stage.optimizer: {error}") from error
-        bindings = configuration.stage_bindings(stage, ("spl_tf.models.", "spl_tf.losses."))
+        bindings = configuration.stage_bindings(stage, _is_of_networks)
         network = (options["backbone"], options["objective"], *sorted(bindings.items()))
         if network not in known_networks:
             require_network(options["backbone"], learned)
             known_networks.add(network)
+
+
+def _is_of_networks(selector: str) -> bool:
+    """Whether a configurable may be part of a network or its loss; one of the user's own modules may."""
+    return selector.startswith(("spl_tf.models.", "spl_tf.losses.")) or not selector.startswith(("spl_tf.", "keras."))
 
 
 def require_network(backbone: Callable[..., keras.Model], learned: Objective) -> None:

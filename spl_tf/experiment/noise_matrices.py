@@ -11,7 +11,7 @@ import numpy as np
 from spl_tf import configuration, files
 from spl_tf.errors import UserError
 from spl_tf.experiment.resumable import MARKER, Json, run_step
-from spl_tf.experiment.tasks import networks_forgotten, train
+from spl_tf.experiment.tasks import networks_forgotten, settings_of, train
 from spl_tf.inference.shard_scores import score_shards
 from spl_tf.inference.stage_folder import network_digest
 from spl_tf.labels.both_labels import read_both_labels
@@ -63,7 +63,7 @@ def estimated_transition(
         with networks_forgotten():
             return estimate_transition(score_shards(network, web)[1], percentile)
 
-    identity = {"model": network_digest(network), "percentile": str(percentile)}
+    identity = {"model": network_digest(network), "percentile": str(percentile)} | settings_of("", ["score_shards"])
     return _save(folder / "matrix", identity, estimate)
 
 

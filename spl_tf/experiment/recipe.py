@@ -68,7 +68,9 @@ def recipe(
       strategies: of `spl_tf.cleaning.labellers`, "own" for the labels of the web set's records, however many a clip
         and of whatever classes, or "none" for no pre-training: each an arm of that name. By default none, weak, spl
         and spl_b.
-      arms: name -> what is its own; in place of `strategies`.
+      arms: name -> what the arm has of its own, a table with any of the keys `labels`, `bindings`, `shares`,
+        `self_supervised`, `num_labels`, `min_confidence`, `transition`, `init_weights` and `web_clips_per_class`; in
+        place of `strategies`.
       seeds: each one has a teacher of its own, shared by the arms.
       rounds: from the second on, the fine-tuned student of the round before is the
         teacher of its arm, and everything after the teacher is done again.

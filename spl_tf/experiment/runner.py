@@ -54,7 +54,7 @@ class Runner:
         with configuration.overridden(arm.bindings):
             steps = {
                 folder / "finetune": stage_settings("finetune"),
-                folder / "test": tasks.settings_of("finetune", "evaluate_model"),
+                folder / "test": tasks.settings_of("finetune", tasks.OF_TEST),
             }
             if arm.self_supervised:
                 steps[folder / "selfsup"] = stage_settings("selfsup")
@@ -64,7 +64,7 @@ class Runner:
                 of_seed = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
                 predictions = folder if arm.round > 1 else of_seed[PREDICTIONS]
                 steps[of_seed[TEACHER] / "teacher"] = stage_settings("teacher")
-                steps[predictions / "predictions"] = tasks.settings_of("teacher", "predict_clips")
+                steps[predictions / "predictions"] = tasks.settings_of("teacher", ["predict_clips"])
             for step, settings in steps.items():
                 require_unchanged(step, settings)
 

@@ -33,7 +33,9 @@ OWN = "own"
 LABELS = (NO_PRETRAINING, OWN, *LABELLERS)
 _OF_TRAINING = (NETWORK, BACKBONE, FINISHED)
 # What the table needs of the test, beside what it is about.
-_OF_TEST = ("top_1", "top_5")
+_SHOWN_OF_TEST = ("top_1", "top_5")
+# Configurables that a test depends on.
+OF_TEST = ("evaluate_model", "class_groups")
 _BACKGROUND = "evaluate_model.background"
 
 
@@ -74,7 +76,7 @@ def train(
 
 def predict(model_dir: pathlib.Path, web: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:
     """A network's predictions of every web clip, as gin says to the teacher."""
-    identity = _inference_identity("teacher", "predict_clips", model_dir, web)
+    identity = _inference_identity("teacher", ["predict_clips"], model_dir, web)
 
     def action() -> Json:
         with gin.config_scope("teacher"), networks_forgotten():
@@ -187,7 +189,7 @@ def evaluate(
       shown: what tells this test from others there, e.g. "strategy".
       same: folders of tests, maybe of an equal network.
     """
-    identity = _inference_identity("finetune", "evaluate_model", model_dir, shards)
+    identity = _inference_identity("finetune", OF_TEST, model_dir, shards)
 
     def action() -> Json:
         result = take_over(folder, identity, same, ["metrics.json"], without="logs") or measured()
@@ -201,7 +203,7 @@ def evaluate(
         main = main_metric(found)
         if main not in found:
             raise UserError(f"{shards}: no test video has a class that counts, nothing can be measured: check the list")
-        return {name: found[name] for name in dict.fromkeys((*_OF_TEST, main)) if name in found}
+        return {name: found[name] for name in dict.fromkeys((*_SHOWN_OF_TEST, main)) if name in found}
 
     tested = run_step(folder, identity, action, outputs=["metrics.json"], kind=dict[str, float])
     if (main := main_metric(tested)) not in tested:
@@ -209,15 +211,17 @@ def evaluate(
     return tested
 
 
-def settings_of(stage: str, configurable: str) -> dict[str, str]:
-    """What the configuration says to a stage of one configurable."""
+def settings_of(stage: str, configurables: Sequence[str]) -> dict[str, str]:
+    """What the configuration says to a stage of some configurables."""
     bindings = configuration.stage_bindings(stage)
-    return {name: value for name, value in bindings.items() if name.startswith(f"{configurable}.")}
+    return {name: value for name, value in bindings.items() if name.partition(".")[0] in configurables}
 
 
-def _inference_identity(stage: str, configurable: str, model_dir: pathlib.Path, shards: pathlib.Path) -> dict[str, str]:
+def _inference_identity(
+    stage: str, configurables: Sequence[str], model_dir: pathlib.Path, shards: pathlib.Path
+) -> dict[str, str]:
     inputs = {"model": network_digest(model_dir), "shards": digest(load_dataset(shards))}
-    return settings_of(stage, configurable) | inputs
+    return settings_of(stage, configurables) | inputs
 
 
 @contextlib.contextmanager

@@ -64,11 +64,14 @@ def video_folder(
       output_dir: unused here; a source that makes its videos puts them there.
       folder: holds the lists; their paths are relative to it.
       classes: file name in it, of a text file with one class a line.
-      target, test, validation: file name in it, of a list with the columns path and label; None for no validation.
-      web: file name in it, of a list with the columns path and query; None for no web set. Any of these may be the name
-        of a folder with a subfolder of videos for each class.
+      target: file name in it, of the list of clean training videos with the columns path and label; like every list of
+        videos it may be the name of a folder with a subfolder of videos for each class.
+      web: file name in it, of the list of web videos with the columns path and query; None for no web set.
       web_classes: file name in it, of a text file with the classes of the web set, one a line, for labels "own"; None
         where they are those of the target set.
+      test: file name in it, of the list of clean test videos with the columns path and label.
+      validation: file name in it, of a list of clean validation videos with the columns path and label; None for no
+        validation.
       both_labels: file name in it, of a list with the columns label and query; few sets have one.
       how_to_get: what to do when the folder or a list is missing.
 

@@ -171,7 +171,7 @@ def _places_of_label(dataset: ClipDataset, name: str, predictions: Predictions |
 
 def _places_of_spl_class(dataset: ClipDataset, name: str, labels_dir: files.Path | None) -> Iterator[Place]:
     if labels_dir is None:
-        raise UserError("--spl_class needs the labels: give the folder that spl_tf.label wrote as --labels_dir")
+        raise UserError("--spl_class needs the labels: give the folder that spl_tf.label wrote as --labels")
     summary = open_labels_of(dataset, labels_dir)
     label = class_index(name, summary.class_names, f"--spl_class: {labels_dir}")
     for position, shard in enumerate(dataset.shards):

@@ -143,7 +143,7 @@ def _refuse_unsummed(classes: Sequence[str], model_dir: files.Path, dataset: Cli
     if {*dataset.classes} < {*classes}:
         raise UserError(
             f"{model_dir} has {len(classes)} classes, those of {dataset.folder} among them: of a network pre-trained "
-            "on labels of spl_tf.label name their folder, --labels_dir"
+            "on labels of spl_tf.label name their folder, --labels"
         )
 
 

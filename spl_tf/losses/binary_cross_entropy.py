@@ -3,6 +3,7 @@
 import gin
 import tensorflow as tf
 
+from spl_tf.errors import UserError
 from spl_tf.losses.binary_terms import mean_over_known
 from spl_tf.losses.class_counts import ClassCounts
 
@@ -29,7 +30,12 @@ def sigmoid_cross_entropy(
 
     Returns:
       float32 [B]; 0 for a clip of which nothing is known.
+
+    Raises:
+      UserError: `reduction` is neither.
     """
     del epoch, counts
+    if reduction not in ("mean", "sum"):
+        raise UserError(f"sigmoid_cross_entropy.reduction {reduction!r} is neither 'mean' nor 'sum'")
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=tf.cast(logits, tf.float32))
     return tf.reduce_sum(known * losses, axis=-1) if reduction == "sum" else mean_over_known(losses, known)

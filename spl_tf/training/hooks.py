@@ -34,7 +34,7 @@ class LoopReport:
 
 
 class Hook:
-    """Looks on; on hosts other than the first there are none. A context for as long as the stage is trained."""
+    """Looks on. A context for as long as the stage is trained."""
 
     def __enter__(self) -> "Hook":
         return self

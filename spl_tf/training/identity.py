@@ -18,8 +18,8 @@ _TAKE_OVER = "delete this file alone and run the same command: what else lies th
 # Of one file or of several.
 _DIGESTS = re.compile(r"[0-9a-f]{16,64}( [0-9a-f]{16,64})*")
 
-# Where the configurables live that decide what a run trains.
-_ROOMS = (
+# Where the configurables of the package live that decide what a run trains.
+_DECISIVE = (
     "spl_tf.training.",
     "spl_tf.models.",
     "spl_tf.losses.",
@@ -27,6 +27,7 @@ _ROOMS = (
     "spl_tf.hardware.",
     "keras.optimizers.",
 )
+_PACKAGE = "spl_tf."
 # But where things lie, and how often is looked at them, decides nothing; what lies there is in the identity itself.
 _NOT_TRAINED = (
     "train_stage.train_shards",
@@ -83,8 +84,13 @@ def open_inputs(
 
 def stage_settings(stage: str) -> dict[str, str]:
     """What the configuration says of a stage's training: equal settings, inputs and seeds train to equal weights."""
-    bindings = configuration.stage_bindings(stage, _ROOMS)
+    bindings = configuration.stage_bindings(stage, _is_decisive)
     return {name: value for name, value in bindings.items() if name not in _NOT_TRAINED}
+
+
+def _is_decisive(selector: str) -> bool:
+    """Whether a configurable may change weights; of modules of the user's own (`--gin_import`) each may."""
+    return selector.startswith(_DECISIVE) or not selector.startswith(_PACKAGE)
 
 
 def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:

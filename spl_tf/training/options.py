@@ -21,19 +21,34 @@ def require_options(
     profile_steps: Sequence[int] | None,
     freeze_backbone: bool,
     precise_bn_batches: int,
-    **positive: float,
+    epochs: float,
+    num_frames: int,
+    frame_stride: int,
+    crop_size: int,
+    evaluate_epochs: float,
+    evaluation_views: int,
+    steps_per_loop: int,
 ) -> None:
     """Refuses options of `train_stage`, before anything is written.
 
     Args:
       strategy: whose replicas share a batch; other options are as of `train_stage`.
       is_validated: whether there are validation shards.
-      **positive: others that have to be above 0, by name.
 
     Raises:
       UserError: one of them is out of its range, or they don't fit each other.
     """
-    positive |= {"batch_size": batch_size, "accumulation": accumulation}
+    positive = {
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "epochs": epochs,
+        "num_frames": num_frames,
+        "frame_stride": frame_stride,
+        "crop_size": crop_size,
+        "evaluate_epochs": evaluate_epochs,
+        "evaluation_views": evaluation_views,
+        "steps_per_loop": steps_per_loop,
+    }
     if stop_after_evaluations is not None:
         positive["stop_after_evaluations"] = stop_after_evaluations
     for name, value in positive.items():

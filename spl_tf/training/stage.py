@@ -96,13 +96,15 @@ def train_stage(
         the bit, and normalizes with its stored statistics, as at inference.
       epochs: passes over the kept clips.
       batch_size: clips a step, over all replicas and micro-batches.
-      num_frames, frame_stride, crop_size: the network's input; the paper's are
-        16, 4 and 224 (section 4.2).
+      num_frames: T, frames of a clip that the network sees; the paper's 16 (section 4.2).
+      frame_stride: distance of these frames, in stored frames; the paper's 4.
+      crop_size: S, side of the square window in pixels, at most the short side of the shards; the paper's 224.
       backbone: builder, called with `folded`.
       objective: what the network learns: `single_label`, `soft_label` for distributions over classes, `multi_label`
         for clips of any number of classes, `one_of_several` for one of them at a time, or, from clips without labels,
         `pcl` or `cvrl`.
-      loss, data_parameters: of the objective, as its own options of these names; None leaves them to it.
+      loss: of the objective, as its own option of this name; None leaves it to the objective.
+      data_parameters: likewise, temperatures per class and clip, for objectives that have them.
       optimizer: called with `learning_rate`.
       learning_rate: (total steps, steps per epoch) -> schedule; or a number, the same rate throughout.
       accumulation: micro-batches a step, to fit a large batch into memory.

@@ -44,10 +44,8 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
 
         self.assertContainsSubset(PAIR_LABELLERS, first_words(label.__doc__))
         self.assertContainsSubset(CLEANING, first_words(clean.__doc__))
-        for flag, names in ((label.FLAGS["strategy"], PAIR_LABELLERS), (clean.FLAGS["method"], CLEANING)):
-            self.assertContainsSubset(names, flag.help.rstrip(".").replace(",", " ").split())
-        said = recipe.__doc__.replace(",", " ").replace(";", " ").split()
-        self.assertContainsSubset(LABELLERS.keys() - {"dawid_skene"}, said)
+        for manual in ("spl_tf.label", "spl_tf.clean"):
+            self.assertIn(manual, recipe.__doc__)
 
     @parameterized.parameters(
         ("weak", {"num_labels": "None", "min_confidence": "0.0"}),

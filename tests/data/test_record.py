@@ -7,6 +7,7 @@ from absl.testing import parameterized
 from spl_tf.data import record
 from spl_tf.data.clip import Clip
 from spl_tf.data.dataset import load_dataset
+from spl_tf.data.record_decoding import CONTEXT_FEATURES, SEQUENCE_FEATURES
 
 GOLDEN = pathlib.Path(__file__).parents[2] / "tfrecords_spec/golden"
 
@@ -24,6 +25,13 @@ class RecordTest(parameterized.TestCase, tf.test.TestCase):
         for golden in golden_records():
             written = record.clip_to_bytes(record.clip_from_bytes(golden))
             self.assertEqual(tf.train.SequenceExample.FromString(written), tf.train.SequenceExample.FromString(golden))
+
+    def test_a_record_has_the_bytes_that_tensorflow_gives_it(self):
+        for golden in golden_records():
+            theirs = tf.train.SequenceExample.FromString(golden)
+            self.assertEqual(
+                record.clip_to_bytes(record.clip_from_bytes(golden)), theirs.SerializeToString(deterministic=True)
+            )
 
     def test_golden_jpeg_bytes_are_untouched(self):
         for golden in golden_records():
@@ -43,7 +51,7 @@ class RecordTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_tensorflow_parses_a_record_with_the_declared_features(self):
         golden = golden_records()[1]
-        context, lists = tf.io.parse_single_sequence_example(golden, record.CONTEXT_FEATURES, record.SEQUENCE_FEATURES)
+        context, lists = tf.io.parse_single_sequence_example(golden, CONTEXT_FEATURES, SEQUENCE_FEATURES)
         clip = record.clip_from_bytes(golden)
         self.assertEqual(context[record.CLIP_ID].numpy().decode(), clip.clip_id)
         self.assertAllEqual(context[record.LABELS].values, clip.labels)
@@ -60,7 +68,7 @@ class RecordTest(parameterized.TestCase, tf.test.TestCase):
         written = record.clip_to_bytes(dataclasses.replace(golden, key="flickr/海"))
         self.assertEqual(record.clip_from_bytes(written), dataclasses.replace(golden, key="flickr/海"))
         for content, keys in ((golden_records()[0], []), (written, ["flickr/海".encode()])):
-            context, _ = tf.io.parse_single_sequence_example(content, record.CONTEXT_FEATURES, record.SEQUENCE_FEATURES)
+            context, _ = tf.io.parse_single_sequence_example(content, CONTEXT_FEATURES, SEQUENCE_FEATURES)
             self.assertEqual(list(context["spl/key"].values.numpy()), keys)
 
     @parameterized.named_parameters(

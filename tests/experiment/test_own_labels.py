@@ -49,6 +49,7 @@ class OwnLabelsTest(parameterized.TestCase, tf.test.TestCase):
             "pretrain/train_stage.objective = @multi_label",
         ]
 
+    @pytest.mark.slow
     def test_a_recipe_pretrains_on_them_without_a_teacher_and_tests_the_target_s_classes(self):
         output = self.folder / "o"
         results, printed = self.run_recipe(output, self.bindings)

@@ -72,7 +72,7 @@ class PretrainedEvaluationTest(tf.test.TestCase):
     def test_what_does_not_fit_is_refused_by_name(self):
         other = label_matrix(self.folder / "other", self.confusion, COLORS, "spl")
         for arguments, words in (
-            ([], "m has 6 classes, those of .* among them: .* name their folder, --labels_dir"),
+            ([], "m has 6 classes, those of .* among them: .* name their folder, --labels"),
             ([f"--labels_dir={other}"], "class 1 is 'green' in .*/m and 'red\\|green' in .*other/labels"),
             ([f"--labels_dir={self.folder}"], "summary.json does not exist: run spl_tf.label"),
             (

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -67,6 +68,7 @@ class ApplicationsTest(parameterized.TestCase, tf.test.TestCase):
             outputs = self.clips(_still(picture, frames))
             self.assertAllLess(_difference(outputs, expected), _TOLERANCE)
 
+    @pytest.mark.slow
     def test_averaged_kernels_give_them_where_no_kernel_reaches_beyond_the_clip(self):
         inflate(self.clips, self.weights)
         picture = _picture(40, 64)

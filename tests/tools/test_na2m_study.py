@@ -93,6 +93,7 @@ def finished(videos, tiny_bindings, tmp_path_factory):
     return folder, execute
 
 
+@pytest.mark.slow
 class Na2mStudyTest(tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _fixtures(self, finished, videos):

@@ -6,6 +6,7 @@ import random
 import signal
 from unittest import mock
 
+import pytest
 import tensorflow as tf
 
 from spl_tf.data.workers import Failure
@@ -42,6 +43,7 @@ class LeftOutTest(results.MetadataCase):
         )
         self.assertIn("4 fields could not be read or kept whole (formats 2, ", out)
 
+    @pytest.mark.slow
     def test_a_file_that_ends_its_process_is_listed_and_costs_no_other(self):
         found = list(results.made(random.Random(3), 400, 90))
         for number in range(4):

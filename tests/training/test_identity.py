@@ -37,6 +37,9 @@ AROUND_A_RUN = {
     "clip_features",
     "estimated_transition",
     "counted_transition",
+    "spl_m",
+    "spl_d",
+    "mopro",
 }
 
 
@@ -62,6 +65,12 @@ class StageSettingsTest(parameterized.TestCase, tf.test.TestCase):
                     self.assertEqual(
                         stage_settings("pretrain"), {f"{configurable.name}.{name}": "1"} if counted else {}
                     )
+
+    def test_settings_of_a_module_of_the_user_s_count(self):
+        gin.external_configurable(lambda smoothing=0.0: smoothing, "smoothed_loss", module="my_losses")
+        configuration.parse([], ["pretrain/smoothed_loss.smoothing = 0.1"])
+        self.assertEqual(stage_settings("pretrain"), {"smoothed_loss.smoothing": "0.1"})
+        self.assertEqual(stage_settings("finetune"), {})
 
     def test_where_things_lie_and_how_often_is_looked_does_not_count(self):
         around = ("train_shards = 's'", "labels_dir = 'l'", "steps_per_loop = 3", "profile_steps = (1, 2)")

@@ -175,6 +175,7 @@ class StoppingTest(parameterized.TestCase, tf.test.TestCase):
             with self.assertRaisesRegex(UserError, "the validation's top_1 can't be measured .*validation_shards"):
                 Selection(self.folder, "top_1", **options).offer(3, {"top_1": float("nan")}, mock.Mock())
 
+    @pytest.mark.slow
     def test_a_run_killed_at_evaluations_ends_early_at_the_step_and_with_the_weights_of_an_undisturbed_one(self):
         """First it is killed when an evaluation is noted and its checkpoint is not, then when the last one is saved."""
         options = ["train_stage.epochs = 6", "train_stage.evaluate_epochs = 1", "train_stage.checkpoint_seconds = 0"]

@@ -5,7 +5,6 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from spl_tf import files
@@ -14,8 +13,8 @@ from spl_tf.data.building.plan import Plan, ShardPlan, reject
 from spl_tf.data.building.resume import Progress, ShardState, shard_path
 from spl_tf.data.building.settings import Settings
 from spl_tf.data.record import clip_to_bytes
+from spl_tf.data.record_files import write_record
 from spl_tf.data.workers import Failure, run_in_workers
-from spl_tf.errors import UserError
 from spl_tf.labels.sidecar_files import ids_digest
 
 
@@ -56,27 +55,22 @@ def _write_shard(
     counts = [0] * len(settings.classes)
     path = shard_path(folder, shard.name)
     with files.atomic_path(path) as temporary:
-        try:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for _ in shard.cuts:
-                    cut, result = next(cut_videos)
-                    bar.update()
-                    if isinstance(result, Failure):
-                        rejected.append(reject(cut.video, result))
-                    else:
-                        videos += 1
-                        noted += [reject(cut.video, note) for note in result.notes]
-                        for clip in read_spool(cut.spool, result.count):
-                            writer.write(clip_to_bytes(clip))
-                            clip_ids.append(clip.clip_id)
-                            multi_label |= len(clip.labels) > 1
-                            for label in clip.labels:
-                                counts[label] += 1
-                    pathlib.Path(cut.spool).unlink(missing_ok=True)
-        except tf.errors.OpError as error:
-            raise UserError(
-                f"{path} cannot be written ({error.message}): mend it and go on with the same command"
-            ) from error
+        with open(temporary, "wb") as file:
+            for _ in shard.cuts:
+                cut, result = next(cut_videos)
+                bar.update()
+                if isinstance(result, Failure):
+                    rejected.append(reject(cut.video, result))
+                else:
+                    videos += 1
+                    noted += [reject(cut.video, note) for note in result.notes]
+                    for clip in read_spool(cut.spool, result.count):
+                        write_record(file, clip_to_bytes(clip))
+                        clip_ids.append(clip.clip_id)
+                        multi_label |= len(clip.labels) > 1
+                        for label in clip.labels:
+                            counts[label] += 1
+                pathlib.Path(cut.spool).unlink(missing_ok=True)
         num_bytes, fingerprint = temporary.stat().st_size, files.sha256(temporary)
     return ShardState(
         records=len(clip_ids),
