@@ -1,8 +1,8 @@
-"""What can be told of a recipe before the first shard is cut; found out later, the same mistake costs hours."""
+"""What the configuration of a recipe shows before the first shard is cut; found out later, a mistake costs hours."""
 
 import inspect
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gin
@@ -12,22 +12,16 @@ import numpy as np
 from spl_tf import configuration, files
 from spl_tf.cleaning.labellers import find_labeller
 from spl_tf.data.building.settings import Settings
-from spl_tf.data.lists.csv_tables import PATH
-from spl_tf.data.lists.labels import texts
-from spl_tf.data.lists.rows import read_rows
 from spl_tf.errors import UserError
 from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.shared import loss_with_matrix
-from spl_tf.experiment.tasks import OWN, networks_forgotten, require_label_options
-from spl_tf.experiment.video_lists import VideoLists
+from spl_tf.experiment.tasks import networks_forgotten
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.precision import choose_policy
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.prediction import predict_clips
-from spl_tf.labels.both_labels import read_both_labels
-from spl_tf.labels.classes import read_classes
-from spl_tf.labels.targets import NONE, SEVERAL, SINGLE
+from spl_tf.labels.targets import NONE
 from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.stages import STAGES
 from spl_tf.training.identity import stage_settings
@@ -101,7 +95,7 @@ def require_sound_stages(sets: ArmSets, arms: Sequence[Arm]) -> None:
     known: set[tuple[object, ...]] = set()  # Settings of stages, and of networks, that were found sound.
     for arm in arms:
         with configuration.overridden(arm.bindings):
-            for stage in _stages(arm):
+            for stage in stages_of(arm):
                 settings = tuple(sorted(stage_settings(stage).items()))
                 if settings not in known:
                     _require_stage(stage, sets.short_side, known)
@@ -111,78 +105,8 @@ def require_sound_stages(sets: ArmSets, arms: Sequence[Arm]) -> None:
             _require_inference("finetune", evaluate_model, sets.short_side)
 
 
-def require_lists(sets: ArmSets, arms: Sequence[Arm]) -> list[str]:
-    """Makes or finds the lists of all arms; returns a line on how each of them came to be.
-
-    Raises:
-      UserError: some are missing; all are named.
-    """
-    notes: list[str] = []
-    missing: list[str] = []
-    for arm in arms:
-        try:
-            notes.append(sets.lists(arm).note)
-        except UserError as error:
-            missing.append(str(error).partition("\n  In call to configurable")[0])  # gin says where it was called.
-    if missing:
-        raise UserError("; ".join(dict.fromkeys(missing)))
-    return list(dict.fromkeys(notes))
-
-
-def require_sound_lists(sets: ArmSets, arms: Sequence[Arm]) -> list[str]:
-    """Refuses lists that can't be read, and options that don't fit them.
-
-    Returns:
-      Lines on what the user should know.
-
-    Raises:
-      UserError: a list has not the columns it needs, labels don't fit the classes, a stage or test asks for what the
-        lists don't have.
-    """
-    num_videos = {}
-    for lists in dict.fromkeys(map(sets.lists, arms)):
-        _require_columns(lists)
-        num_videos[lists] = sum(1 for _ in read_rows(lists.target, "recipe.videos"))
-    notes = []
-    for arm in arms:
-        lists = sets.lists(arm)
-        classes = read_classes(lists.classes)
-        with configuration.overridden(arm.bindings):
-            of_labels = (arm.labels, classes, arm.num_labels, arm.min_confidence)
-            own_form = _form_of_web(lists) if arm.labels == OWN else SINGLE
-            require_label_options(f"arm {arm.name!r}", *of_labels, own_form)
-            for stage in _stages(arm):
-                options = _stage_options(stage)
-                _require_validation(stage, options, lists)
-                batch_size = options["batch_size"]
-                learns_web = stage == "pretrain" or (stage == "selfsup" and arm.self_supervised == "web")
-                if not learns_web and batch_size > num_videos[lists]:
-                    notes.append(
-                        f"{stage}/train_stage.batch_size = {batch_size} is more than the {num_videos[lists]} videos of "
-                        f"{lists.target}: a step sees some of them several times"
-                    )
-            with gin.config_scope("finetune"):
-                background = _options("finetune/", evaluate_model)["background"]
-            if background is not None and background not in classes:
-                raise UserError(f"evaluate_model.background = {background!r} is no class of {lists.classes}")
-        if arm.transition is not None and lists.both_labels is not None:
-            read_both_labels(lists.both_labels, classes)
-    return list(dict.fromkeys(notes))
-
-
-def _require_validation(stage: str, options: Mapping[str, Any], lists: VideoLists) -> None:
-    has_validation = stage not in ("selfsup", "pretrain")
-    if has_validation and lists.validation is not None:
-        return
-    for name, without in (("select", "last"), ("stop_after_evaluations", None)):
-        if options.get(name, without) != without:
-            why = "pre-training has no validation set: bind it for teacher/ and finetune/ alone"
-            if has_validation:
-                why = "the lists have no validation set: name one, e.g. video_folder.validation"
-            raise UserError(f"{stage}: train_stage.{name} = {options[name]!r}, but {why}")
-
-
-def _stages(arm: Arm) -> Sequence[str]:
+def stages_of(arm: Arm) -> Sequence[str]:
+    """Those an arm trains."""
     trained = {
         "selfsup": bool(arm.self_supervised),
         "teacher": arm.asks_predictions,
@@ -190,28 +114,6 @@ def _stages(arm: Arm) -> Sequence[str]:
         "finetune": True,
     }
     return [stage for stage in STAGES if trained[stage]]
-
-
-def _form_of_web(lists: VideoLists) -> str:
-    """Of the labels in the web list."""
-    assert lists.web is not None  # It would have been refused.
-    names = frozenset(read_classes(lists.web_classes or lists.classes))
-    rows = read_rows(lists.web, "recipe.videos", "query")
-    return SEVERAL if any(len(texts(row.get("query"), names)) > 1 for row in rows) else SINGLE
-
-
-def _require_columns(lists: VideoLists) -> None:
-    """That every list can be read and says of what class its videos are."""
-    columns = {lists.target: "label", lists.test: "label", lists.validation: "label", lists.web: "query"}
-    for path, label_column in columns.items():
-        if path is None:
-            continue
-        first = next(read_rows(path, "recipe.videos", label_column), None)
-        if first is None:
-            raise UserError(f"{path} has no rows: give one line per video")
-        if absent := [column for column in (PATH, label_column) if column not in first]:
-            has = ", ".join(name for name in first if name)
-            raise UserError(f"{path} has no column {' and '.join(map(repr, absent))} (it has {has}): add it")
 
 
 def _require_shard_options(sets: ArmSets, clips_per_class: int | None) -> None:
@@ -223,17 +125,17 @@ def _require_shard_options(sets: ArmSets, clips_per_class: int | None) -> None:
         Settings(clip_seconds=seconds, clips_per_class=quota, num_shards=None, seed=0, **common)
 
 
-def _stage_options(stage: str) -> dict[str, Any]:
+def stage_options(stage: str) -> dict[str, Any]:
     """What a stage will be trained with, if that can be; whether there is a validation set, the lists say."""
     with gin.config_scope(stage):
-        options = _options(f"{stage}/", train_stage, _SET_BY_RECIPE)
+        options = options_of(f"{stage}/", train_stage, _SET_BY_RECIPE)
     checked = {name: options[name] for name in _CHECKED if name in options}
     require_options(device_strategy(), is_validated=True, **checked)
     return options
 
 
 def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object, ...]]) -> None:
-    options = _stage_options(stage)
+    options = stage_options(stage)
     _require_crop("train_stage", options["crop_size"], short_side)
     choose_policy(options["precision"])
     with gin.config_scope(stage):
@@ -244,7 +146,7 @@ def _require_stage(stage: str, short_side: int, known_networks: set[tuple[object
             raise UserError("selfsup/train_stage.objective learns from labels: bind it to @pcl or @cvrl")
         rate = options["learning_rate"]
         if callable(rate):
-            _options(f"{stage}/", rate)
+            options_of(f"{stage}/", rate)
         schedule = schedule_of(rate, _STEPS, _STEPS_PER_EPOCH)
         try:
             options["optimizer"](learning_rate=schedule)
@@ -273,7 +175,7 @@ def _require_inference(stage: str, configurable: Callable[..., Any], short_side:
     """Options of predictions and test."""
     name = configurable.__name__
     with gin.config_scope(stage):
-        options = _options(f"{stage}/", configurable)
+        options = options_of(f"{stage}/", configurable)
     for option, value in options.items():
         if type(value) is int and value < 1:
             raise UserError(f"{name}.{option} = {value}: give 1 or more")
@@ -289,7 +191,7 @@ def _require_crop(name: str, crop_size: int, short_side: int) -> None:
         )
 
 
-def _options(where: str, configurable: Callable[..., Any], without: Sequence[str] = ()) -> dict[str, Any]:
+def options_of(where: str, configurable: Callable[..., Any], without: Sequence[str] = ()) -> dict[str, Any]:
     """What a configurable's keyword arguments will be in this scope, by gin or by default."""
     name = configurable.__name__
     parameters = inspect.signature(configurable).parameters.values()

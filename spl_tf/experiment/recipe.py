@@ -9,7 +9,8 @@ import gin
 from spl_tf import files
 from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import choose_arms, make_arms, unused_options
-from spl_tf.experiment.checks import require_lists, require_sound_arms, require_sound_lists, require_sound_stages
+from spl_tf.experiment.checks import require_sound_arms, require_sound_stages
+from spl_tf.experiment.list_checks import require_lists, require_sound_lists
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import METRICS, Result, format_table, write_results
 from spl_tf.experiment.video_lists import VideoLists
