@@ -18,6 +18,7 @@ from absl import flags
 
 from spl_tf import __version__
 from spl_tf.errors import Terminated, UserError
+from spl_tf.light_start import light_start
 from spl_tf.quiet_start import quiet_start
 from spl_tf.stages import STAGES
 
@@ -83,7 +84,7 @@ def execute(
             flag_values[argument].value = rest.pop(0)
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: every option is a --flag, see --help")
-        with quiet_start():
+        with quiet_start(), light_start():
             return main() or 0
     except UserError as error:
         return _complain(str(error), 2)
