@@ -29,6 +29,7 @@ class SelfSupervisedArmsTest(parameterized.TestCase, tf.test.TestCase):
         self.bindings += ["pcl.strong_color = False", "train_stage.epochs = 0.5"]
         self.bindings += ["selfsup/train_stage.precision = 'bfloat16'"]
 
+    @pytest.mark.slow
     def test_the_stages_of_an_arm_begin_with_it_and_arms_that_are_alike_train_it_once(self):
         results, printed = self.run_recipe(self.folder, [*self.bindings, ARMS])
         self.assertEqual([run.arm for run in results], ["pcl", "pcl_own"])

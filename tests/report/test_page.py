@@ -227,6 +227,7 @@ class PageTest(tf.test.TestCase):
             section = self._sections(self._page())["training"]
             self.assertRegex(section.text, r"Not shown: \S.*none/finetune/metrics\.json is damaged or not ours")
 
+    @pytest.mark.slow
     def test_two_hundred_classes_make_a_page_of_a_few_megabytes(self):
         classes = [f"class number {number} of many" for number in range(200)]
         self.made.web(classes, np.random.default_rng(0).integers(0, 3, (200, 200)))
