@@ -17,6 +17,7 @@ import numpy as np
 from absl import flags
 
 from spl_tf import command
+from tools.benchmark.processes import processor_seconds
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("uploads", 300_000, "How many uploads there are.", flag_values=FLAGS)
@@ -71,8 +72,7 @@ def main() -> int:
 
 def _times() -> tuple[float, float]:
     """Seconds of wall clock, and of processor of this process and of those that have ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.monotonic(), time.process_time() + children.ru_utime + children.ru_stime
+    return time.monotonic(), processor_seconds()
 
 
 def _make(folder: pathlib.Path, uploads: int, originals: dict[int, int], seed: int) -> list:

@@ -11,7 +11,6 @@ import csv
 import json
 import pathlib
 import random
-import resource
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from absl import flags
 
 from spl_tf import command
+from tools.benchmark.processes import memory_now, usage_of_all
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("records", 200_000, "How many results there are.", flag_values=FLAGS)
@@ -47,7 +47,7 @@ def main() -> None:
     print(metadata.make_table([str(made)], output, Options("flickr"), num_workers=FLAGS.num_workers))
     ended = time.monotonic()
     watch.stop()
-    spent = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    spent = usage_of_all()
     print(f"{FLAGS.records:,} results, {size / 1e9:.2f} GB: {ended - begun:.0f} s, processor", end=" ")
     print(f"{sum(usage.ru_utime + usage.ru_stime for usage in spent):.0f} s")
     print(f"memory of all processes together at most {watch.most / 1e9:.2f} GB, of the largest", end=" ")
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 class _Watch:
-    """The largest sum of the memory of this process and its children, twice a second (proportional set size)."""
+    """The largest `memory_now`, looked at twice a second."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -72,18 +72,7 @@ class _Watch:
 
     def _look(self) -> None:
         while not self._ended.wait(0.5):
-            children = pathlib.Path("/proc/self/task").glob("*/children")
-            names = ["self", *(name for path in children for name in _text(path).split())]
-            sizes = (_text(pathlib.Path(f"/proc/{name}/smaps_rollup")) for name in names)
-            lines = (line.split() for text in sizes for line in text.splitlines() if line.startswith("Pss:"))
-            self.most = max(self.most, sum(1024 * int(words[1]) for words in lines))
-
-
-def _text(path: pathlib.Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:  # It has just ended.
-        return ""
+            self.most = max(self.most, memory_now())
 
 
 def _make(folder: pathlib.Path, count: int, form: str) -> None:
