@@ -22,15 +22,14 @@ from absl import flags
 
 from spl_tf import (
     configurables,  # noqa: F401  Registers everything a gin file may name.
-    configuration,
 )
 from spl_tf.data.building.shards import write_shards
 from spl_tf.hardware.memory import forget_networks
 from spl_tf.inference.features import ClipFeatures
 from spl_tf.inference.trained_model import ClipInput, save_trained
 from spl_tf.training import board
-from spl_tf.training.stage import train_stage
 from tests import tiny_network  # noqa: F401  Likewise.
+from tests.trained_teacher import train_teacher
 
 flags.FLAGS.mark_as_parsed()  # create_tempdir asks absl for the folder.
 
@@ -174,15 +173,8 @@ def tiny_resnet_bindings(tiny_bindings) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def colour_stage(color_shards, tmp_path_factory) -> pathlib.Path:
     """Folder of a teacher trained until it knows the target colours, 60 steps in float32; not to be changed."""
-    folder = tmp_path_factory.mktemp("colour_stage") / "teacher"
-    configuration.parse(
-        [], [*TINY, *("train_stage.precision = 'float32'", "train_stage.epochs = 20", "classifier.dropout = 0.0")]
-    )
-    with gin.config_scope("teacher"):
-        train_stage("teacher", folder, train_shards=color_shards / "target")
-    gin.clear_config()
-    keras.utils.clear_session(free_memory=False)
-    return folder
+    bindings = *TINY, "train_stage.epochs = 20", "classifier.dropout = 0.0"
+    return train_teacher(tmp_path_factory.mktemp("colour_stage") / "teacher", color_shards / "target", bindings)
 
 
 @pytest.fixture(scope="session")

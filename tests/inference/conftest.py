@@ -6,30 +6,23 @@ import pathlib
 import shutil
 
 import cv2
-import gin
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from spl_tf import configuration, files
+from spl_tf import files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes, clip_to_bytes
 from spl_tf.inference.trained_model import load_trained, save_trained
 from spl_tf.labels.sidecar_files import ids_digest
-from spl_tf.training.stage import train_stage
+from tests.trained_teacher import train_teacher
 
 
 @pytest.fixture(scope="session")
 def trained_dir(color_shards, tiny_resnet_bindings, tmp_path_factory) -> pathlib.Path:
     """Folder of a teacher trained for a few steps on the target colours, in float32."""
-    folder = tmp_path_factory.mktemp("trained") / "teacher"
-    configuration.parse([], [*tiny_resnet_bindings, "train_stage.precision = 'float32'"])
-    with gin.config_scope("teacher"):
-        train_stage("teacher", folder, train_shards=color_shards / "target")
-    gin.clear_config()
-    keras.utils.clear_session(free_memory=False)
-    return folder
+    return train_teacher(tmp_path_factory.mktemp("trained") / "teacher", color_shards / "target", tiny_resnet_bindings)
 
 
 @pytest.fixture(scope="session")
