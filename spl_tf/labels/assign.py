@@ -175,8 +175,11 @@ def _write_labels(
 
 def _of_shards(function: Callable[[str], _Result], predictions: Predictions, at_once: int) -> Iterator[_Result]:
     """What a function gives for the name of each shard, in their order: Parquet's code runs without Python's lock."""
+    names = list(predictions.shards)
+    ahead = 8 * at_once  # Results of so many at most wait for that of a large shard.
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        yield from pool.map(function, predictions.shards)
+        for start in range(0, len(names), ahead):
+            yield from pool.map(function, names[start : start + ahead])
 
 
 def _progress(predictions: Predictions, doing: str) -> tqdm:

@@ -44,6 +44,8 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
 
         self.assertContainsSubset(PAIR_LABELLERS, first_words(label.__doc__))
         self.assertContainsSubset(CLEANING, first_words(clean.__doc__))
+        self.assertContainsSubset(CLEANING, clean.FLAGS["method"].help.rstrip(".").replace(",", " ").split())
+        # Whose manuals these are; its own says no names that they might lack.
         for manual in ("spl_tf.label", "spl_tf.clean"):
             self.assertIn(manual, recipe.__doc__)
 

@@ -159,6 +159,19 @@ class AssignTest(AssignCase):
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         self.assertEqual(found.stdout.strip(), "[]")
 
+    def test_many_shards_are_one_whole(self):
+        """More than wait for each other at once."""
+        self.write_predictions([1] * 300)
+        summary = assign_labels(self.predictions, "spl_b", self.labels)
+        self.assertLen(summary["shards"], 300)
+        ids, labels, _ = self.written()
+        self.assertAllEqual(ids, self.ids)
+        self.assertAllEqual(labels, np.where(self.weak == self.teacher, self.weak, 4 + self.weak))
+        self.assertAllEqual(summary["counts"], np.bincount(labels, minlength=8))
+        expected = np.zeros((4, 4), np.int64)
+        np.add.at(expected, (self.weak, self.teacher), 1)
+        self.assertAllEqual(np.load(self.labels / "confusion.npy"), expected)
+
 
 if __name__ == "__main__":
     tf.test.main()
