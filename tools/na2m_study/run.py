@@ -22,9 +22,10 @@ FLAGS = study_flags("targets", "Target sets to run")
 
 def main() -> int:
     command.require_flags(FLAGS, "output_dir", "results")
-    from tools.na2m_study.arms import NONE, SPOILED, choice_keys, clean_keys, spoiled_keys
+    from tools.na2m_study.arms import NONE, SPOILED, beyond_keys, choice_keys, spoiled_keys, table_keys
 
-    keys = chosen_arms([*clean_keys(), *choice_keys(), *spoiled_keys(NONE)], "target", "targets", FLAGS.targets)
+    keys = [*table_keys(), *spoiled_keys(NONE), *beyond_keys()]
+    keys = chosen_arms(keys, "target", "targets", FLAGS.targets)
     command.parse_gin(FLAGS)
     import pathlib
 
@@ -41,11 +42,13 @@ def main() -> int:
             (key.target, key.seed) for key in [*keys, *(choice_keys() if spoiled else [])]
         ):
             lists.make(target, seed)
-        run_arms(study, keys, results)
+        last = [key for key in keys if key in beyond_keys()]
+        run_arms(study, [key for key in keys if key not in last], results)
         if spoiled:
             best = best_pretraining(study, results)
             print(f"tables 6 and 7: {best} is best on the held-out part of the target set", flush=True)
             run_arms(study, [key for key in spoiled_keys(best) if key.target in spoiled], results)
+        run_arms(study, last, results)
     return 0
 
 
