@@ -77,7 +77,7 @@ def choosable() -> list[str]:
 
 
 def table_keys() -> list[Key]:
-    """Tables 3 and 4, and what chooses the pre-training of tables 6 and 7; seed by seed, to compare what is finished."""
+    """Tables 3 and 4, and what chooses for tables 6 and 7; seed by seed, whatever is finished can be compared."""
     return [Key(name, seed, target) for seed, name, target in itertools.product(SEEDS, choosable(), (CLEAN, CHOICE))]
 
 
