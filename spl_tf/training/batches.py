@@ -1,10 +1,13 @@
 """The training batches of a stage, dealt out to hosts and replicas."""
 
+import dataclasses
 from collections.abc import Iterator
 
+import gin
 import tensorflow as tf
 
 from spl_tf.data.dataset import ClipDataset
+from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.pipeline import training_clips
 from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.data.input.views import ViewShape
@@ -44,3 +47,9 @@ def batches_from(
         return batches.rebatch(context.get_per_replica_batch_size(batch_size), drop_remainder=True)
 
     return iter(strategy.distribute_datasets_from_function(host_batches))
+
+
+def tell_of_looped_clips(dataset: ClipDataset, view: ViewShape, learned: Objective) -> None:
+    """Warns of clips shorter than what the objective's views reach over, at the smallest stride that is bound."""
+    skips = gin.get_bindings(training_clips).get("skips") or [view.frame_stride]
+    tell_of_looping(dataset, dataclasses.replace(view, frame_stride=min(skips)), learned.views.spread)

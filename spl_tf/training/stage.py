@@ -27,7 +27,7 @@ from spl_tf.models.cost import gflops_per_clip, num_parameters
 from spl_tf.models.resnet3d import resnet3d
 from spl_tf.models.transfer import load_backbone_weights
 from spl_tf.ranges import Positive
-from spl_tf.training.batches import batches_from
+from spl_tf.training.batches import batches_from, tell_of_looped_clips
 from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.identity import claim_folder, hyper_parameters, open_inputs, run_identity
@@ -169,7 +169,7 @@ def train_stage(
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     clip_input = ClipInput(num_frames, frame_stride, crop_size, inputs.train.short_side, inputs.train.fps)
-    tell_of_looping(inputs.train, clip_input, learned.views.spread)
+    tell_of_looped_clips(inputs.train, clip_input, learned)
     if inputs.validation is not None:
         tell_of_looping(inputs.validation, clip_input)
     steps_per_epoch = targets.num_clips / batch_size

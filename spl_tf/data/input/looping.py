@@ -39,8 +39,8 @@ def tell_of_looping(dataset: ClipDataset, view: ViewShape, spread: int = 0) -> N
     apart = f", in views of which the last begins {spread:,} drawn frames after the first," if spread else ""
     looked_at = "clips" if len(lengths) == dataset.num_clips else "clips looked at"
     logging.warning(
-        "%s: %d of %d %s (%.0f %%) are shorter than the %s frames that num_frames = %d at frame_stride = %d%s reach "
-        "over (their median is %s), so they are looped: choose less of these, or longer clips",
+        "%s: %d of %d %s (%.0f %%) are shorter than the %s frames that num_frames = %d at a stride of %d%s "
+        "reach over (their median is %s), so they are looped: choose less of these, or longer clips",
         dataset.folder,
         looped,
         len(lengths),

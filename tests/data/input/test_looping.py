@@ -51,14 +51,14 @@ class LoopingTest(parameterized.TestCase, tf.test.TestCase):
     def test_the_share_is_that_of_clips_shorter_than_a_view_reaches(self, num_frames, stride, count, share, reach):
         line = self._told(self._dataset([[64, 60], [], [10, 61, 7]]), num_frames, stride)
         self.assertIn(f"{self.folder}: {count} of 5 clips ({share} %) are shorter than the {reach} frames that ", line)
-        self.assertIn(f"num_frames = {num_frames} at frame_stride = {stride} reach over (their median is 60)", line)
+        self.assertIn(f"num_frames = {num_frames} at a stride of {stride} reach over (their median is 60)", line)
 
     def test_a_tuple_of_views_reaches_from_the_first_to_the_end_of_the_last(self):
         """PCL's three clips of 4 frames that begin 8 drawn frames apart take 20; every third frame, 58 stored ones."""
         spread, dataset = ClipTuple(8, 0.2, 16).spread, self._dataset([[64, 57], [58, 19, 20]])
         line = self._told(dataset, 4, 3, spread)
         self.assertIn("3 of 5 clips (60 %) are shorter than the 58 frames that num_frames = 4 at", line)
-        self.assertIn("frame_stride = 3, in views of which the last begins 16 drawn frames after the first,", line)
+        self.assertIn("a stride of 3, in views of which the last begins 16 drawn frames after the first,", line)
         self.assertIn("1 of 5 clips (20 %) are shorter than the 20 frames", self._told(dataset, 4, 1, spread))
 
     def test_of_many_clips_some_from_everywhere_are_looked_at(self):
