@@ -22,7 +22,7 @@ from spl_tf.report.explained import explained_section, network_to_explain
 from spl_tf.report.labels import coverage_section, fates_section, tail_section
 from spl_tf.report.markup import Html, Section, element, joined, section, table
 from spl_tf.report.matrix import matrix_section
-from spl_tf.report.results import noise_of, results_section
+from spl_tf.report.results import disagreement, results_section
 from spl_tf.report.tested import tested_sections
 from spl_tf.report.training import timing_section, training_section
 from spl_tf.stages import STAGES
@@ -114,8 +114,7 @@ def _summary(recipe: Recipe) -> str:
     seeds = recipe.seeds
     seeds_text = f"{len(seeds)} seeds ({', '.join(map(str, seeds))})" if len(seeds) > 1 else f"seed {seeds[0]}"
     text = f"Strategies {', '.join(recipe.names)}; {seeds_text}; {len(recipe.results)} runs."
-    noise = noise_of(recipe.results)
-    return f"{text} Query and teacher disagree on {noise} % of the web clips." if noise else text
+    return f"{text} {disagreement(recipe)}".rstrip()
 
 
 def _contents(sections: Sequence[Section]) -> Html:

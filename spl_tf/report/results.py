@@ -173,7 +173,15 @@ def _has_own_labels(run: Result) -> bool:
     return run.classes > 0 and run.samples_cover_ratio is None
 
 
-def noise_of(runs: Sequence[Result]) -> str:
-    """The web set's noise ratio over the seeds; nothing without a web set."""
-    ratios = {run.seed: run.noise_ratio for run in runs if run.noise_ratio is not None and run.round == 1}
-    return mean_of_percent(list(ratios.values())) if ratios else ""
+def disagreement(recipe: Recipe) -> str:
+    """On how many web clips queries and teachers disagree, over the seeds; nothing without a web set.
+
+    Of several web sets it is that of `Recipe.web`, and the arms that have it are named.
+    """
+    runs = [run for seed in recipe.seeds for run in recipe.runs_on_web(seed)]
+    ratios = {run.seed: run.noise_ratio for run in runs if run.noise_ratio is not None}
+    if not ratios:
+        return ""
+    has_others = any(run.web and run.round == 1 and run not in runs for run in recipe.results)
+    of = f" of {', '.join(dict.fromkeys(run.arm for run in runs))}" if has_others else ""
+    return f"Query and teacher disagree on {mean_of_percent(list(ratios.values()))} % of the web clips{of}."

@@ -1,13 +1,15 @@
 """The table of results against the runs it is made of."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from spl_tf.experiment.sets import WebSet
 from spl_tf.report.collect import Recipe
-from spl_tf.report.results import differences_to, mean_of_percent, results_section
+from spl_tf.report.results import differences_to, disagreement, mean_of_percent, results_section
 
 
 class ResultsTest(tf.test.TestCase):
@@ -64,6 +66,21 @@ class ResultsTest(tf.test.TestCase):
         self.made.run("weak", [True], classes=2, mean_average_precision=0.25)
         rows = self._rows()
         self.assertEqual((rows["none"]["map"], rows["weak"]["map"]), ("-", "25.0"))
+
+    def test_the_share_of_disagreement_says_of_which_arms_web_set_it_is_where_there_are_several(self):
+        other = WebSet(*map(pathlib.Path, ("shards", "predictions", "teacher")))
+        recipe = Recipe(self.made.folder, self.made.results)
+        self.made.run("none", [True])
+        self.assertEqual(disagreement(recipe), "")
+        for seed, ratio in ((0, 0.5), (1, 0.7)):
+            for arm in ("weak", "spl"):
+                self.made.run(arm, [True], seed=seed, classes=2, noise_ratio=ratio)
+        text = "Query and teacher disagree on 60.0 ± 14.1 % of the web clips"
+        self.assertEqual(disagreement(recipe), f"{text}.")
+        for seed in (0, 1):
+            self.made.run("cleaned", [True], seed=seed, classes=2, noise_ratio=0.1)
+            self.made.results[-1] = dataclasses.replace(self.made.results[-1], web=other)
+        self.assertEqual(disagreement(recipe), f"{text} of weak, spl.")
 
     def test_videos_are_paired_by_name_whatever_their_order(self):
         """The same videos are right: line by line it would be one gain and one loss, and an interval of 200 points."""
