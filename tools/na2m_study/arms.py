@@ -77,8 +77,12 @@ def choosable() -> list[str]:
 
 
 def table_keys() -> list[Key]:
-    """Tables 3 and 4, and what chooses for tables 6 and 7; seed by seed, whatever is finished can be compared."""
-    return [Key(name, seed, target) for seed, name, target in itertools.product(SEEDS, choosable(), (CLEAN, CHOICE))]
+    """Tables 3 and 4, and what chooses for tables 6 and 7; seed by seed, to compare what is finished.
+
+    What chooses begins with what the tables have pre-trained, so it comes after all of a seed: processes that share the
+    work do not wait for each other.
+    """
+    return [Key(name, seed, target) for seed, target, name in itertools.product(SEEDS, (CLEAN, CHOICE), choosable())]
 
 
 def choice_keys() -> list[Key]:
