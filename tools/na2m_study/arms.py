@@ -9,7 +9,7 @@ SEEDS = (0, 1, 2)
 NONE = "none"
 # Fine-tuned on the clean target set and tested on the test set.
 CLEAN = "clean"
-# Fine-tuned on two of the target set's four groups of recordings, tested on the others: what chooses a pre-training.
+# Two of the target set's four groups of recordings, and the others to choose a pre-training on.
 CHOICE = "choice"
 # The target set spoiled: labels of table 6, bytes of table 7.
 SPOILED = ("noise40", "noise80", "random", "contiguous")
@@ -22,7 +22,7 @@ class Key:
     Attributes:
       pretraining: of PRETRAININGS.
       seed: of pre-training and fine-tuning, and of what spoils the target set.
-      target: CLEAN, CHOICE or of SPOILED.
+      target: CLEAN or of SPOILED.
     """
 
     pretraining: str
@@ -77,17 +77,13 @@ def choosable() -> list[str]:
 
 
 def table_keys() -> list[Key]:
-    """Tables 3 and 4, and what chooses for tables 6 and 7; seed by seed, to compare what is finished.
-
-    What chooses begins with what the tables have pre-trained, so it comes after all of a seed: processes that share the
-    work do not wait for each other.
-    """
-    return [Key(name, seed, target) for seed, target, name in itertools.product(SEEDS, (CLEAN, CHOICE), choosable())]
+    """Tables 3 and 4, seed by seed, so that whatever is finished can be compared."""
+    return [Key(name, seed) for seed, name in itertools.product(SEEDS, choosable())]
 
 
 def choice_keys() -> list[Key]:
-    """What the pre-training of tables 6 and 7 is chosen by."""
-    return [key for key in table_keys() if key.target == CHOICE]
+    """What the pre-training of tables 6 and 7 is chosen from."""
+    return [key for key in table_keys() if key.pretraining != NONE]
 
 
 def beyond_keys() -> list[Key]:

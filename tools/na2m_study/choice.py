@@ -9,6 +9,9 @@ from tools.na2m_study.arms import NONE, Key, choice_keys, choosable
 from tools.study.results import Row
 from tools.study.run import Study, finished_row, run_arms
 
+# Column of a row: a linear probe fitted on a part of the target set and tested on the rest.
+PROBE = "choice_probe"
+
 
 def best_pretraining(study: Study, results: pathlib.Path) -> str:
     """Runs what the choice lacks, waiting for rows that other processes work on, and chooses.
@@ -31,9 +34,9 @@ def best_pretraining(study: Study, results: pathlib.Path) -> str:
 
 
 def chosen(rows: list[Row]) -> str:
-    """The pre-training of the highest mean accuracy over seeds; of equal ones the first of `choosable`."""
+    """The pre-training whose probe is best in the mean over seeds; of equal ones the first of `choosable`."""
 
     def mean(name: str) -> float:
-        return float(np.mean([row["top_1"] for row in rows if row["pretraining"] == name]))
+        return float(np.mean([row[PROBE] for row in rows if row["pretraining"] == name]))
 
     return max((name for name in choosable() if name != NONE), key=mean)

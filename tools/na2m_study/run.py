@@ -10,8 +10,8 @@ and the same command started twice shares the work:
   taskset -c 0 python -m tools.na2m_study.run ... &
   taskset -c 1 python -m tools.na2m_study.run ... &
 
---targets=clean,noise40 runs these target sets only: clean is tables 3 and 4; choice is what chooses the pre-training of
-tables 6 (noise40, noise80) and 7 (random, contiguous), and is run for them.
+--targets=clean,noise40 runs these target sets only: clean is tables 3 and 4; tables 6 (noise40, noise80) and 7 (random,
+contiguous) need those to choose a pre-training, so they are run for them.
 """
 
 from spl_tf import command
@@ -22,7 +22,7 @@ FLAGS = study_flags("targets", "Target sets to run")
 
 def main() -> int:
     command.require_flags(FLAGS, "output_dir", "results")
-    from tools.na2m_study.arms import NONE, SPOILED, beyond_keys, choice_keys, spoiled_keys, table_keys
+    from tools.na2m_study.arms import CHOICE, NONE, SPOILED, beyond_keys, spoiled_keys, table_keys
 
     keys = [*table_keys(), *spoiled_keys(NONE), *beyond_keys()]
     keys = chosen_arms(keys, "target", "targets", FLAGS.targets)
@@ -38,9 +38,7 @@ def main() -> int:
     results = pathlib.Path(FLAGS.results)
     with replacing_changed(FLAGS.replace_changed):
         study, lists = na2m_study(FLAGS.output_dir)
-        for target, seed in dict.fromkeys(
-            (key.target, key.seed) for key in [*keys, *(choice_keys() if spoiled else [])]
-        ):
+        for target, seed in dict.fromkeys([(CHOICE, 0), *((key.target, key.seed) for key in keys)]):
             lists.make(target, seed)
         last = [key for key in keys if key in beyond_keys()]
         run_arms(study, [key for key in keys if key not in last], results)

@@ -1,6 +1,7 @@
 """NoisyActions2M's tables on ucf6 as a study: each row as an arm of an experiment, and what web clips really show."""
 
 import dataclasses
+import functools
 import itertools
 import pathlib
 
@@ -14,12 +15,14 @@ from spl_tf.experiment.table import Result
 from spl_tf.experiment.tasks import networks_forgotten
 from spl_tf.experiment.video_lists import video_folder
 from spl_tf.hardware.distribution import device_strategy
+from spl_tf.inference.probe import probe_backbone
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.stage_folder import BACKBONE
 from spl_tf.inference.trained_model import load_trained
 from spl_tf.labels.classes import read_classes
 from spl_tf.metrics.average_precision import average_precisions
 from tools.na2m_study.arms import CHOICE, CLEAN, NONE, PRETRAININGS, SEEDS, SPOILED, Key
+from tools.na2m_study.choice import PROBE
 from tools.na2m_study.lists import Lists
 from tools.study.results import Row
 from tools.study.run import Study
@@ -43,10 +46,13 @@ def na2m_study(output_dir: files.Path) -> tuple[Study, Lists]:
     output_dir = pathlib.Path(output_dir)
     lists = Lists(output_dir / "lists", video_folder(output_dir))
     web = lists.web_bindings()
-    targets = itertools.product(PRETRAININGS, SEEDS, (CLEAN, CHOICE, *SPOILED))
+    targets = itertools.product(PRETRAININGS, SEEDS, (CLEAN, *SPOILED))
     arms = {key: _arm(key, lists, web) for key in itertools.starmap(Key, targets)}
+    # Never run: its shards are what is chosen on.
+    choice = Arm(CHOICE, "none", bindings=lists.target_bindings(CHOICE, SEEDS[0]), shares=CHOICE)
     of_tags = next(arm for arm in arms.values() if arm.pretrains)
-    return Study(output_dir, arms, of_tags, columns_of=_against_truth), lists
+    columns_of = functools.partial(_measured, choice)
+    return Study(output_dir, arms | {Key(NONE, SEEDS[0], CHOICE): choice}, of_tags, columns_of=columns_of), lists
 
 
 def _arm(key: Key, lists: Lists, web: tuple[str, ...]) -> Arm:
@@ -58,8 +64,18 @@ def _arm(key: Key, lists: Lists, web: tuple[str, ...]) -> Arm:
         "none",
         bindings=lists.target_bindings(key.target, key.seed),
         init_weights=None if key.pretraining == NONE else Pretrained(key.pretraining),
-        shares=key.target if key.target == CHOICE else f"{key.target}-seed{key.seed}",
+        shares=f"{key.target}-seed{key.seed}",
     )
+
+
+def _measured(choice: Arm, runner: Runner, arm: Arm, result: Result) -> Row:
+    """What is known of a pre-trained network before it is fine-tuned, without a test video."""
+    if not (arm.pretrains or arm.self_supervised):
+        return {}
+    parts, stage = runner.sets.clean(choice), "pretrain" if arm.pretrains else "selfsup"
+    with networks_forgotten():
+        probed = probe_backbone(runner.folder(arm, result.seed) / stage, parts.target, parts.test)
+    return {PROBE: probed.linear} | _against_truth(runner, arm, result)
 
 
 def _against_truth(runner: Runner, arm: Arm, result: Result) -> Row:

@@ -3,8 +3,8 @@
 import pathlib
 from collections.abc import Sequence
 
-from tools.na2m_study.arms import CHOICE, CLEAN, NONE, SPOILED, choice_keys, choosable
-from tools.na2m_study.choice import chosen
+from tools.na2m_study.arms import CLEAN, NONE, SPOILED, choice_keys, choosable
+from tools.na2m_study.choice import PROBE, chosen
 from tools.na2m_study.claims import CLAIMS
 from tools.study.cells import gain, interval, markdown, mean_top_1, percent
 from tools.study.claims import verdict
@@ -26,8 +26,8 @@ class Results:
     """
 
     def __init__(self, rows: Sequence[Row], test: pathlib.Path):
-        self.choices = [row for row in rows if row["target"] == CHOICE]
-        self.tested = Collected([row for row in rows if row["target"] != CHOICE], test)
+        self.choices = [row for row in rows if PROBE in row and row["pretraining"] in choosable()]
+        self.tested = Collected(rows, test)
         is_complete = len(self.choices) == len(choice_keys())
         self.best = chosen(self.choices) if is_complete else None
 
@@ -58,13 +58,13 @@ def tags_line(results: Results) -> str:
 
 
 def choice_table(results: Results) -> str:
-    """Top-1 on the held-out part of the target set."""
+    """The probe that chooses."""
     rows = []
-    for name in choosable():
-        found = [row["top_1"] for row in results.choices if row["pretraining"] == name]
+    for name in (name for name in choosable() if name != NONE):
+        found = [row[PROBE] for row in results.choices if row["pretraining"] == name]
         mark = "**" if name == results.best else ""
         rows.append([f"{mark}{name}{mark}", f"{len(found)}", percent(found)])
-    return markdown(["pre-training", "seeds", "top-1 there"], rows)
+    return markdown(["pre-training", "seeds", "probe on groups 10 and 11 (%)"], rows)
 
 
 def spoiled_table(results: Results) -> str:
