@@ -57,6 +57,13 @@ def onnx(session: nox.Session) -> None:
 
 
 @nox.session
+def openvino(session: nox.Session) -> None:
+    """Scores by OpenVINO against TensorFlow's, in float32, in the processor's own precision and in 8 bits."""
+    session.install("--constraint", "constraints.txt", "--editable", ".[openvino,test]")
+    session.run("python", "-m", "pytest", "tests/inference/test_engine.py")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The package as a wheel, used from a folder that is not the repository: gin files are found."""
     folder = pathlib.Path(session.create_tmp()).resolve()

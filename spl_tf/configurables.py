@@ -11,8 +11,10 @@ from spl_tf.demo import rendered_actions  # noqa: F401
 from spl_tf.experiment import noise_matrices, recipe  # noqa: F401
 from spl_tf.hardware import distribution  # noqa: F401
 from spl_tf.inference import (  # noqa: F401
+    engine,
     evaluation,
     features,
+    openvino_engine,
     prediction,
     shard_scores,
     timeline,

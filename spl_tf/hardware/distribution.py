@@ -54,6 +54,12 @@ def device_strategy(name: str = "auto") -> tf.distribute.Strategy:
     raise UserError(f"device_strategy.name {name!r} is none of auto, one_device, mirrored")
 
 
+def whole_batch(batch_size: int, strategy: tf.distribute.Strategy) -> int:
+    """The batch size rounded up to a multiple of the replicas."""
+    replicas = strategy.num_replicas_in_sync
+    return -(-batch_size // replicas) * replicas
+
+
 def split_batch(strategy: tf.distribute.Strategy, values: tf.Tensor) -> tf.Tensor:
     """Deals the rows of a batch [B, ...] out to the replicas; B must be a multiple of their number."""
     replicas = strategy.num_replicas_in_sync

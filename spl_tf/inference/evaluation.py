@@ -108,7 +108,7 @@ def evaluate_model(
     several = trained.target == SEVERAL or dataset.multi_label
     tell_of_looping(dataset, view)
     viewed = dataclasses.replace(trained, network=network, clip_input=view)
-    options = {"batch_size": batch_size, "num_views": num_views, "num_crops": num_crops}
+    options: dict[str, Any] = {"batch_size": batch_size, "num_views": num_views, "num_crops": num_crops}
     clips = score_trained(viewed, dataset, strategy, description="evaluate", **options)
     if shares is not None:
         clips = (dataclasses.replace(clip, scores=shares.scores(clip.scores)) for clip in clips)

@@ -19,6 +19,7 @@ from spl_tf import checksums, files
 from spl_tf.arrays import map_array
 from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
+from spl_tf.inference.engine import inference_engine
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels.sidecar_files import ids_digest
@@ -110,12 +111,14 @@ def clip_features(
     with files.locked(folder, "the features"):
         made_by = {"model": trained.weights_hash, "precision": trained.precision, "num_views": num_views}
         made_by |= dataclasses.asdict(trained.clip_input)
+        if (engine := inference_engine()) is not None:
+            made_by["engine"] = engine.title()
         _require_identity(folder, made_by | {"shards": {shard.name: shard.fingerprint for shard in dataset.shards}})
         # A shard without clips has no files: nobody knows how wide they would be.
         filled = [place for place, shard in enumerate(dataset.shards) if shard.records]
         missing = [place for place in filled if not _is_written(folder, dataset.shards[place])]
         if missing:
-            options = {"batch_size": batch_size, "num_views": num_views, "batch_over_shards": False}
+            options: dict[str, Any] = {"batch_size": batch_size, "num_views": num_views, "batch_over_shards": False}
             clips = score_trained(trained, dataset, strategy, description="features", shards=missing, **options)
             with contextlib.closing(clips):
                 for place in missing:

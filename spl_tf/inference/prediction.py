@@ -1,25 +1,23 @@
 """The teacher over every web clip: one prediction side-car per shard."""
 
 import contextlib
-import dataclasses
-import functools
 import itertools
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import gin
 import numpy as np
-import tensorflow as tf
 
 from spl_tf import files
-from spl_tf.data.dataset import ClipDataset, Shard
+from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
+from spl_tf.hardware.distribution import whole_batch
+from spl_tf.inference.engine import agreement_with_float32, inference_engine, run_of
 from spl_tf.inference.scores import ClipScores, score_trained
-from spl_tf.inference.trained_model import TrainedModel, load_with_clips, with_precision
+from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels import predictions, sidecar_files
 from spl_tf.labels.targets import SEVERAL
-
-_CLIPS_COMPARED = 32
 
 MadeBy = dict[str, str | int]
 
@@ -68,6 +66,8 @@ def predict_clips(
         "num_views": num_views,
         "top_k": min(top_k, dataset.num_classes),
     }
+    if (engine := inference_engine()) is not None:
+        made_by["engine"] = engine.title()
     if trained.target == SEVERAL:
         made_by["target"] = trained.target
     wanted = predictions.Predictions(
@@ -80,22 +80,20 @@ def predict_clips(
     )
     finished = predictions.finished_shards(wanted)
     missing = [position for position, shard in enumerate(dataset.shards) if shard.name not in finished]
-    score = functools.partial(
-        score_trained,
-        dataset=dataset,
-        strategy=strategy,
-        batch_size=batch_size,
-        num_views=num_views,
-        batch_over_shards=False,
-    )
     notes: dict[str, str | dict[str, int]] = {"model_dir": str(model_dir)}
     if not missing and predictions.lists_predictions(wanted.folder):
         return predictions.read_index(wanted.folder)
-    if trained.precision != "float32":
-        notes["agreement_with_float32"] = _agreement_with_float32(trained, dataset, strategy, score)
+    whole = whole_batch(batch_size, strategy)
+    run = run_of(trained, dataset, strategy, whole)
+    if trained.precision != "float32" and engine is None:
+        agreement = agreement_with_float32(trained, dataset, run, whole)
+        print(f"{trained.precision} predicts {agreement}")
+        notes["agreement_with_float32"] = {"equal": agreement.equal, "compared": agreement.compared}
     if missing:
         predictions.remove_index(wanted.folder)  # Until it is back the folder is incomplete.
-        with contextlib.closing(score(trained, shards=missing, description="predict")) as clips:
+        options: dict[str, Any] = {"num_views": num_views, "batch_over_shards": False, "run": run, "shards": missing}
+        clips = score_trained(trained, dataset, strategy, batch_size=batch_size, description="predict", **options)
+        with contextlib.closing(clips):
             for position in missing:
                 _write_sidecar(wanted, dataset.shards[position], clips, dataset.multi_label)
     return predictions.write_index(wanted, made_by, **notes)
@@ -123,31 +121,3 @@ def _write_sidecar(
         shard_fingerprint=shard.fingerprint,
         made_by=made_by,
     )
-
-
-def _agreement_with_float32(
-    trained: TrainedModel,
-    dataset: ClipDataset,
-    strategy: tf.distribute.Strategy,
-    score: Callable[..., Iterator[ClipScores]],
-) -> dict[str, int]:
-    """On how many of a few dozen clips, from shards all over the data set, the precision keeps the predicted class."""
-    with strategy.scope():
-        reference = dataclasses.replace(trained, network=with_precision(trained.network, "float32"))
-    filled = [position for position, shard in enumerate(dataset.shards) if shard.records]
-    chosen = filled[:: -(-len(filled) // _CLIPS_COMPARED)]
-    exact, low = (
-        [
-            clip.scores.argmax()
-            for clip in score(
-                model,
-                shards=chosen,
-                rows_per_shard=-(-_CLIPS_COMPARED // len(chosen)),
-                description="compare with float32",
-            )
-        ]
-        for model in (reference, trained)
-    )
-    agreement = {"equal": int(np.sum(np.equal(exact, low))), "compared": len(exact)}
-    print(f"{trained.precision} predicts the class of float32 on {agreement['equal']} of {agreement['compared']} clips")
-    return agreement

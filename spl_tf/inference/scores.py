@@ -1,9 +1,7 @@
 """Class scores and features of every clip of a data set, on any number of replicas."""
 
 import dataclasses
-import functools
-import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import keras
@@ -13,12 +11,12 @@ import tqdm
 
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.input.pipeline import evaluation_clips
-from spl_tf.data.input.preprocessing import normalize
 from spl_tf.data.input.reading import readable
 from spl_tf.errors import UserError
-from spl_tf.hardware.distribution import join_batch, split_batch
-from spl_tf.inference.trained_model import ClipInput, TrainedModel, scores_of
-from spl_tf.labels.targets import NONE, SINGLE
+from spl_tf.hardware.distribution import whole_batch
+from spl_tf.inference.engine import Run, run_of, tensorflow_run
+from spl_tf.inference.trained_model import ClipInput, TrainedModel
+from spl_tf.labels.targets import SINGLE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +59,8 @@ def score_clips(
     target: str = SINGLE,
     description: str,
     shards: Sequence[int] | None = None,
-    rows_per_shard: int = sys.maxsize,
     batch_over_shards: bool = True,
+    run: Run | None = None,
 ) -> Generator[ClipScores, None, None]:
     """Yields the scores of every record, in the order of the data set.
 
@@ -78,37 +76,34 @@ def score_clips(
       target: what the network was trained towards, see `trained_model.scores_of`.
       description: the progress bar's text.
       shards: positions of the shards to read; all by default.
-      rows_per_shard: most records to read of each, from its first on.
       batch_over_shards: False makes the scores of a shard, to the last bit, those of any run that scores it.
+      run: a form of the network for batches of this size, see `engine.run_of`; None is TensorFlow's on all devices.
 
     Raises:
       UserError: a record can't be read, an option does not fit the data, or what the network says of a clip is not
         finite.
     """
-    replicas = strategy.num_replicas_in_sync
     batches = evaluation_clips(
         dataset,
-        batch_size=-(-batch_size // replicas) * replicas,
+        batch_size=whole_batch(batch_size, strategy),
         num_frames=clip_input.num_frames,
         frame_stride=clip_input.frame_stride,
         crop_size=clip_input.crop_size,
         num_views=num_views,
         num_crops=num_crops,
         shards=shards,
-        rows_per_shard=rows_per_shard,
         batch_over_shards=batch_over_shards,
     )
-    outputs_of = _compiled(network, strategy, target)
+    run = tensorflow_run(network, strategy, target) if run is None else run
     positions = range(len(dataset.shards)) if shards is None else shards
-    total = sum(min(dataset.shards[position].records, rows_per_shard) for position in positions)
+    total = sum(dataset.shards[position].records for position in positions)
     views: list[tuple[np.ndarray, np.ndarray]] = []
     with (
         tqdm.tqdm(desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0) as bar,
         readable(dataset.folder),
     ):
         for batch in batches:
-            outputs = outputs_of(split_batch(strategy, batch["clips"]))
-            scores, features = (join_batch(strategy, values).numpy() for values in outputs)
+            scores, features = run(batch["clips"])
             rows = {name: values.numpy() for name, values in batch.items() if name != "clips"}
             for i in map(int, np.flatnonzero(rows["weights"])):  # Padding has weight 0.
                 views.append((scores[i], features[i]))
@@ -122,22 +117,22 @@ def score_clips(
 
 
 def score_trained(
-    trained: TrainedModel, dataset: ClipDataset, strategy: tf.distribute.Strategy, **options: Any
+    trained: TrainedModel,
+    dataset: ClipDataset,
+    strategy: tf.distribute.Strategy,
+    *,
+    batch_size: int,
+    run: Run | None = None,
+    **options: Any,
 ) -> Generator[ClipScores, None, None]:
-    """`score_clips` with the input and the targets that a finished stage was trained on."""
-    return score_clips(trained.network, dataset, trained.clip_input, strategy, target=trained.target, **options)
+    """`score_clips` with the input and the targets that a finished stage was trained on, by the chosen engine.
 
-
-@functools.lru_cache(maxsize=1)  # Every validation of a training run would trace the network again.
-def _compiled(network: keras.Model, strategy: tf.distribute.Strategy, target: str) -> Callable:
-    """uint8 clips [B, T, H, W, 3] -> scores [B, N], features [B, C]; reads the weights the network has when called."""
-
-    def forward(clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        outputs = network(normalize(clips), training=False)
-        features = outputs["features"]
-        return features[:, :0] if target == NONE else scores_of(outputs["logits"], target), features
-
-    return tf.function(lambda clips: strategy.run(forward, args=(clips,)), autograph=False)
+    Raises:
+      UserError: as of `score_clips` and `engine.run_of`.
+    """
+    run = run_of(trained, dataset, strategy, whole_batch(batch_size, strategy)) if run is None else run
+    options |= {"batch_size": batch_size, "target": trained.target, "run": run}
+    return score_clips(trained.network, dataset, trained.clip_input, strategy, **options)
 
 
 def _require_finite(clip: ClipScores, dataset: ClipDataset) -> None:

@@ -1,5 +1,7 @@
 """The softmax scores of every clip of a folder of shards, in memory."""
 
+from typing import Any
+
 import gin
 import numpy as np
 
@@ -30,7 +32,7 @@ def score_shards(
     require_distributions(model_dir, "a matrix of label noise")
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     scores = np.empty((dataset.num_clips, dataset.num_classes), np.float32)
-    options = {"batch_size": batch_size, "num_views": num_views}
+    options: dict[str, Any] = {"batch_size": batch_size, "num_views": num_views}
     for place, clip in enumerate(score_trained(trained, dataset, strategy, description="scores", **options)):
         scores[place] = clip.scores
     return trained.classes, scores

@@ -159,7 +159,8 @@ def finished_shards(predictions: Predictions) -> set[str]:
         )
         if dataclasses.replace(found, made_by=wanted.made_by) != wanted:
             raise UserError(f"{path} is of another shard of that name: use another --output_dir, or delete the file")
-        different = [name for name, value in wanted.made_by.items() if found.made_by.get(name) != value]
+        names = dict.fromkeys([*wanted.made_by, *found.made_by])
+        different = [name for name in names if wanted.made_by.get(name) != found.made_by.get(name)]
         if different:
             raise UserError(
                 f"{path} was predicted with another {different[0]}: use another --output_dir, or move {folder} away"

@@ -172,12 +172,12 @@ class PredictTest(parameterized.TestCase, tf.test.TestCase):
             index = self._predict(self.folder / "p", precision="bfloat16", batch_size=6)
         self.assertEqual(index["made_by"]["precision"], "mixed_bfloat16")
         agreement = index["agreement_with_float32"]
-        self.assertEqual(agreement["compared"], 33)  # 11 of each of the three shards.
-        self.assertIn(f"mixed_bfloat16 predicts the class of float32 on {agreement['equal']} of 33", printed.getvalue())
+        self.assertEqual(agreement["compared"], 6)  # Two of each of the three shards.
+        self.assertIn(f"mixed_bfloat16 predicts the class of float32 on {agreement['equal']} of 6", printed.getvalue())
         equal = []
         for path in sorted(self.predicted_dir.glob("*.parquet")):
             low, exact = (pq.read_table(folder / path.name) for folder in (self.folder / "p", self.predicted_dir))
-            equal += np.equal(low["teacher"][:11], exact["teacher"][:11]).tolist()
+            equal += np.equal(low["teacher"][:2], exact["teacher"][:2]).tolist()
         self.assertEqual(agreement["equal"], sum(equal))
         for name in _states(self.predicted_dir):
             low, exact = (pq.read_table(folder / name) for folder in (self.folder / "p", self.predicted_dir))
