@@ -64,6 +64,14 @@ def openvino(session: nox.Session) -> None:
 
 
 @nox.session
+def benchmark_labels(session: nox.Session) -> None:
+    """Labels for many pairs beside polars, DuckDB and pyarrow alone: tools/benchmark/README.md."""
+    session.install("polars==2.1.0", "duckdb==2.0.1")
+    session.install("--constraint", "constraints.txt", "--editable", ".")
+    session.run("python", "-m", "tools.benchmark.labels", *(session.posargs or [f"--folder={session.create_tmp()}"]))
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The package as a wheel, used from a folder that is not the repository: gin files are found."""
     folder = pathlib.Path(session.create_tmp()).resolve()

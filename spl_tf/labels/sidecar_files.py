@@ -35,8 +35,13 @@ LABEL = SCHEMAS[SINGLE]
 # Rows handled at once, and rows of a Parquet row group: some megabytes, so memory is flat however large a shard is.
 BATCH_ROWS = 1 << 18
 
+# Unpacked: few pages, each of which is looked at before it is read, see `parquet_pages`.
+_PAGE_BYTES = 8 << 20
+
 # Few distinct values: a dictionary makes them small. Clip ids and confidences are all different.
 _LISTS = ("labels", "masked", "classes", "top_classes")
+# Least and most of the ids would take as long as all the rest of writing.
+_STATISTICS = ["weak", "teacher", "confidence", "label", "weight"]
 _DICTIONARY = ["weak", "teacher", "label", "weight", *(f"{name}.list.element" for name in _LISTS)]
 
 
@@ -284,7 +289,13 @@ def _writer(
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(
-            temporary, schema, compression="zstd", use_dictionary=_DICTIONARY, write_page_checksum=True
+            temporary,
+            schema,
+            compression="zstd",
+            use_dictionary=_DICTIONARY,
+            write_statistics=[name for name in _STATISTICS if name in schema.names],
+            write_page_checksum=True,
+            data_page_size=_PAGE_BYTES,
         ) as writer,
     ):
         yield writer
