@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spl_tf import checksums
 from spl_tf.errors import UserError
 from spl_tf.files import Path, atomic_path
 from spl_tf.labels.finite_scores import require_finite_scores
@@ -200,9 +201,11 @@ def read_predictions(path: Path, columns: Sequence[str] | None = None) -> Iterat
       columns: names of the columns to read; None reads all.
 
     Raises:
-      UserError: the file is missing or damaged, or a confidence or best score among the columns is not finite.
+      UserError: the file is missing, damaged or not the one its folder's SHA256SUMS lists, or a confidence or best
+        score among the columns is not finite.
     """
     remedy, rows = "run spl_tf.predict again", 0
+    checksums.require_whole(path, remedy)
     with opened(path, remedy, texts_as_stored=True) as file:
         for batch in file.iter_batches(BATCH_ROWS, columns=columns):
             require_finite_scores(batch, path, rows, lambda row: file.read(["clip_id"])["clip_id"][row].as_py(), remedy)

@@ -92,9 +92,14 @@ class DamagedSidecarsTest(tf.test.TestCase):
         content = bytearray(path.read_bytes())
         content[5] ^= 1  # The first page becomes one of a kind that readers skip.
         path.write_bytes(content)
-        with self.assertRaisesRegex(UserError, f"{NAME}.parquet is damaged .*: run spl_tf.predict again"):
+        damaged, labels = f"{NAME}.parquet is damaged .*: run spl_tf.predict again", self.labels.with_name("L2")
+        with self.assertRaisesRegex(UserError, damaged):
+            assign_labels(self.predictions, "spl_b", labels)
+        self.assertFalse(labels.exists())
+        # As an older version wrote it.
+        (self.predictions / "SHA256SUMS").unlink()
+        with self.assertRaisesRegex(UserError, damaged):
             list(sidecar_files.read_predictions(path))
-        labels = self.labels.with_name("L2")
         with (
             self.assertRaisesRegex(UserError, f"{NAME}.parquet is damaged"),
             contextlib.redirect_stderr(io.StringIO()),
