@@ -12,12 +12,14 @@ the teacher sees t:
   spl_m        the most frequent pairs are classes, the rest is l    --num_labels, default 2 N
   spl_d        the same pairs, the rest discarded                    --num_labels, default 2 N
   spl_b        l where l = t, else "l, but something else is seen"   2 N
+  spl_ib       pairs merged where the teacher sees alike             --num_labels, default 2 N
   mopro        t where its score is above threshold (0.8), else l    N
                where its score is above 1 / N, else discarded
   dawid_skene  a distribution over the classes for every (l, t)      N
 
-mopro (Li et al. 2021, without prototypes) and dawid_skene (query and teacher as two annotators, Dawid and Skene
-1979) need predictions that hold the teacher's best classes and their scores. spl_tf.clean makes labels with the help
+spl_ib (an information bottleneck, Slonim and Tishby 1999), mopro (Li et al. 2021, without prototypes) and dawid_skene
+(query and teacher as two annotators, Dawid and Skene 1979) need predictions that hold the teacher's best classes and
+their scores. spl_tf.clean makes labels with the help
 of a clean set.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
@@ -63,7 +65,10 @@ flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", fl
 flags.DEFINE_string("strategy", None, "Name of a strategy, see above.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
 flags.DEFINE_integer(
-    "num_labels", None, "Number of classes of spl_m and spl_d, from N to N * N; 2 N when not given.", flag_values=FLAGS
+    "num_labels",
+    None,
+    "Classes of spl_m, spl_d and spl_ib, from N to N * N; 2 N when not given.",
+    flag_values=FLAGS,
 )
 flags.DEFINE_multi_string("option", [], "An option of the strategy, as name=value; repeatable.", flag_values=FLAGS)
 flags.DEFINE_float(

@@ -143,7 +143,7 @@ class LabelTest(parameterized.TestCase, tf.test.TestCase):
             "--num_labels is for spl_m and spl_d, spl_b has its own number: leave",
         ),
         (["--strategy=weak", "--min_confidence=0.5"], "--min_confidence is of the teacher, which weak does not ask"),
-        (["--strategy=spl_b", "--option=num_labels=3"], "spl_b has no option num_labels; spl_m and spl_d have"),
+        (["--strategy=spl_b", "--option=num_labels=3"], "spl_b has no option num_labels; spl_m, spl_d and spl_ib have"),
         (["--strategy=mopro", "--option=treshold=0.5"], "mopro has no option treshold; did you mean threshold? it has"),
         (["--strategy=mopro", "--option=threshold=high"], "mopro: threshold is 'high': give a number"),
         (["--strategy=mopro", "--option=name=0.5"], "mopro has no option name; it has threshold"),

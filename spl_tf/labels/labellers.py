@@ -29,13 +29,13 @@ from absl import logging
 
 from spl_tf.errors import UserError
 from spl_tf.labels import pair_labeller
+from spl_tf.labels.cell_names import cell_name, distinct_names
 from spl_tf.labels.cell_posterior import dawid_skene
+from spl_tf.labels.information_bottleneck import spl_ib
 from spl_tf.labels.label_map import LabelMap
 from spl_tf.labels.mopro_labels import mopro
 from spl_tf.labels.pair_labeller import PairLabeller
 from spl_tf.labels.targets import DISCARDED
-
-_MOST_BARS = 9
 
 
 def weak(confusion: np.ndarray, classes: Sequence[str]) -> LabelMap:
@@ -57,14 +57,14 @@ def agreement(confusion: np.ndarray, classes: Sequence[str]) -> LabelMap:
 def spl(confusion: np.ndarray, classes: Sequence[str]) -> LabelMap:
     """Every cell a class: N * l + t (equation 2)."""
     query, seen = _cells(classes)
-    cells = [_cell(classes, row, column) for row, column in zip(query.flat, seen.flat, strict=True)]
-    return LabelMap("spl", len(classes) * query + seen, _distinct_names(cells))
+    cells = [cell_name(classes, row, column) for row, column in zip(query.flat, seen.flat, strict=True)]
+    return LabelMap("spl", len(classes) * query + seen, distinct_names(cells))
 
 
 def spl_b(confusion: np.ndarray, classes: Sequence[str]) -> LabelMap:
     """Binary merge: l where query and teacher agree, N + l where they do not."""
     query, seen = _cells(classes)
-    names = _distinct_names([*((name,) for name in classes), *((name, "other") for name in classes)])
+    names = distinct_names([*((name,) for name in classes), *((name, "other") for name in classes)])
     return LabelMap("spl_b", np.where(query == seen, query, len(classes) + query), names)
 
 
@@ -102,6 +102,7 @@ PAIR_LABELLERS: dict[str, PairLabeller] = {
         PairLabeller(spl_m),
         PairLabeller(spl_d),
         PairLabeller(spl_b),
+        PairLabeller(spl_ib),
         PairLabeller(mopro),
         PairLabeller(dawid_skene),
     )
@@ -122,28 +123,6 @@ def _cells(classes: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Weak label and teacher prediction of every cell, two int32 [N, N]."""
     query, seen = np.indices((len(classes), len(classes)), dtype=np.int32)
     return query, seen
-
-
-def _cell(classes: Sequence[str], query: int, seen: int) -> tuple[str, ...]:
-    """Of what a cell's name is made: ("run",) on the diagonal, ("run", "jump") for run queried and jump seen."""
-    return (classes[query],) if query == seen else (classes[query], classes[seen])
-
-
-def _distinct_names(cells: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """The cells' names: "run", "run|jump".
-
-    Class names may have bars of their own: beside `push`, `pull` and `push|pull` the cell of push queried and pull
-    seen is `push||pull`, and so is every other with two bars.
-
-    Raises:
-      UserError: no number of bars keeps the names apart.
-    """
-    for bars in range(1, _MOST_BARS + 1):
-        names = tuple(("|" * bars).join(cell) for cell in cells)
-        if len(set(names)) == len(names):
-            return names
-    repeated = next(name for place, name in enumerate(names) if name in names[:place])
-    raise UserError(f"two classes would be called {repeated!r}: rename the classes whose names begin or end with |")
 
 
 def _largest_cells(
@@ -188,5 +167,5 @@ def _largest_cells(
     table = np.full(num_classes**2, DISCARDED, np.int32)
     table[:: num_classes + 1] = np.arange(num_classes)
     table[largest] = num_classes + np.arange(len(largest))
-    kept = [_cell(classes, *divmod(int(cell), num_classes)) for cell in largest]
-    return table.reshape(num_classes, num_classes), _distinct_names([*((name,) for name in classes), *kept])
+    kept = [cell_name(classes, *divmod(int(cell), num_classes)) for cell in largest]
+    return table.reshape(num_classes, num_classes), distinct_names([*((name,) for name in classes), *kept])

@@ -96,7 +96,8 @@ def with_options(labeller: PairLabeller, options: Mapping[str, Any], known: Iter
         if name not in labeller.parameters:
             owners = [other.name for other in known if name in other.parameters]
             if owners:
-                hint = f"{' and '.join(owners)} {'have' if len(owners) > 1 else 'has'}"
+                *others, last = owners
+                hint = f"{', '.join(others)} and {last} have" if others else f"{last} has"
             else:
                 hint = f"{_nearest(name, labeller.parameters)}it has {', '.join(labeller.parameters) or 'none'}"
             raise UserError(f"{labeller.name} has no option {name}; {hint}")

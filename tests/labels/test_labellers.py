@@ -152,7 +152,7 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
 
     @parameterized.parameters(
         ("SPL-B", {}, "there is no strategy 'SPL-B': did you mean spl_b\\? The strategies are weak, teacher,"),
-        ("spl_b", {"num_labels": 4}, "^spl_b has no option num_labels; spl_m and spl_d have$"),
+        ("spl_b", {"num_labels": 4}, "^spl_b has no option num_labels; spl_m, spl_d and spl_ib have$"),
         ("spl_m", {"threshold": 4}, "^spl_m has no option threshold; mopro has$"),
         ("spl_m", {"num_label": 4}, "^spl_m has no option num_label; did you mean num_labels\\? it has num_labels$"),
         ("weak", {"x": 4}, "^weak has no option x; it has none$"),
@@ -169,9 +169,11 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
         entries = labellers.PAIR_LABELLERS
         self.assertEqual({name for name in entries if getattr(labels, name) is entries[name].function}, set(entries))
         with_options = {name: list(entry.parameters) for name, entry in entries.items() if entry.parameters}
-        self.assertEqual(with_options, {"spl_m": ["num_labels"], "spl_d": ["num_labels"], "mopro": ["threshold"]})
+        expected = {name: ["num_labels"] for name in ("spl_m", "spl_d", "spl_ib")} | {"mopro": ["threshold"]}
+        self.assertEqual(with_options, expected)
         self.assertEqual([name for name, entry in entries.items() if not entry.uses_teacher], ["weak"])
-        self.assertEqual(entries["dawid_skene"].statistics, ("mean_scores",))
+        for name in ("dawid_skene", "spl_ib"):
+            self.assertEqual(entries[name].statistics, ("mean_scores",))
         self.assertEqual(labels.labeller("mopro", threshold=1).fit(CONFUSION, CLASSES).threshold, 1)
 
     def test_samples_cover_ratio_counts_the_diagonal(self):
