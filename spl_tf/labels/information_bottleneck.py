@@ -9,9 +9,8 @@ from spl_tf.labels.cell_names import cell_name, distinct_names
 from spl_tf.labels.label_map import LabelMap
 from spl_tf.labels.targets import DISCARDED
 
-
-# Exact merging looks at all pairs. Of more cells the smallest, which hold few clips, first join the nearest that has their
-# query or their prediction.
+# Exact merging looks at all pairs. Of more cells the smallest, which hold few clips, first join the nearest
+# one with their query or their prediction.
 _MOST_CELLS = 1024
 
 
