@@ -14,7 +14,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
-from spl_tf.inference import scores as scores_module
+from spl_tf.inference import engine
 from spl_tf.inference.chosen_clips import Choice
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.explanation import Target, explain_clips
@@ -104,7 +104,7 @@ class BrokenNetworkTest(parameterized.TestCase, tf.test.TestCase):
         shards = {"train_shards": self.shards / "target", "validation_shards": self.shards / "test"}
         with (
             gin.config_scope("teacher"),
-            mock.patch.object(scores_module, "scores_of", lambda logits, target: logits * float("nan")),
+            mock.patch.object(engine, "scores_of", lambda logits, target: logits * float("nan")),
             self.assertRaisesRegex(UserError, "the network's scores of clip test_.* are not finite"),
         ):
             train_stage("teacher", self.folder / "m", epochs=1, evaluate_epochs=1, **shards)
