@@ -15,6 +15,7 @@ from spl_tf.data.record import clip_from_bytes
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.inference import engine
+from spl_tf.inference import scores as scores_module
 from spl_tf.inference.chosen_clips import Choice
 from spl_tf.inference.evaluation import evaluate_model
 from spl_tf.inference.explanation import Target, explain_clips
