@@ -70,7 +70,7 @@ class MakeArmsTest(parameterized.TestCase, tf.test.TestCase):
         ({"predictions": {"labels": "weak"}}, "a name is letters, digits and '_', and none of predictions"),
         ({"weak": {"shares": "seed0"}}, "shares = 'seed0': give letters and digits, but not shards"),
         ({}, "there is no arm: give recipe.arms"),
-        ({"spl_b": {"num_labels": 9}}, "'spl_b': num_labels is for spl_m, spl_d, not for spl_b: leave it out"),
+        ({"spl_b": {"num_labels": 9}}, "'spl_b': num_labels is for spl_m, spl_d, spl_ib, not for spl_b: leave it out"),
         ({"a": {"labels": "weak", "min_confidence": 0.5}}, "min_confidence is for teacher, agreement, .* not for weak"),
         ({"none": {"web_clips_per_class": 9}}, "'none': web_clips_per_class is for the pre-training, which 'none' has"),
     )
@@ -86,7 +86,9 @@ class MakeArmsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_an_option_that_no_arm_has_a_use_for_is_told(self):
         arms = make_arms(["none", "weak"], num_labels=5, min_confidence=0.5)
-        self.assertEqual(unused_options(arms)[0], "recipe.num_labels = 5 changes nothing: it is for spl_m, spl_d")
+        self.assertEqual(
+            unused_options(arms)[0], "recipe.num_labels = 5 changes nothing: it is for spl_m, spl_d, spl_ib"
+        )
         self.assertRegex(unused_options(arms)[1], "^recipe.min_confidence = 0.5 changes nothing: it is for teacher, ag")
         self.assertEmpty(unused_options(make_arms(["weak", "spl_m"], num_labels=5, min_confidence=0.5)))
         self.assertEmpty(unused_options(make_arms()))

@@ -35,10 +35,13 @@ AROUND_A_RUN = {
     "cleannet",
     "hard_weights",
     "clip_features",
+    "inference_engine",
+    "openvino",
     "estimated_transition",
     "counted_transition",
     "spl_m",
     "spl_d",
+    "spl_ib",
     "mopro",
 }
 
