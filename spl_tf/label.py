@@ -19,8 +19,7 @@ the teacher sees t:
 
 spl_ib (an information bottleneck, Slonim and Tishby 1999), mopro (Li et al. 2021, without prototypes) and dawid_skene
 (query and teacher as two annotators, Dawid and Skene 1979) need predictions that hold the teacher's best classes and
-their scores. spl_tf.clean makes labels with the help
-of a clean set.
+their scores. spl_tf.clean makes labels with the help of a clean set.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
 

@@ -34,7 +34,7 @@ class Arm:
       name: of its folder and its row.
       labels: how web clips get their labels: of `spl_tf.cleaning.labellers`; "own" for those of the web set's
         records, "none" for no pre-training.
-      num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
+      num_labels: classes of SPL-M, SPL-D and spl_ib; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
       bindings: gin's, over those of file and command line, for all its stages.
       round: 1 with the teacher's predictions, 2 with those of its own student of round 1, ...

@@ -83,7 +83,7 @@ def recipe(
       web_clips_per_class: quota of web clips of a class, see `spl_tf.shard`; None for all.
       test_clip_seconds: length of clips that test videos are cut into, one after the other, for tests that average the
         scores of all clips of a video; 0 for one record a video.
-      num_labels: classes of SPL-M and SPL-D; None for twice the number of classes.
+      num_labels: classes of SPL-M, SPL-D and spl_ib; None for twice the number of classes.
       min_confidence: teacher confidence below which a clip is not used.
       init_weights: `backbone.weights.h5` that teacher, pre-training, and fine-tuning without
         pre-training begin with, e.g. inflated from images; None for random weights. An arm's own are not its teacher's.

@@ -1,4 +1,7 @@
-"""Parquet files, opened when their pages say that they stay small: 25 KB may stand for gigabytes."""
+"""Parquet files: how they are stored, and that they are opened when their pages say that they stay small.
+
+25 KB may stand for gigabytes.
+"""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +23,27 @@ _MOST_TEXT_BYTES = (1 << 31) - 1
 
 # Bytes of a value, by Parquet's number of its type: truth, int32, int64, int96, float, double; texts have no such.
 _WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
+
+# Few distinct values: a dictionary makes them small. Clip ids and confidences are all different.
+_LISTS = ("labels", "masked", "classes", "top_classes")
+_DICTIONARY = ["weak", "teacher", "label", "weight", *(f"{name}.list.element" for name in _LISTS)]
+# Least and most of the ids would take as long as all the rest of writing.
+_STATISTICS = ["weak", "teacher", "confidence", "label", "weight"]
+# Unpacked: few pages, each of which is looked at before it is read, see `parquet_pages`.
+_PAGE_BYTES = 8 << 20
+
+
+def new_file(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A side-car to be written, stored as all of them are: small, and with a checksum of every page."""
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        use_dictionary=_DICTIONARY,
+        write_statistics=[name for name in _STATISTICS if name in schema.names],
+        write_page_checksum=True,
+        data_page_size=_PAGE_BYTES,
+    )
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from spl_tf import checksums
 from spl_tf.errors import UserError
 from spl_tf.files import Path, atomic_path
 from spl_tf.labels.finite_scores import require_finite_scores
-from spl_tf.labels.parquet_files import expanded, opened
+from spl_tf.labels.parquet_files import expanded, new_file, opened
 from spl_tf.labels.target_columns import SCHEMAS, read_targets, target_arrays
 from spl_tf.labels.targets import SINGLE, SingleLabels, Targets
 from spl_tf.stored import decode
@@ -35,15 +35,6 @@ LABEL = SCHEMAS[SINGLE]
 
 # Rows handled at once, and rows of a Parquet row group: some megabytes, so memory is flat however large a shard is.
 BATCH_ROWS = 1 << 18
-
-# Unpacked: few pages, each of which is looked at before it is read, see `parquet_pages`.
-_PAGE_BYTES = 8 << 20
-
-# Few distinct values: a dictionary makes them small. Clip ids and confidences are all different.
-_LISTS = ("labels", "masked", "classes", "top_classes")
-# Least and most of the ids would take as long as all the rest of writing.
-_STATISTICS = ["weak", "teacher", "confidence", "label", "weight"]
-_DICTIONARY = ["weak", "teacher", "label", "weight", *(f"{name}.list.element" for name in _LISTS)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -288,17 +279,5 @@ def _writer(
         metadata["made_by"] = json.dumps(made_by)
     if labels:
         metadata["labels"] = labels
-    schema = schema.with_metadata(metadata)
-    with (
-        atomic_path(path) as temporary,
-        pq.ParquetWriter(
-            temporary,
-            schema,
-            compression="zstd",
-            use_dictionary=_DICTIONARY,
-            write_statistics=[name for name in _STATISTICS if name in schema.names],
-            write_page_checksum=True,
-            data_page_size=_PAGE_BYTES,
-        ) as writer,
-    ):
+    with atomic_path(path) as temporary, new_file(temporary, schema.with_metadata(metadata)) as writer:
         yield writer
