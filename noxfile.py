@@ -72,6 +72,14 @@ def benchmark_labels(session: nox.Session) -> None:
 
 
 @nox.session
+def benchmark_networks(session: nox.Session) -> None:
+    """Training and inference beside stock Keras and PyTorch: tools/benchmark/README.md."""
+    session.install("torch==2.14.1", "torchvision==0.29.1")
+    session.install("--constraint", "constraints.txt", "--editable", ".")
+    session.run("python", "-m", "tools.benchmark.networks", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """The package as a wheel, used from a folder that is not the repository: gin files are found."""
     folder = pathlib.Path(session.create_tmp()).resolve()

@@ -26,7 +26,7 @@ class ClipConv3DTest(parameterized.TestCase, tf.test.TestCase):
         expected = gradients(lambda: tf.nn.conv3d(tf.pad(clips, margins), layer.kernel.value, [1] * 5, "VALID"))
         for value, right in zip(gradients(lambda: layer(clips)), expected, strict=True):
             # How exactly bfloat16 is summed depends on the CPU; a shifted kernel is off by as much as there is.
-            self.assertAllClose(value, right, atol=(0.05 if bfloat16 else 1e-5) * np.abs(right).max())
+            self.assertAllClose(value, right, atol=(0.1 if bfloat16 else 1e-5) * np.abs(right).max())
 
     def test_a_compiled_forward_pass_of_two_frames_equals_the_eager_one(self):
         clips = tf.constant(np.random.default_rng(0).normal(size=(2, 2, 8, 8, 8)), tf.float32)
