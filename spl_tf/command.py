@@ -1,8 +1,9 @@
 """The frame every command runs in: flags in, exit code out.
 
 Exit codes: 0 success, 1 a check failed (`shard --verify`, `inspect`), 2 a mistake of the
-user's or a full or read-only disk (one line, no traceback), 130 after Ctrl-C,
-143 after SIGTERM with the state saved. A defect of ours shows its traceback.
+user's or a full or read-only disk (one line, no traceback), 75 when another host of a
+training was lost, 130 after Ctrl-C, 143 after SIGTERM with the state saved. A defect of
+ours shows its traceback.
 """
 
 import errno
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from absl import flags
 
 from spl_tf import __version__
-from spl_tf.errors import Terminated, UserError
+from spl_tf.errors import HostEndedError, Terminated, UserError
 from spl_tf.light_start import light_start
 from spl_tf.quiet_start import quiet_start
 from spl_tf.stages import STAGES
@@ -86,31 +87,44 @@ def execute(
             raise UserError(f"unexpected argument {rest[0]!r}: every option is a --flag, see --help")
         with quiet_start(), light_start():
             return main() or 0
-    except UserError as error:
-        return _complain(str(error), 2)
-    except flags.Error as error:
-        missing = re.findall(r"Flag (--\w+) must have a value other than None", str(error))
-        return _complain(f"{' '.join(missing)} missing, see --help" if missing else str(error), 2)
-    except OSError as error:
-        number, filename = _errno_and_file(error)
-        if number not in FILE_ERRORS:
+    except BaseException as error:
+        if (explained := explain(error)) is None:
             raise
-        return _complain(f"{FILE_ERRORS[number]}: {filename or error}", 2)
-    except RuntimeError as error:
-        if "Required bindings" not in str(error):  # gin's word for a binding that nobody gave
-            raise
-        return _complain(f"gin: {error}: give them with --gin_param or in the gin file", 2)
-    except KeyboardInterrupt as error:
-        return _complain(str(error) or "interrupted; the same command goes on from here", 130)
-    except Terminated as error:
-        return _complain(str(error) or "terminated; the same command goes on from here", 143)
-    except Exception as error:  # TensorFlow's own for what it writes itself, a SavedModel.
-        if "No space left on device" not in str(error):
-            raise
-        return _complain(f"the disk is full: {str(error).splitlines()[0]}", 2)
+        line, code = explained
+        print(f"spl_tf: {line}", file=sys.stderr, flush=True)
+        return code
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
         sys.unraisablehook = previous_hook
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """What a command says of an error, in one line, and exits with; None for a defect, which shows its traceback."""
+    found: tuple[str, int] | None = None
+    match error:
+        case UserError():
+            found = str(error), 2
+        case HostEndedError():
+            found = str(error), error.code
+        case flags.Error():
+            missing = re.findall(r"Flag (--\w+) must have a value other than None", str(error))
+            found = (f"{' '.join(missing)} missing, see --help" if missing else str(error)), 2
+        case OSError():
+            number, filename = _errno_and_file(error)
+            if number in FILE_ERRORS:
+                found = f"{FILE_ERRORS[number]}: {filename or error}", 2
+        case RuntimeError() if "Required bindings" in str(error):  # gin's word for a binding that nobody gave
+            found = f"gin: {error}: give them with --gin_param or in the gin file", 2
+        case KeyboardInterrupt():
+            found = str(error) or "interrupted; the same command goes on from here", 130
+        case Terminated():
+            found = str(error) or "terminated; the same command goes on from here", 143
+        case Exception() if "No space left on device" in str(error):  # TensorFlow's own, of what it writes itself.
+            found = f"the disk is full: {str(error).splitlines()[0]}", 2
+    if found is None:
+        return None
+    message = found[0].split("\n  In call to configurable")[0]  # gin appends where it was called from.
+    return " ".join(message.split()), found[1]
 
 
 def _errno_and_file(error: OSError) -> tuple[int | None, str | None]:
@@ -191,12 +205,6 @@ def _raise_again(unraisable: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(unraisable)
     else:
         threading.Timer(_SECONDS_TO_LEAVE_DESTRUCTOR, os.kill, (os.getpid(), repeated)).start()
-
-
-def _complain(message: str, code: int) -> int:
-    message = message.split("\n  In call to configurable")[0]  # gin appends where it was called from.
-    print("spl_tf: " + " ".join(message.split()), file=sys.stderr, flush=True)
-    return code
 
 
 def _flags_help(flag_values: flags.FlagValues) -> str:

@@ -13,3 +13,15 @@ class Terminated(BaseException):
 
     No Exception, so that no library on the way takes it for a failure of its own.
     """
+
+
+class HostEndedError(Exception):
+    """Another host of the training ended, and this one can't go on without it.
+
+    Attributes:
+      code: exit code, the other host's own where it said why it ended.
+    """
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code

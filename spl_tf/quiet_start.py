@@ -44,6 +44,12 @@ def quiet_start() -> Iterator[None]:
             sys.meta_path.remove(finder)
 
 
+def without_errors() -> None:
+    """Leaves TensorFlow's own lines of errors out too, where no level was asked for; before it is imported."""
+    if os.environ.get(LEVEL) == _USUAL_LEVEL:
+        os.environ[LEVEL] = "3"
+
+
 def _dropped(*, with_errors: bool) -> re.Pattern[bytes]:
     return re.compile(_PREAMBLE + b"|" + _LOGGED % (b"IWE" if with_errors else b"IW"))
 

@@ -54,32 +54,71 @@ Written into M:
   SHA256SUMS, finished.json             checksums, for sha256sum -c; the steps and measures, written last
 """
 
+import contextlib
+import os
+import sys
+
 from absl import flags
 
-from spl_tf import command
+from spl_tf import __version__, command, files
 from spl_tf.errors import UserError
+from spl_tf.hardware.cluster import cluster_of_process
+from spl_tf.hardware.hosts import Hosts
 from spl_tf.output_folders import NETWORK, require_own_folder
+from spl_tf.quiet_start import without_errors
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 command.define_stage_flag(FLAGS)
 flags.DEFINE_string("model_dir", None, "Folder of the stage.", flag_values=FLAGS)
 flags.DEFINE_string("profile_steps", None, "Steps to profile, FIRST:LAST.", flag_values=FLAGS)
+flags.DEFINE_float(
+    "wait_for_hosts", 300.0, "Seconds to wait for the other hosts of TF_CONFIG or SLURM.", 0.0, flag_values=FLAGS
+)
 flags.mark_flags_as_required(["gin_file", "model_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
+    cluster = cluster_of_process()
+    if cluster is not None:
+        without_errors()  # TensorFlow's, of connections: when a host ends, one line says so.
+    with Hosts(cluster, FLAGS.wait_for_hosts, command.explain) as hosts:
+        _train(hosts)
+
+
+def _train(hosts: Hosts) -> None:
     require_own_folder("model_dir", FLAGS.model_dir, own=NETWORK)
     command.parse_gin(FLAGS)
     import gin
 
-    from spl_tf import files
     from spl_tf.training.stage import train_stage
 
     options = {"profile_steps": _steps(FLAGS.profile_steps)} if FLAGS.profile_steps is not None else {}
-    with files.locked(FLAGS.model_dir, "the model"), gin.config_scope(FLAGS.stage):
-        metrics = train_stage(FLAGS.stage or "train", FLAGS.model_dir, **options)
+    hosts.require_same(_facts() if hosts.count > 1 else {})
+    with contextlib.ExitStack() as held, gin.config_scope(FLAGS.stage):
+        if hosts.is_first:
+            held.enter_context(files.locked(FLAGS.model_dir, "the model"))
+        hosts.require_shared(FLAGS.model_dir)
+        metrics = train_stage(FLAGS.stage or "train", FLAGS.model_dir, hosts=hosts, **options)
     print(f"{FLAGS.model_dir}: finished after {metrics['steps']:,} steps")
+
+
+def _facts() -> dict[str, str]:
+    """What must be the same on all hosts, beside configuration and data, by its name for messages."""
+    import keras
+    import tensorflow as tf
+
+    modules = {f"--gin_import={name}": files.sha256(str(sys.modules[name].__file__)) for name in FLAGS.gin_import}
+    return {
+        "the version of spl_tf": __version__,
+        "the version of TensorFlow": tf.__version__,
+        "the version of Keras": keras.__version__,
+        "the version of Python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "the number of GPUs": str(len(tf.config.list_physical_devices("GPU"))),
+        "--stage": str(FLAGS.stage),
+        "--model_dir": os.path.abspath(FLAGS.model_dir),
+        **modules,
+    }
 
 
 def _steps(text: str) -> tuple[int, ...]:

@@ -1,46 +1,37 @@
 """Which devices a stage runs on, and how a batch is dealt out to them."""
 
 import functools
-import os
-from typing import TypedDict
 
 import gin
 import tensorflow as tf
 
 from spl_tf.errors import UserError
-from spl_tf.stored import decode
+from spl_tf.hardware.cluster import Cluster, cluster_of_process
 
 
-class _Cluster(TypedDict, total=False):
-    worker: list[str]
-
-
-class _TfConfig(TypedDict, total=False):
-    cluster: _Cluster
-
-
-def _workers() -> list[str]:
-    """Of TF_CONFIG."""
-    given = os.environ.get("TF_CONFIG") or "{}"
-    remedy = "unset it, or give it the form that TensorFlow's documentation says"
-    return decode(given, _TfConfig, "TF_CONFIG", remedy).get("cluster", {}).get("worker", [])
-
-
-@gin.configurable
+@gin.configurable(allowlist=["name"])
 @functools.cache  # Two MirroredStrategies with different models in one process abort: share one.
-def device_strategy(name: str = "auto") -> tf.distribute.Strategy:
+def device_strategy(name: str = "auto", *, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """The tf.distribute strategy of this process.
 
     Args:
       name: "one_device", "mirrored" (all GPUs, or all logical CPUs without one), or
-        "auto": mirrored with two or more GPUs, else one device.
+        "auto": mirrored with two or more GPUs, else one device. On several hosts "auto": all GPUs of all of them, or
+        one CPU of each.
+      cluster: the hosts that train together, which have met; None is this one alone.
 
     Raises:
-      UserError: another name, or TF_CONFIG names several hosts: loop and input are
-        written for them, but checkpoints and evaluation are not yet.
+      UserError: another name, or the environment names several hosts and they don't train together.
     """
-    if len(_workers()) > 1:
-        raise UserError("TF_CONFIG names several workers and spl_tf runs on one host so far: unset TF_CONFIG")
+    if cluster is not None:
+        if name != "auto":
+            raise UserError(
+                f"device_strategy.name = {name!r} is of one host, and {cluster.source} names {len(cluster.addresses)}: "
+                "leave it at 'auto'"
+            )
+        return _of_hosts(cluster)
+    if (named := cluster_of_process()) is not None and named.source == "TF_CONFIG":
+        raise UserError("TF_CONFIG names several hosts, and only spl_tf.train runs on several: unset TF_CONFIG")
     if name == "auto":
         name = "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"
     if name == "one_device":
@@ -54,23 +45,40 @@ def device_strategy(name: str = "auto") -> tf.distribute.Strategy:
     raise UserError(f"device_strategy.name {name!r} is none of auto, one_device, mirrored")
 
 
+def _of_hosts(cluster: Cluster) -> tf.distribute.Strategy:
+    """Starts TensorFlow's server at this host's port, which `meeting` has just found free."""
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
+        task_type="worker",
+        task_id=cluster.number,
+        num_accelerators={"GPU": len(tf.config.list_physical_devices("GPU"))},
+        rpc_layer="grpc",
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
+
+
+def local_replicas(strategy: tf.distribute.Strategy) -> int:
+    """Replicas of this host: each host scores clips by itself, and all train together."""
+    return len(strategy.extended.worker_devices)
+
+
 def whole_batch(batch_size: int, strategy: tf.distribute.Strategy) -> int:
-    """The batch size rounded up to a multiple of the replicas."""
-    replicas = strategy.num_replicas_in_sync
+    """The batch size rounded up to a multiple of this host's replicas."""
+    replicas = local_replicas(strategy)
     return -(-batch_size // replicas) * replicas
 
 
 def split_batch(strategy: tf.distribute.Strategy, values: tf.Tensor) -> tf.Tensor:
-    """Deals the rows of a batch [B, ...] out to the replicas; B must be a multiple of their number."""
-    replicas = strategy.num_replicas_in_sync
+    """Deals the rows of a batch [B, ...] out to this host's replicas; B must be a multiple of their number."""
+    replicas = local_replicas(strategy)
     if replicas == 1:
         return values
     parts = tf.split(values, replicas)
     return strategy.experimental_distribute_values_from_function(
-        lambda context: parts[context.replica_id_in_sync_group]
+        lambda context: parts[context.replica_id_in_sync_group % replicas]
     )
 
 
 def join_batch(strategy: tf.distribute.Strategy, values: tf.Tensor) -> tf.Tensor:
-    """The rows of all replicas in their order: undoes `split_batch`."""
+    """The rows of this host's replicas in their order: undoes `split_batch`."""
     return tf.concat(strategy.experimental_local_results(values), axis=0)

@@ -61,6 +61,7 @@ def score_clips(
     shards: Sequence[int] | None = None,
     batch_over_shards: bool = True,
     run: Run | None = None,
+    is_shown: bool = True,
 ) -> Generator[ClipScores, None, None]:
     """Yields the scores of every record, in the order of the data set.
 
@@ -70,7 +71,7 @@ def score_clips(
       dataset: the shards.
       clip_input: frames, stride and crop.
       strategy: the devices.
-      batch_size: views at once over all replicas, rounded up to a multiple of their number.
+      batch_size: views at once over all replicas of this host, rounded up to a multiple of their number.
       num_views: temporal views of each record, uniformly spaced.
       num_crops: windows of each view, uniformly spaced along the long side.
       target: what the network was trained towards, see `trained_model.scores_of`.
@@ -78,6 +79,7 @@ def score_clips(
       shards: positions of the shards to read; all by default.
       batch_over_shards: False makes the scores of a shard, to the last bit, those of any run that scores it.
       run: a form of the network for batches of this size, see `engine.run_of`; None is TensorFlow's on all devices.
+      is_shown: whether there is a progress bar.
 
     Raises:
       UserError: a record can't be read, an option does not fit the data, or what the network says of a clip is not
@@ -99,7 +101,9 @@ def score_clips(
     total = sum(dataset.shards[position].records for position in positions)
     views: list[tuple[np.ndarray, np.ndarray]] = []
     with (
-        tqdm.tqdm(desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0) as bar,
+        tqdm.tqdm(
+            desc=description, total=total, unit="clip", dynamic_ncols=True, mininterval=1.0, disable=not is_shown
+        ) as bar,
         readable(dataset.folder),
     ):
         for batch in batches:

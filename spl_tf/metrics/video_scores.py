@@ -34,6 +34,16 @@ class VideoScores:
         self.sums[video_id] = self.sums.get(video_id, 0.0) + scores.astype(np.float64)
         self.counts[video_id] = self.counts.get(video_id, 0) + 1
 
+    def merge(self, other: "VideoScores") -> None:
+        """Adds all of another's scores.
+
+        Raises:
+          UserError: a video has other labels there.
+        """
+        for video_id, total in other.sums.items():
+            self.add(video_id, other.labels[video_id], total)
+            self.counts[video_id] += other.counts[video_id] - 1
+
     @property
     def ids(self) -> list[str]:
         return list(self.sums)

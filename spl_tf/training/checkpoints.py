@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from spl_tf import files
 from spl_tf.errors import UserError
+from spl_tf.hardware.hosts import ALONE, Hosts
 from spl_tf.training.state import TrainingState
 
 _WRITE_ERRORS = (
@@ -20,56 +21,79 @@ _WRITE_ERRORS = (
     tf.errors.DataLossError,
 )
 
+_UNREADABLE = (tf.errors.OpError, AssertionError, ValueError, IndexError)
 
 # More than one, so that a damaged newest one does not end a run.
 _KEPT = 2
 
 
 class Checkpoints:
-    """Saves and restores a TrainingState in a folder."""
+    """Saves and restores a TrainingState in a folder, which the first host writes and all hosts read."""
 
-    def __init__(self, folder: pathlib.Path, state: TrainingState):
+    def __init__(self, folder: pathlib.Path, state: TrainingState, hosts: Hosts = ALONE):
         self._folder = folder
         self._state = state
+        self._hosts = hosts
         self._checkpoint = state.as_checkpoint()
-        for half_written in folder.glob("*_temp"):  # left by a killed run or a full disk
-            shutil.rmtree(half_written)
-        _list_what_is_there(folder)
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=_KEPT)
+        self._manager = None
+        if hosts.is_first:
+            for half_written in folder.glob("*_temp"):  # left by a killed run or a full disk
+                shutil.rmtree(half_written)
+            _list_what_is_there(folder)
+            self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=_KEPT)
 
     @property
     def latest(self) -> str | None:
-        """Path of the newest complete checkpoint."""
-        return self._manager.latest_checkpoint
+        """Path of the newest complete checkpoint; the first host knows."""
+        return self._manager.latest_checkpoint if self._manager else None
 
-    def restore_latest(self) -> bool:
-        """Restores the newest checkpoint that can be read, if there is any at all.
+    def restore_latest(self) -> None:
+        """Restores the newest checkpoint that can be read, if there is any at all: the same one on all hosts.
 
         Raises:
           UserError: every checkpoint is damaged or belongs to another network.
         """
+        found = self._hosts.first_says(self._restore_newest)
+        if found is not None and not self._hosts.is_first:
+            self._hosts.await_file(self._folder / f"{found}.index")
+            try:
+                self._restore(str(self._folder / found))
+            except _UNREADABLE as error:
+                raise UserError(
+                    f"{self._folder / found} can't be read, which the first host has restored ({_first_line(error)}): "
+                    "look whether all hosts see the same files"
+                ) from error
+
+    def _restore(self, path: str) -> None:
+        self._checkpoint.restore(path).assert_existing_objects_matched().assert_consumed()
+
+    def _restore_newest(self) -> str | None:
+        """The name of what was restored."""
+        assert self._manager is not None
         faults = []
         for path in reversed(self._manager.checkpoints):
             try:
-                self._checkpoint.restore(path).assert_existing_objects_matched().assert_consumed()
-            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
+                self._restore(path)
+            except _UNREADABLE as error:
                 faults.append(f"{path}: {_first_line(error)}")
                 print(f"checkpoint {faults[-1]}; trying the one before", flush=True)
             else:
-                return True
+                return pathlib.Path(path).name
         if faults:
             raise UserError(
                 f"no checkpoint can be restored ({faults[0]}): move away or delete {self._folder} to train from the "
                 "start"
             )
-        return False
+        return None
 
     def save(self) -> None:
-        """Saves the state under its step.
+        """Saves the state under its step; nothing on other hosts than the first.
 
         Raises:
           UserError: the folder can't be written; the last good checkpoint is named.
         """
+        if self._manager is None:
+            return
         last_good = self.latest
         try:
             self._manager.save(checkpoint_number=int(self._state.step.numpy()))

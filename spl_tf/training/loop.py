@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow as tf
 
 from spl_tf.errors import UserError
+from spl_tf.hardware.hosts import ALONE, Hosts
 from spl_tf.metrics.evaluation import Evaluation
 from spl_tf.training.checkpoints import Checkpoints
 from spl_tf.training.hooks import Hook, LoopReport
 from spl_tf.training.state import TrainingState, means_of
 from spl_tf.training.step import Trained
-from spl_tf.training.stopping import stop_noted
+from spl_tf.training.stopping import stop_noted, stopped_by
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,7 @@ def run_loop(
     evaluate: Callable[[int], Evaluation],
     has_ended: Callable[[int], bool],
     hooks: Sequence[Hook] = (),
+    hosts: Hosts = ALONE,
 ) -> None:
     """Trains from `state.step` to the last step, or to the evaluation that ends the run.
 
@@ -80,16 +82,18 @@ def run_loop(
       iterator: batches, its first one belonging to `state.step`.
       checkpoints: where the state is saved.
       evaluate: step -> measures of the validation split.
-      has_ended: step -> whether the evaluation after it, of this session or of an earlier one, ended the run.
+      has_ended: step -> whether the evaluation after it, of this session or of an earlier one, ended the run; the
+        first host is asked.
       hooks: are told.
+      hosts: that train together: how many steps come next, whether to save and to stop is one decision of all.
 
     Raises:
-      Terminated, KeyboardInterrupt: SIGTERM or Ctrl-C came; the state is saved.
+      Terminated, KeyboardInterrupt: SIGTERM or Ctrl-C came, to whichever host; the state is saved.
       UserError: the loss stopped being finite; the last good checkpoint is named.
     """
 
     def is_done(step: int) -> bool:
-        return step >= plan.total_steps or (plan.evaluation_due(step) and has_ended(step))
+        return step >= plan.total_steps or (plan.evaluation_due(step) and hosts.first_says(lambda: has_ended(step)))
 
     loops_done = 0
     saved_at = looped_at = clock = time.monotonic()
@@ -101,10 +105,11 @@ def run_loop(
             for hook in hooks:
                 hook.before(step)
                 num_steps = hook.limit(step, num_steps)
+            num_steps = hosts.gather(num_steps)[0]
             trained = train_steps(iterator, tf.constant(num_steps))
             sums = {name: float(value) for name, value in trained.sums.items()}
             step, loops_done = step + num_steps, loops_done + 1
-            _require_finite(sums, num_steps, step, checkpoints)
+            _require_finite(sums, num_steps, step, lambda: hosts.first_says(lambda: checkpoints.latest))
             means = means_of(sums, state.sums)
             seconds, clock = time.monotonic() - clock, time.monotonic()
             if hooks:
@@ -121,11 +126,15 @@ def run_loop(
             now = time.monotonic()
             state.seconds.assign_add(now - looped_at)
             looped_at = now
-            if now - saved_at >= plan.checkpoint_seconds or stop.received or is_done(step):
+            is_due = now - saved_at >= plan.checkpoint_seconds
+            told = hosts.gather({"stop": stop.received, "save": is_due})
+            stop_signal = next(filter(None, (each["stop"] for each in told)), None)
+            if told[0]["save"] or stop_signal or is_done(step):
                 checkpoints.save()
                 saved_at = time.monotonic()
-            if stop.received:
-                stop.raise_now(f"stopped at step {step}, saved as {checkpoints.latest}; the same command goes on")
+            if stop_signal:
+                saved = hosts.first_says(lambda: checkpoints.latest)
+                raise stopped_by(stop_signal, f"stopped at step {step}, saved as {saved}; the same command goes on")
 
 
 def _report(
@@ -153,10 +162,10 @@ def _report(
     )
 
 
-def _require_finite(sums: dict[str, float], num_steps: int, step: int, checkpoints: Checkpoints) -> None:
-    """Stops a run whose loss or gradient broke."""
+def _require_finite(sums: dict[str, float], num_steps: int, step: int, latest: Callable[[], str | None]) -> None:
+    """Stops a run whose loss or gradient broke; the sums are the same on all hosts."""
     if sums["finite_steps"] < num_steps - 0.5 or not abs(sums["loss"]) < float("inf"):
         raise UserError(
-            f"the loss or its gradient is not finite at step {step}; last good checkpoint: {checkpoints.latest}. "
+            f"the loss or its gradient is not finite at step {step}; last good checkpoint: {latest()}. "
             "Lower the learning rate, lengthen the warm-up or set train_stage.clip_norm"
         )

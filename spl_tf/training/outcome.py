@@ -11,6 +11,7 @@ import msgspec
 
 from spl_tf import checksums, configuration, files
 from spl_tf.errors import UserError
+from spl_tf.hardware.hosts import ALONE, Hosts
 from spl_tf.inference import stage_folder
 from spl_tf.inference.trained_model import ClipInput, folded_for_storage, save_trained
 from spl_tf.losses.class_counts import ClassCounts
@@ -132,11 +133,14 @@ class Selection:
         """The first of the best."""
         return max(history, key=lambda entry: entry[self.by])
 
-    def load_into(self, model: keras.Model) -> None:
+    def load_into(self, model: keras.Model, hosts: Hosts = ALONE) -> None:
         """Puts the selected weights into the model; a UserError where they are not those that were selected."""
         if not self.keeps_best:
             return
-        path, wanted = self._weights_path(self.step(0)), self._stored().best_sha256
+        step, wanted = hosts.first_says(lambda: (self.step(0), self._stored().best_sha256))
+        path = self._weights_path(step)
+        if not hosts.is_first:
+            hosts.await_file(path)
         if wanted and (not path.is_file() or files.sha256(path) != wanted):
             raise UserError(f"{path} is missing or damaged: {self._remedy}")
         require_sound_weights(path, self._remedy)

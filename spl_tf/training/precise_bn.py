@@ -16,6 +16,8 @@ def estimate_statistics(
     prepare: Callable[[Batch], tf.Tensor],
     batches: Iterator,
     num_batches: int,
+    *,
+    is_shown: bool = True,
 ) -> None:
     """Sets every moving mean and variance to the mean over the next batches ("precise BN", Wang et al. 2018: 200).
 
@@ -27,6 +29,7 @@ def estimate_statistics(
       prepare: batch -> network input.
       batches: of training clips, as the step takes them.
       num_batches: at least 1.
+      is_shown: whether there is a progress bar.
     """
     layers = [layer for layer in network.layers if isinstance(layer, FusedBatchNorm)]
     statistics = [(layer, value) for layer in layers for value in (layer.moving_mean, layer.moving_variance)]
@@ -36,7 +39,8 @@ def estimate_statistics(
         strategy.run(lambda own: network(prepare(own), training=True), args=(batch,))
 
     sums = [tf.zeros(value.shape) for _, value in statistics]
-    for _ in tqdm.trange(num_batches, desc="precise BN", unit="batch", dynamic_ncols=True, mininterval=1.0):
+    shown = {"desc": "precise BN", "unit": "batch", "dynamic_ncols": True, "mininterval": 1.0, "disable": not is_shown}
+    for _ in tqdm.trange(num_batches, **shown):
         for _, value in statistics:
             value.assign(tf.zeros(value.shape))
         forward(next(batches))

@@ -14,9 +14,8 @@ from spl_tf.data.input.looping import tell_of_looping
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.hardware.distribution import device_strategy
+from spl_tf.hardware.hosts import ALONE, Hosts
 from spl_tf.inference import stage_folder
-from spl_tf.inference.evaluation import average_videos
-from spl_tf.inference.scores import score_clips
 from spl_tf.inference.stage_folder import FINISHED
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.labels.targets import NONE
@@ -30,6 +29,7 @@ from spl_tf.ranges import Positive
 from spl_tf.training.batches import batches_from, tell_of_looped_clips
 from spl_tf.training.board import Board, steps_shown
 from spl_tf.training.checkpoints import Checkpoints
+from spl_tf.training.hooks import Hook
 from spl_tf.training.identity import claim_folder, hyper_parameters, open_inputs, run_identity
 from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
@@ -43,13 +43,15 @@ from spl_tf.training.progress import ProgressLine
 from spl_tf.training.schedules import schedule_of, warmup_cosine
 from spl_tf.training.state import averaged_weights, create_state
 from spl_tf.training.step import make_train_steps
+from spl_tf.training.validation import score_videos
 
 
-@gin.configurable(denylist=["stage"])
+@gin.configurable(denylist=["stage", "hosts"])
 def train_stage(
     stage: str,
     model_dir: files.Path,
     *,
+    hosts: Hosts = ALONE,
     train_shards: files.Path = gin.REQUIRED,
     labels_dir: files.Path | None = None,
     validation_shards: files.Path | None = None,
@@ -86,7 +88,8 @@ def train_stage(
 
     Args:
       stage: "selfsup", "teacher", "pretrain" or "finetune"; its gin scope is entered by the caller.
-      model_dir: checkpoints, logs and, at the end, the network.
+      model_dir: checkpoints, logs and, at the end, the network; one that all hosts share, and the first one writes to.
+      hosts: that train together, each calling this function.
       train_shards: folder of shards.
       labels_dir: label side-cars that replace the shards' own labels.
       validation_shards: evaluated every `evaluate_epochs`; never the test set.
@@ -127,11 +130,12 @@ def train_stage(
 
     Raises:
       UserError: inputs that don't fit together, a folder of another run, a loss that
-        is not finite.
+        is not finite; hosts that differ.
+      HostEndedError: another host ended.
       Terminated, KeyboardInterrupt: after SIGTERM or Ctrl-C, with the state saved.
     """
     model_dir = pathlib.Path(model_dir)
-    strategy = device_strategy()
+    strategy = device_strategy(cluster=hosts.cluster)
     require_options(
         strategy,
         batch_size=batch_size,
@@ -154,16 +158,15 @@ def train_stage(
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     given = {"labels_dir": labels_dir, "validation_shards": validation_shards}
     require_fitting_objective(learned, accumulation=accumulation, num_frames=num_frames, given=given)
-    claim_folder(model_dir, run_identity(stage, seed, inputs))
-    if (model_dir / FINISHED).exists():
-        for name in checksums.listed(model_dir):
-            stage_folder.require_whole(model_dir / name)
-        finished = read_metrics(model_dir)
+    identity = run_identity(stage, seed, inputs)
+    hosts.require_same(identity | {"classes": ", ".join(inputs.classes)})
+    hosts.first_says(lambda: claim_folder(model_dir, identity))
+    if (finished := hosts.first_says(lambda: _finished(model_dir))) is not None:
         tell_if_none_left(profile_steps, finished["steps"], finished["steps"])
         return finished
 
     targets = learned.targets(join_targets(inputs.train, inputs.labels, learned.target), inputs.train, seed)
-    policy = policy_of_run(model_dir, precision)
+    policy = hosts.first_says(lambda: policy_of_run(model_dir, precision))
     keras.mixed_precision.set_dtype_policy(policy)
     keras.utils.set_random_seed(seed)
     if deterministic:
@@ -186,7 +189,9 @@ def train_stage(
     with strategy.scope():
         trunk, network = build()
         if inputs.init_weights is not None:
-            print(load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched))
+            taken_over = load_backbone_weights(trunk, inputs.init_weights, allow_unmatched=allow_unmatched)
+            if hosts.is_first:
+                print(taken_over)
         size = f"{num_parameters(network):,} parameters"
         if freeze_backbone:
             trunk.trainable = False
@@ -196,7 +201,7 @@ def train_stage(
         counts = ClassCounts(targets.clips_of_class, targets.num_clips)
         learned.build(len(inputs.classes), inputs.train.num_clips, counts)
         state = create_state(network, optimizer(learning_rate=rate), learned, average_decay=average_decay)
-    checkpoints = Checkpoints(model_dir / "checkpoints", state)
+    checkpoints = Checkpoints(model_dir / "checkpoints", state, hosts)
     checkpoints.restore_latest()
     first_step = int(state.step.numpy())
     tell_if_none_left(profile_steps, first_step, total_steps)
@@ -207,18 +212,19 @@ def train_stage(
     def evaluate(step: int) -> Evaluation:
         with averaged_weights(state):
             assert inputs.validation is not None  # Without, `evaluate_every` is 0.
-            clips = score_clips(
+            videos = score_videos(
                 network,
                 inputs.validation,
                 clip_input,
                 strategy,
+                hosts,
                 batch_size=batch_size,
                 num_views=evaluation_views,
                 target=learned.predicts,
-                description="evaluate",
             )
-            evaluation = learned.evaluate(average_videos(clips), inputs.classes)
-            selection.offer(step, evaluation.metrics, network)
+            evaluation = learned.evaluate(videos, inputs.classes)
+            if hosts.is_first:
+                selection.offer(step, evaluation.metrics, network)
         return evaluation
 
     classes = f"{len(targets.classes)} classes" if targets.classes else "without labels"
@@ -227,8 +233,6 @@ def train_stage(
         f"{gflops_per_clip(learned.stored(trunk, network), clip_input.clip_shape):.2f} GFLOPs a clip, {policy}, "
         f"{classes}, {targets.num_clips:,} clips, {total_steps:,} steps of {batch_size}"
     )
-    log_dir = model_dir / "logs"
-    board = Board(log_dir, stage, inputs.classes, learned, batch_size, steps_shown(epochs, steps_per_epoch))
     plan = LoopPlan(
         total_steps,
         steps_per_loop,
@@ -237,12 +241,17 @@ def train_stage(
         averaged_steps=math.ceil(steps_per_epoch),
         may_stop_early=stop_after_evaluations is not None,
     )
-    hooks = (board, ProgressLine(stage, headline, first_step, total_steps), Profile(log_dir, profile_steps))
+    hooks: tuple[Hook, ...] = ()
+    if hosts.is_first:
+        log_dir = model_dir / "logs"
+        board = Board(log_dir, stage, inputs.classes, learned, batch_size, steps_shown(epochs, steps_per_epoch))
+        hooks = (board, ProgressLine(stage, headline, first_step, total_steps), Profile(log_dir, profile_steps))
     with contextlib.ExitStack() as looking_on, readable(inputs.train.folder):
         for hook in hooks:
             looking_on.enter_context(hook)
-        shown = hyper_parameters(stage, seed, inputs) | ({"labels": "none"} if learned.target == NONE else {})
-        board.describe(network, targets.clips_of_class, targets.num_clips, inputs.train.classes, **shown)
+        if hosts.is_first:
+            shown = hyper_parameters(stage, seed, inputs) | ({"labels": "none"} if learned.target == NONE else {})
+            board.describe(network, targets.clips_of_class, targets.num_clips, inputs.train.classes, **shown)
         run_loop(
             state,
             plan,
@@ -260,27 +269,25 @@ def train_stage(
             evaluate=evaluate,
             has_ended=selection.has_ended,
             hooks=hooks,
+            hosts=hosts,
         )
     last_step = int(state.step.numpy())
-    if last_step < total_steps:
-        print(f"{stage}: ended after step {last_step:,} of {total_steps:,}: {selection.why_ended()}")
-    metrics: Metrics = {
-        "stage": stage,
-        "steps": last_step,
-        "planned_steps": total_steps,
-        "clips": targets.num_clips,
-        "precision": policy,
-        "seconds": round(float(state.seconds.numpy()), 1),
-        "train": state.means(),
-        "train_steps": [plan.averaged_from(last_step - 1) + 1, last_step],
-        "evaluations": selection.history(),
-        "selected_step": selection.step(last_step),
-    }
-    with averaged_weights(state):
-        selection.load_into(network)
-        if precise_bn_batches:
-            with readable(inputs.train.folder):
-                estimate_statistics(network, strategy, learned.prepare, batches(last_step), precise_bn_batches)
+
+    def write() -> Metrics:
+        if last_step < total_steps:
+            print(f"{stage}: ended after step {last_step:,} of {total_steps:,}: {selection.why_ended()}")
+        metrics: Metrics = {
+            "stage": stage,
+            "steps": last_step,
+            "planned_steps": total_steps,
+            "clips": targets.num_clips,
+            "precision": policy,
+            "seconds": round(float(state.seconds.numpy()), 1),
+            "train": state.means(),
+            "train_steps": [plan.averaged_from(last_step - 1) + 1, last_step],
+            "evaluations": selection.history(),
+            "selected_step": selection.step(last_step),
+        }
         trunk.trainable = True  # What is stored can be trained on, like any other network.
         write_outcome(
             model_dir,
@@ -293,4 +300,27 @@ def train_stage(
             counts,
             metrics,
         )
-    return metrics
+        return metrics
+
+    with averaged_weights(state):
+        selection.load_into(network, hosts)
+        if precise_bn_batches:
+            with readable(inputs.train.folder):
+                estimate_statistics(
+                    network,
+                    strategy,
+                    learned.prepare,
+                    batches(last_step),
+                    precise_bn_batches,
+                    is_shown=hosts.is_first,
+                )
+        return hosts.first_says(write)
+
+
+def _finished(model_dir: pathlib.Path) -> Metrics | None:
+    """What a stage has noted that has ended, and whose files are whole."""
+    if not (model_dir / FINISHED).exists():
+        return None
+    for name in checksums.listed(model_dir):
+        stage_folder.require_whole(model_dir / name)
+    return read_metrics(model_dir)

@@ -95,7 +95,8 @@ def make_train_steps(
             {name: tf.reduce_sum(values) for name, values in sums.items()},
         )
 
-    def replica_step(batch: Batch) -> dict[str, tf.Tensor]:
+    def replica_step(batch: Batch) -> tf.Tensor:
+        """This replica's `names`, but for the last, as one vector: several hosts reduce no structures."""
         with gin.config_scope(scope):
             parts = [gradients_of(part) for part in _split(batch, accumulation)]
         gradients = [tf.add_n(list(same)) for same in zip(*(part.gradients for part in parts), strict=True)]
@@ -117,7 +118,7 @@ def make_train_steps(
         # These two are alike on every replica; summed over replicas they must count once.
         sums["gradient_norm"] = tf.where(finite, norm, 0.0) / strategy.num_replicas_in_sync
         sums["finite_steps"] = tf.cast(finite, tf.float32) / strategy.num_replicas_in_sync
-        return sums
+        return tf.stack([sums[name] for name in names[:-1]])
 
     def finish_step(strategy: tf.distribute.Strategy, notes: Notes) -> None:
         """What must be done once for all replicas."""
@@ -134,8 +135,9 @@ def make_train_steps(
         def add_step(done: tf.Tensor, totals: dict[str, tf.Tensor], shown: Batch):
             del shown
             batch, data_seconds = _timed_next(iterator, previous=totals["loss"])
-            sums = strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(batch,)), axis=None)
-            sums["data_seconds"] = data_seconds
+            parts = strategy.run(replica_step, args=(batch,))
+            summed = tf.unstack(strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None))
+            sums = dict(zip(names, (*summed, data_seconds), strict=True))
             totals = {name: totals[name] + sums[name] for name in names}
             shown = {name: strategy.experimental_local_results(rows)[0][:_SHOWN] for name, rows in batch.items()}
             return done + 1, totals, shown

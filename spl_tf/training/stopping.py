@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from typing import NoReturn
 
 from spl_tf.errors import Terminated
 
@@ -22,9 +21,10 @@ class StopRequest:
 
     received: int | None = None
 
-    def raise_now(self, message: str) -> NoReturn:
-        """Raises what `command` turns into the signal's exit code: Terminated, or KeyboardInterrupt after Ctrl-C."""
-        raise Terminated(message) if self.received == signal.SIGTERM else KeyboardInterrupt(message)
+
+def stopped_by(signal_number: int, message: str) -> BaseException:
+    """What `command` turns into the signal's exit code: Terminated, or KeyboardInterrupt after Ctrl-C."""
+    return Terminated(message) if signal_number == signal.SIGTERM else KeyboardInterrupt(message)
 
 
 @contextlib.contextmanager
