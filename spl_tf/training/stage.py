@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from spl_tf import checksums, files
 from spl_tf.data.input.looping import tell_of_looping
+from spl_tf.data.input.pipeline import training_clips
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.hardware.distribution import device_strategy
@@ -159,6 +160,8 @@ def train_stage(
     given = {"labels_dir": labels_dir, "validation_shards": validation_shards}
     require_fitting_objective(learned, accumulation=accumulation, num_frames=num_frames, given=given)
     identity = run_identity(stage, seed, inputs)
+    if hosts.count > 1:
+        identity["training_clips.lanes"] = str(gin.get_bindings(training_clips).get("lanes") or hosts.count)
     hosts.require_same(identity | {"classes": ", ".join(inputs.classes)})
     hosts.first_says(lambda: claim_folder(model_dir, identity))
     if (finished := hosts.first_says(lambda: _finished(model_dir))) is not None:

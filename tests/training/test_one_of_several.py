@@ -104,6 +104,7 @@ class OneOfSeveralTest(parameterized.TestCase, tf.test.TestCase):
         whole = [batch["label"] for batch in self._batches(self._targets(), 6)]
         tail = self._batches(self._targets(), 4, start_step=2)  # The border of two epochs is in the first batch.
         self.assertAllEqual([batch["label"] for batch in tail], whole[2:])
+        whole = [batch["label"] for batch in self._batches(self._targets(), 6, lanes=2)]
         hosts = [self._batches(self._targets(), 6, host=host, num_hosts=2) for host in range(2)]
         for label, *shares in zip(whole, *hosts, strict=True):
             self.assertAllEqual(np.concatenate([share["label"] for share in shares]), label)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf.data.dataset import Shard
-from spl_tf.data.input.order import Block, BlockOrder, host_share
+from spl_tf.data.input.order import Block, BlockOrder
 from spl_tf.data.input.reading import with_possible_lengths
 
 _PARALLEL_READS = 8
@@ -30,26 +30,20 @@ _PLAN = {
 
 @dataclasses.dataclass(frozen=True)
 class BlockPlanner:
-    """Says for any stream position what one host has to read there.
+    """Says for any position of a lane's stream what has to be read there.
 
     Attributes:
       order: the blocks.
       shards: of the data set.
       rows: int64 [kept] of each shard, the rows that are used, ascending.
-      batch_size: global batch.
-      host: number of the host.
-      num_hosts: that share each global batch.
     """
 
     order: BlockOrder
     shards: Sequence[Shard]
     rows: Sequence[np.ndarray]
-    batch_size: int
-    host: int
-    num_hosts: int
 
     def plans(self, start: int) -> tf.data.Dataset:
-        """Endless plans from stream position `start` on.
+        """Endless plans from the lane's stream position `start` on.
 
         Each plan is a function of a position and gives the next one, so the data set
         can be iterated again and holds no Python state (a generator would; besides,
@@ -70,22 +64,17 @@ class BlockPlanner:
 
     def _plan(self, position: np.int64) -> list[np.ndarray | np.int64]:
         """The position after the block, then the arrays of `_PLAN`, from `position` to the block's end."""
-        start = int(position)
-        while True:
-            block = self.order.block_at(start)
-            arrays = self.block_plan(block, start)
-            start = block.first + block.clips
-            if len(arrays["index"]):  # Else the whole block is other hosts'.
-                return [np.int64(start), *(arrays[name] for name in _PLAN)]
+        block = self.order.block_at(int(position))
+        arrays = self.block_plan(block, int(position))
+        return [np.int64(block.first + block.clips), *(arrays[name] for name in _PLAN)]
 
     def block_plan(self, block: Block, start: int) -> dict[str, np.ndarray]:
         """The arrays of `_PLAN` for the clips of a block at stream positions >= `start`."""
-        positions = block.first + np.arange(block.clips)
-        mine = host_share(positions, batch_size=self.batch_size, host=self.host, num_hosts=self.num_hosts)
-        taken = mine & (positions >= start)
         clips = self.order.clip_order(block)
-        repeats = _times_before(clips)[taken]  # A shard, and so each of its clips, is in one block of an epoch.
-        clips = clips[taken]
+        # A shard, and so each of its clips, is in one block of an epoch, but where two lanes meet.
+        parted, before = self.order.drawn_by_another_lane(block)
+        repeats = (_times_before(clips) + np.where(clips == parted, before, 0))[start - block.first :]
+        clips = clips[start - block.first :]
 
         shards = [self.shards[shard] for shard in block.shards]
         rows = [self.rows[shard] for shard in block.shards]

@@ -2,11 +2,13 @@
 
 Memory of the training stream: the undecoded records of two blocks, one consumed
 and one read ahead (each at most `block_bytes` or a single larger shard; discarded
-clips and those of other hosts are dropped as they are read), and the decoded
-clips of about three batches. Measured with one frame per clip: twice `block_bytes`
-plus 0.3 GB. Each host reads every shard but keeps and decodes only its own share.
+clips are dropped as they are read), and the decoded clips of about three batches.
+Measured with one frame per clip: twice `block_bytes` plus 0.3 GB. Of several hosts
+each has lanes of its own, with their share of `block_bytes`, and opens only the
+shards of these.
 """
 
+import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 
@@ -50,6 +52,7 @@ _FAR_EPOCH = 1 << 32
         "class_aware",
         "block_bytes",
         "block_shards",
+        "lanes",
     ]
 )
 @tf.autograph.experimental.do_not_convert  # Rewriting a pipeline's functions takes seconds, and none needs it.
@@ -76,13 +79,14 @@ def training_clips(
     class_aware: bool = False,
     block_bytes: int = GIB,
     block_shards: int = 64,
+    lanes: int | None = None,
     host: int = 0,
     num_hosts: int = 1,
 ) -> tf.data.Dataset:
     """The endless stream of training batches.
 
     Clip i of the stream is a function of the data set, the clips that have targets, `seed`, `class_aware`,
-    `block_bytes` and `block_shards` alone. Each epoch holds every kept clip once, or
+    `block_bytes`, `block_shards` and `lanes` alone. Each epoch holds every kept clip once, or
     with `class_aware` as many clips as are kept;
     batches run across the borders of epochs, so a batch may even be larger than
     an epoch. A stream started at step s equals the tail of one started at 0, and
@@ -113,8 +117,11 @@ def training_clips(
         views: see `spl_tf.data.input.class_aware`. Else every clip comes once an epoch.
       block_bytes: bound of a block's size in bytes.
       block_shards: bound of a block's number of shards.
+      lanes: parts of every epoch that are read side by side, each with its share of `block_bytes` and `block_shards`, a
+        multiple of the number of hosts; None: one for each host. With the same number a run may go on on fewer or more
+        hosts and sees the same batches.
       host: number of this host.
-      num_hosts: each decodes its own contiguous share of every global batch.
+      num_hosts: each reads its own lanes, and decodes its own contiguous share of every global batch.
 
     Returns:
       a dataset of dicts, with b = batch_size / num_hosts:
@@ -133,6 +140,12 @@ def training_clips(
     check_at_least(1, block_bytes=block_bytes, block_shards=block_shards, num_views=views.num_views)
     if batch_size % num_hosts:
         raise UserError(f"batch_size = {batch_size} does not divide by the {num_hosts} hosts")
+    lanes = num_hosts if lanes is None else lanes
+    if lanes < 1 or lanes % num_hosts or batch_size % lanes:
+        raise UserError(
+            f"training_clips.lanes = {lanes}: give a multiple of the {num_hosts} hosts by which batch_size = "
+            f"{batch_size} divides"
+        )
     if crop_scales is not None and not (crop_scales and all(0 < scale <= 1 for scale in crop_scales)):
         raise UserError(f"training_clips.crop_scales = {crop_scales}: give numbers above 0 and up to 1, or None")
     if skips is not None:
@@ -145,8 +158,9 @@ def training_clips(
         shard_bytes=[shard.num_bytes for shard in dataset.shards],
         shard_clips=[len(rows) for rows in targets.rows],
         seed=seed,
-        block_bytes=block_bytes,
-        block_shards=block_shards,
+        block_bytes=block_bytes // lanes,
+        block_shards=max(1, block_shards // lanes),
+        lanes=lanes,
         draws=class_aware_draws(dataset, targets, seed) if class_aware else None,
     )
 
@@ -177,10 +191,15 @@ def training_clips(
         element = {**own, **drawn.carried, **targets.for_record(clip)}
         return element if targets.one_label is None else element | {"epoch": row["epoch"]}
 
-    planner = blocks.BlockPlanner(order, dataset.shards, targets.rows, batch_size, host, num_hosts)
-    plans = planner.plans(start_step * batch_size)
-    stream = plans.flat_map(blocks.read_block).prefetch(1).flat_map(blocks.stream_block)
-    elements = stream.map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    def lane_stream(lane: int) -> tf.data.Dataset:
+        planner = blocks.BlockPlanner(dataclasses.replace(order, lane=lane), dataset.shards, targets.rows)
+        plans = planner.plans(start_step * (batch_size // lanes))
+        return plans.flat_map(blocks.read_block).prefetch(1).flat_map(blocks.stream_block)
+
+    own = range(host * (lanes // num_hosts), (host + 1) * (lanes // num_hosts))
+    elements = _in_turn([lane_stream(lane) for lane in own], batch_size // lanes).map(
+        decode, num_parallel_calls=tf.data.AUTOTUNE
+    )
     return _batched(elements, batch_size // num_hosts, targets.look_up)
 
 
@@ -264,6 +283,14 @@ def evaluation_clips(
     # A shard that holds fewer or more records than it should is an error, not a silent loss.
     elements = elements.apply(tf.data.experimental.assert_cardinality(int(np.sum(rows * views + padding))))
     return _batched(elements, batch_size)
+
+
+def _in_turn(streams: Sequence[tf.data.Dataset], count: int) -> tf.data.Dataset:
+    """So many elements of each endless stream, again and again."""
+    if len(streams) == 1:
+        return streams[0]
+    turns = tf.data.Dataset.range(len(streams) * count).map(lambda place: place // count).repeat()
+    return tf.data.Dataset.choose_from_datasets(streams, turns)
 
 
 def _padding(elements: np.ndarray, batch_size: int, batch_over_shards: bool) -> np.ndarray:

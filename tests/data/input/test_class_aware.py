@@ -106,7 +106,7 @@ class StreamTest(parameterized.TestCase, tf.test.TestCase):
             self._assert_same(self._batches(8 - step, batch_size=4, start_step=step), whole[step:])
 
     def test_shares_of_two_hosts_make_up_each_batch(self):
-        whole = self._batches(6, batch_size=4)
+        whole = self._batches(6, batch_size=4, lanes=2)
         hosts = [self._batches(6, batch_size=4, host=host, num_hosts=2) for host in range(2)]
         joined = [{key: np.concatenate([one[key], two[key]]) for key in one} for one, two in zip(*hosts, strict=True)]
         self._assert_same(joined, whole)

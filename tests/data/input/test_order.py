@@ -1,10 +1,11 @@
 import collections
+import dataclasses
 import itertools
 
 import numpy as np
 from absl.testing import parameterized
 
-from spl_tf.data.input.order import BlockOrder, host_share, permutation
+from spl_tf.data.input.order import BlockOrder, permutation
 
 
 def _order(**changes):
@@ -68,9 +69,41 @@ class OrderTest(parameterized.TestCase):
             expected = [b for b in blocks if b.first <= position < b.first + b.clips]
             self.assertEqual([block], expected)
 
-    def test_hosts_split_each_batch_into_contiguous_shares(self):
-        positions = np.arange(24)
-        shares = [positions[host_share(positions, batch_size=12, host=host, num_hosts=3)] for host in range(3)]
-        for host in range(3):
-            expected = [12 * batch + 4 * host + row for batch in range(2) for row in range(4)]
-            self.assertEqual(shares[host].tolist(), expected)
+    @parameterized.product(lanes=[1, 2, 3, 5, 40], drawn=[False, True])
+    def test_lanes_part_each_epoch_and_none_falls_behind(self, lanes, drawn):
+        """Of any part of the stream of all lanes, dealt out one by one, the clips are those of its epochs."""
+        epochs = 7
+        draws = [np.random.default_rng(epoch).multinomial(26, np.full(26, 1 / 26)) for epoch in range(epochs + 1)]
+        order = _order(draws=draws.__getitem__ if drawn else None)
+        streams = []
+        for lane in range(lanes):
+            own = dataclasses.replace(order, lane=lane, lanes=lanes)
+            blocks = [block for epoch in range(epochs) for block in own.epoch(epoch)]
+            positions = np.cumsum([0, *(block.clips for block in blocks)])
+            self.assertEqual([block.first for block in blocks], positions[:-1].tolist())
+            for position in range(positions[-1]):
+                block = own.block_at(position)
+                self.assertIn(block, blocks)
+                self.assertBetween(position, block.first, block.first + block.clips - 1)
+            streams.append([item for epoch in range(epochs) for item in _stream(own, epoch)])
+        self.assertLessEqual(max(map(len, streams)) - min(map(len, streams)), 1)
+        dealt = [streams[place % lanes][place // lanes] for place in range(epochs * 26)]
+        every = [(shard, clip) for shard, clips in enumerate(order.shard_clips) for clip in range(clips)]
+        for epoch in range(epochs):
+            times = draws[epoch] if drawn else np.ones(26, int)
+            expected = [item for item, count in zip(every, times, strict=True) for _ in range(count)]
+            self.assertCountEqual(dealt[epoch * 26 : (epoch + 1) * 26], expected)
+
+    def test_a_lane_has_few_shards_in_common_with_others(self):
+        order = _order(shard_bytes=[9] * 30, shard_clips=[10 + n % 3 for n in range(30)])
+        for epoch in range(5):
+            own = [
+                {
+                    shard
+                    for block in dataclasses.replace(order, lane=lane, lanes=4).epoch(epoch)
+                    for shard in block.shards
+                }
+                for lane in range(4)
+            ]
+            self.assertLessEqual(sum(map(len, own)), 30 + 3)
+            self.assertLen(set.union(*own), 30)

@@ -35,6 +35,11 @@ def _stream(dataset, count, **options):
     return {key: np.concatenate(arrays) for key, arrays in _batches(dataset, count, **options).items()}
 
 
+def _first_halves(dataset):
+    """Of batches of two lanes, what the first host has."""
+    return [index[:2] for index in _batches(dataset, 8, start_step=1, lanes=2)["index"]]
+
+
 class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
     @pytest.fixture(autouse=True)
     def _readable(self, readable_shards):
@@ -227,11 +232,26 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_shares_of_the_hosts_make_up_each_global_batch(self):
         dataset = self._dataset()
-        whole = _batches(dataset, 8, start_step=1)
-        hosts = [_batches(dataset, 8, start_step=1, host=host, num_hosts=2) for host in range(2)]
-        for key, arrays in whole.items():
-            joined = [np.concatenate(shares) for shares in zip(*(host[key] for host in hosts), strict=True)]
-            self.assertAllEqual(joined, arrays, msg=key)
+        for lanes in (2, 4):
+            whole = _batches(dataset, 8, start_step=1, lanes=lanes)
+            hosts = [_batches(dataset, 8, start_step=1, host=host, num_hosts=2, lanes=lanes) for host in range(2)]
+            for key, arrays in whole.items():
+                joined = [np.concatenate(shares) for shares in zip(*(host[key] for host in hosts), strict=True)]
+                self.assertAllEqual(joined, arrays, msg=key)
+        self.assertAllEqual(_batches(dataset, 8, start_step=1, host=0, num_hosts=2)["index"], _first_halves(dataset))
+
+    def test_a_host_opens_the_shards_of_its_share_alone(self):
+        dataset = self._dataset([4] * 6)
+        options = {"batch_size": 2, "num_hosts": 2, "block_shards": 2}
+        own = [
+            {place // 4 for place in np.ravel(_batches(dataset, 11, host=host, **options)["index"])} for host in (0, 1)
+        ]
+        self.assertEqual([len(shards) for shards in own], [3, 3])
+        for shard in own[1]:
+            pathlib.Path(dataset.shards[shard].path).write_bytes(b"")
+        self.assertLen(np.unique(_batches(dataset, 11, host=0, **options)["index"]), 11)
+        with self.assertRaises(tf.errors.OpError):
+            _batches(dataset, 11, host=1, **options)
 
     def test_two_replicas_share_each_batch(self):
         dataset = self._dataset()
@@ -272,6 +292,8 @@ class TrainingClipsTest(parameterized.TestCase, tf.test.TestCase):
             (several, {}, "has several labels per clip"),
             (dataset, {"crop_size": 25}, "crop_size = 25 is larger than the 24 pixels"),
             (dataset, {"batch_size": 4, "num_hosts": 3}, "batch_size = 4 does not divide by the 3 hosts"),
+            (dataset, {"lanes": 3}, "lanes = 3: give a multiple of the 1 hosts by which batch_size = 4 divides"),
+            (dataset, {"num_hosts": 2, "lanes": 1}, "lanes = 1: give a multiple of the 2 hosts"),
             (dataset, {"skips": (3, 1)}, r"training_clips.skips = \(3, 1\): give"),
             (dataset, {"crop_scales": [0.5, 1.2]}, r"crop_scales = \[0.5, 1.2\]: give numbers above 0"),
             (dataset, {"crop_scales": []}, r"crop_scales = \[\]: give numbers"),
