@@ -79,14 +79,16 @@ def _of_tf_config(text: str) -> Cluster | None:
 
 
 def _of_slurm() -> Cluster:
-    from tensorflow.distribute.cluster_resolver import SlurmClusterResolver
+    import tensorflow as tf
 
     tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
     try:
         # Jobs that share a node must not share a port. Which GPUs a task has SLURM says, and the resolver is told of
         # as many as there are tasks: without any it fails.
         first_port = _LOWEST_PORT + int(os.environ.get("SLURM_JOB_ID", 0)) % _PORTS
-        resolver = SlurmClusterResolver(port_base=first_port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False)
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=first_port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
+        )
         addresses = resolver.cluster_spec().as_dict()["worker"]
     except (RuntimeError, ValueError) as error:
         raise UserError(

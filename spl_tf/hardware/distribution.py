@@ -59,7 +59,7 @@ def _of_hosts(cluster: Cluster) -> tf.distribute.Strategy:
 
 def local_replicas(strategy: tf.distribute.Strategy) -> int:
     """Replicas of this host: each host scores clips by itself, and all train together."""
-    return len(strategy.extended.worker_devices)
+    return 1 if strategy.num_replicas_in_sync == 1 else len(strategy.extended.worker_devices)
 
 
 def whole_batch(batch_size: int, strategy: tf.distribute.Strategy) -> int:

@@ -260,6 +260,8 @@ def _in_words(error: Exception) -> str:
         return f"no host of that name is known ({error.strerror})"
     if isinstance(error, TimeoutError):
         return "no answer"
+    if isinstance(error, BrokenPipeError | ConnectionResetError):
+        return "what answers there closes the connection: is it another program?"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 

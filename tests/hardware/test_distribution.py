@@ -7,6 +7,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
+from spl_tf.hardware.cluster import Cluster
 from spl_tf.hardware.distribution import device_strategy, join_batch, split_batch
 from spl_tf.hardware.precision import choose_policy
 
@@ -23,12 +24,17 @@ class DistributionTest(parameterized.TestCase, tf.test.TestCase):
     def test_one_process_shares_one_mirrored_strategy(self):
         self.assertIs(device_strategy("mirrored"), device_strategy("mirrored"))
 
-    def test_several_hosts_are_refused_until_they_are_supported(self):
-        with mock.patch.dict(os.environ, TF_CONFIG='{"cluster": {"worker": ["a:1", "b:1"]}}'):
+    def test_what_does_not_train_on_several_hosts_refuses_them(self):
+        config = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'
+        with mock.patch.dict(os.environ, TF_CONFIG=config):
             device_strategy.__wrapped__.cache_clear()
             self.addCleanup(device_strategy.__wrapped__.cache_clear)
-            with self.assertRaisesRegex(UserError, "unset TF_CONFIG"):
+            with self.assertRaisesRegex(UserError, "only spl_tf.train runs on several: unset TF_CONFIG"):
                 device_strategy("one_device")
+
+    def test_a_strategy_of_one_host_is_refused_on_several(self):
+        with self.assertRaisesRegex(UserError, "name = 'mirrored' is of one host, and TF_CONFIG names 2: leave it at"):
+            device_strategy("mirrored", cluster=Cluster(("a:1", "b:1"), 0, "TF_CONFIG"))
 
     def test_unknown_names_are_refused(self):
         with self.assertRaisesRegex(UserError, "'miror' is none of auto, one_device, mirrored"):

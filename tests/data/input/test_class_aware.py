@@ -1,6 +1,7 @@
 """Class-aware sampling against visits made one by one; its stream resumed, shared by hosts, with views of its own."""
 
 import collections
+import dataclasses
 import itertools
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.data.input.blocks import BlockPlanner
 from spl_tf.data.input.class_aware import class_aware_draws, visits
 from spl_tf.data.input.order import BlockOrder, permutation
 from spl_tf.data.input.pipeline import training_clips
@@ -135,6 +137,21 @@ class StreamTest(parameterized.TestCase, tf.test.TestCase):
         for position in range(33):
             expected = [block for block in blocks if block.first <= position < block.first + block.clips]
             self.assertEqual([order.block_at(position)], expected)
+
+    @parameterized.parameters(1, 2, 3)
+    def test_a_clip_that_two_lanes_draw_is_shown_in_other_views(self, lanes):
+        draws = class_aware_draws(self.dataset, join_targets(self.dataset, None, "several"), 3)
+        rows = [np.arange(shard.records) for shard in self.dataset.shards]
+        order = BlockOrder([9, 9, 9], [len(own) for own in rows], 3, 20, 2, draws, lanes=lanes)
+        for epoch in range(9):
+            shown = []
+            for lane in range(lanes):
+                planner = BlockPlanner(dataclasses.replace(order, lane=lane), self.dataset.shards, rows)
+                for block in planner.order.epoch(epoch):
+                    plan = planner.block_plan(block, block.first)
+                    shown += zip(plan["index"].tolist(), plan["repeats"].tolist(), strict=True)
+            expected = [(clip, time) for clip, times in enumerate(draws(epoch)) for time in range(times)]
+            self.assertCountEqual(shown, expected)
 
 
 if __name__ == "__main__":
