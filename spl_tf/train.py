@@ -35,6 +35,10 @@ Stopped at any moment, the same command goes on and ends with the same weights.
 SIGTERM and Ctrl-C save first and exit with 143 and 130; a second Ctrl-C stops at once.
 A folder of another run is refused.
 
+On several hosts, the same command on each, which TF_CONFIG or SLURM's variables name:
+docs/hosts.md says what they need and say. When one is lost the others exit with 75,
+and the same command on all of them goes on.
+
 train_stage.stop_after_evaluations = 3 ends training when three evaluations in a row on
 train_stage.validation_shards brought no new best.
 

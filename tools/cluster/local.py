@@ -20,9 +20,11 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 
 LOOPBACK = "127.0.0.1"
+_LOOK_SECONDS = 0.2
 
 
 def free_addresses(count: int) -> list[str]:
@@ -120,8 +122,10 @@ def main(arguments: Sequence[str]) -> int:
     with LocalHosts(given.command, given.hosts, given.log_dir) as hosts:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, _: hosts.send_signal(received))
-        threading.Thread(target=_show, args=(hosts,), daemon=True).start()
+        showing = threading.Thread(target=_show, args=(hosts,), daemon=True)
+        showing.start()
         codes = hosts.wait()
+        showing.join()
         for number, (code, line) in enumerate(zip(codes, hosts.last_lines(), strict=True)):
             print(f"host {number}: exit code {code}: {line}", flush=True)
     return next((code if code > 0 else 128 - code for code in codes if code), 0)
@@ -136,7 +140,7 @@ def _show(hosts: LocalHosts) -> None:
             sys.stdout.buffer.flush()
             if ended:
                 return
-            threading.Event().wait(0.2)
+            time.sleep(_LOOK_SECONDS)
 
 
 if __name__ == "__main__":
