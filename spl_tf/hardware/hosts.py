@@ -143,6 +143,8 @@ class Hosts:
             return
         path = pathlib.Path(folder) / self.first_says(lambda: f".hosts-{secrets.token_hex(8)}")
         if self.is_first:
+            for left in path.parent.glob(".hosts-*"):  # by a killed run
+                left.unlink()
             path.touch()
         self.gather(None)
         try:

@@ -22,6 +22,7 @@ _JOIN, _PROBE, _HERE, _WAIT, _GO, _FOUND, _READY, _REFUSED = (bytes([letter]) fo
 _MOST_BYTES = 1 << 20
 _CONNECT_SECONDS = 5.0
 _PAUSE_SECONDS = 0.5
+_TAKEN_SECONDS = 15.0  # A run that lost a host ends within this time.
 _TOLD_EVERY = 2.0  # While the first host waits, those that have come hear of it so often.
 _MEETING_SILENCE = 20.0
 _LINGER_SECONDS = 5.0  # Once something is wrong, the rest is waited for so long, to be told of it.
@@ -60,21 +61,7 @@ def meet(cluster: Cluster, wait_seconds: float) -> Links:
 @contextlib.contextmanager
 def _listening(cluster: Cluster, joined: queue.Queue) -> Iterator[None]:
     """Answers whoever comes to this host's port; hosts that join are put into the queue."""
-    _, port = cluster.endpoint(cluster.number)
-    family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-    try:
-        listener = socket.create_server(
-            ("", port), family=family, dualstack_ipv6=family == socket.AF_INET6, backlog=128
-        )
-    except OSError as error:
-        reasons: dict[int | None, str] = {
-            errno.EADDRINUSE: "another program has it, or an earlier run of this one that has not ended",
-            errno.EACCES: "ports below 1024 are the system's",
-        }
-        raise UserError(
-            f"port {port}, this host's in {cluster.source}, can't be used ({reasons.get(error.errno, error)}): end "
-            "what has it, or give another port on all hosts"
-        ) from error
+    listener = _listener(cluster)
 
     def answer(opened: socket.socket) -> None:
         connection = Connection(opened, _MEETING_SILENCE)
@@ -101,6 +88,29 @@ def _listening(cluster: Cluster, joined: queue.Queue) -> Iterator[None]:
     finally:
         listener.shutdown(socket.SHUT_RDWR)  # Else `accept` holds the port until somebody comes.
         listener.close()
+
+
+def _listener(cluster: Cluster) -> socket.socket:
+    """Opens this host's port."""
+    _, port = cluster.endpoint(cluster.number)
+    both = socket.has_dualstack_ipv6()
+    reasons: dict[int | None, str] = {
+        errno.EADDRINUSE: "another program has it, or an earlier run of this one that has not ended",
+        errno.EACCES: "ports below 1024 are the system's",
+    }
+    deadline = time.monotonic() + _TAKEN_SECONDS
+    while True:
+        try:
+            family = socket.AF_INET6 if both else socket.AF_INET
+            return socket.create_server(("", port), family=family, dualstack_ipv6=both, backlog=128)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            raise UserError(
+                f"port {port}, this host's in {cluster.source}, can't be used ({reasons.get(error.errno, error)}): "
+                "end what has it, or give another port on all hosts"
+            ) from error
 
 
 def _gather(cluster: Cluster, joined: queue.Queue, deadline: float, wait_seconds: float) -> Links:

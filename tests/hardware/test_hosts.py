@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import pathlib
 import socket
 import threading
 import time
@@ -47,7 +48,8 @@ class HostsTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.printed = self.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        self.enter_context(mock.patch.object(meeting, "_LINGER_SECONDS", 1.0))
+        self.enter_context(mock.patch.multiple(meeting, _LINGER_SECONDS=0.5, _TOLD_EVERY=0.5))
+        self.enter_context(mock.patch.object(hosts_module, "GRACE_SECONDS", 0.5))
         self.ended = self.enter_context(mock.patch.object(os, "_exit"))
 
     def _assert_all_say(self, given, message, kind=UserError):
@@ -84,11 +86,34 @@ class HostsTest(parameterized.TestCase):
         given = []
         early = threading.Thread(target=lambda: given.extend(_together(clusters[1:], act)))
         early.start()
-        time.sleep(2.5)
+        time.sleep(1.0)
         given += _together(clusters[:1], act)
         early.join()
         self.assertEqual(given, [["bound"] * 2] * 2)
         self.assertRegex(self.printed.getvalue(), "waiting for host 0 .*Connection refused")
+
+    def test_a_port_of_a_run_that_is_ending_is_waited_for(self):
+        clusters = _clusters(free_addresses(2))
+        with mock.patch.object(meeting, "_TAKEN_SECONDS", 10.0):
+            old = socket.create_server(("", clusters[1].endpoint(1)[1]))
+            threading.Timer(0.7, old.close).start()
+            self.assertEqual(_together(clusters, lambda hosts: hosts.number), [0, 1])
+
+    def test_a_folder_that_is_not_shared_is_told_by_all(self):
+        folders = [pathlib.Path(self.create_tempdir(name).full_path) for name in ("shared", "own")]
+        (folders[0] / ".hosts-left").touch()
+
+        def act(hosts, folders=folders):
+            hosts.require_shared(folders[hosts.number])
+
+        _together(_clusters(free_addresses(2)), lambda hosts: act(hosts, folders[:1] * 2))
+        self.assertEmpty(list(folders[0].iterdir()))
+        with mock.patch.object(hosts_module, "_SEEN_SECONDS", 0.5):
+            first, other = _together(_clusters(free_addresses(2)), act)
+        line = r"host 1 \(.*\) does not see .*own/.hosts-.*, which host 0 .* wrote: give a folder that all hosts share"
+        self.assertRegex(str(other), f"^{line}")
+        self.assertRegex(str(first), rf"^host 1 \(.*\): {line}")
+        self.assertEmpty(list(folders[0].iterdir()))
 
     def test_one_fact_that_differs_is_told_by_all(self):
         facts = [{"a": "1", "b": "2"}, {"a": "1", "b": "2"}, {"a": "1", "b": "3"}]
@@ -123,8 +148,7 @@ class HostsTest(parameterized.TestCase):
                     raise error
                 hosts.gather(None)
 
-            with mock.patch.object(hosts_module, "GRACE_SECONDS", 0.5):
-                first, other = _together(_clusters(free_addresses(2)), act)
+            first, other = _together(_clusters(free_addresses(2)), act)
             self.assertIs(other, error)
             self.assertEqual(first.code, code)
             self.assertRegex(str(first), rf"^host 1 \(.*\): {line}")
@@ -154,20 +178,17 @@ class HostsTest(parameterized.TestCase):
 
         def act(hosts):
             if hosts.is_first:
-                hosts._closing.wait(8.0)
+                hosts._closing.wait(2.5)
                 hosts._closing.set()
                 raise SystemExit
-            time.sleep(4.0)
+            time.sleep(1.5)
             raise SystemExit
 
         err = io.StringIO()
-        with (
-            mock.patch.multiple(hosts_module, SILENCE_SECONDS=1.0, GRACE_SECONDS=0.5),
-            contextlib.redirect_stderr(err),
-        ):
+        with mock.patch.object(hosts_module, "SILENCE_SECONDS", 0.5), contextlib.redirect_stderr(err):
             _together(_clusters(free_addresses(2)), act)
         self.ended.assert_called_with(LOST_CODE)
-        self.assertRegex(err.getvalue(), r"spl_tf: host \d .* is lost \(nothing was heard of it for 1 s\)")
+        self.assertRegex(err.getvalue(), r"spl_tf: host \d .* is lost \(nothing was heard of it for 0.5 s\)")
 
     def test_tensorflow_s_failure_after_a_host_ended_is_told_as_that(self):
         def act(hosts):
@@ -185,9 +206,9 @@ class MeetingTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.printed = self.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        self.enter_context(mock.patch.object(meeting, "_LINGER_SECONDS", 1.0))
+        self.enter_context(mock.patch.multiple(meeting, _LINGER_SECONDS=0.5, _TAKEN_SECONDS=1.0, _TOLD_EVERY=0.5))
 
-    def _assert_refused(self, clusters, messages, wait_seconds=3.0):
+    def _assert_refused(self, clusters, messages, wait_seconds=1.5):
         given = _together(clusters, lambda hosts: "met", wait_seconds)
         for error, message in zip(given, messages, strict=True):
             self.assertIsInstance(error, UserError)
@@ -195,12 +216,12 @@ class MeetingTest(parameterized.TestCase):
 
     def test_a_host_that_does_not_come(self):
         clusters = _clusters(free_addresses(3))
-        self._assert_refused(clusters[:2], [r"^host 2 \(127.0.0.1:\d+\) did not come within 3 s: start the same"] * 2)
-        self.assertRegex(self.printed.getvalue(), "hosts: waiting for host 2 .*, up to 3 s")
+        self._assert_refused(clusters[:2], [r"^host 2 \(127.0.0.1:\d+\) did not come within 1.5 s: start the same"] * 2)
+        self.assertRegex(self.printed.getvalue(), "hosts: waiting for host 2 .*, up to 1.5 s")
 
     def test_a_first_host_that_does_not_come(self):
         clusters = _clusters(free_addresses(2))
-        self._assert_refused(clusters[1:], [r"^host 0 .* is not reached \(Connection refused\) within 3 s: start"])
+        self._assert_refused(clusters[1:], [r"^host 0 .* is not reached \(Connection refused\) within 1.5 s: start"])
 
     def test_a_name_that_nobody_knows(self):
         first, other = free_addresses(2)
@@ -227,7 +248,7 @@ class MeetingTest(parameterized.TestCase):
             there = f"^host 1 .*: {line}" if taken else "^host 0 .* is not reached .*another program"
             expected = [line, line]
             expected[1 - taken] = there
-            self._assert_refused(_clusters(addresses), expected, wait_seconds=6.0)
+            self._assert_refused(_clusters(addresses), expected, wait_seconds=3.0)
             server.shutdown(socket.SHUT_RDWR)
 
     def test_hosts_that_know_other_hosts(self):
