@@ -91,15 +91,19 @@ class Hosts:
         Raises:
           HostEndedError: a host ended without saying it.
         """
-        if not self._links:
-            return [value]
-        if not self.is_first:
-            self._send(0, _VALUE, value)
+        values = self.collect(value)
+        if values is None:
             return self._next(0)
-        values = [value, *(self._next(number) for number in sorted(self._links))]
         for number in self._links:
             self._send(number, _VALUE, values)
         return values
+
+    def collect(self, value: Any) -> list[Any] | None:
+        """What every host says, in their order, for the first host alone; None on others."""
+        if not self.is_first:
+            self._send(0, _VALUE, value)
+            return None
+        return [value, *(self._next(number) for number in sorted(self._links))]
 
     def first_says(self, ask: Callable[[], T]) -> T:
         """What the function gives on the first host; on others it is not called."""

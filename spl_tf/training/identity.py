@@ -4,8 +4,11 @@ import dataclasses
 import pathlib
 import re
 
+import gin
+
 from spl_tf import checksums, configuration, files
 from spl_tf.data.dataset import ClipDataset, load_dataset
+from spl_tf.data.input.pipeline import training_clips
 from spl_tf.data.sidecars import open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.inference.stage_folder import FINISHED, backbone_digest
@@ -93,13 +96,21 @@ def _is_decisive(selector: str) -> bool:
     return selector.startswith(_DECISIVE) or not selector.startswith(_PACKAGE)
 
 
-def run_identity(stage: str, seed: int, inputs: StageInputs) -> dict[str, str]:
+def run_identity(stage: str, seed: int, inputs: StageInputs, num_hosts: int = 1) -> dict[str, str]:
     """Configuration and inputs of a run as flat text; equal identities train to equal weights.
+
+    Args:
+      stage: its name.
+      seed: of the run.
+      inputs: as from `open_inputs`.
+      num_hosts: that train together; it decides the order of the clips where no binding does.
 
     Raises:
       UserError: an input is damaged: nothing is built on it, and damage does not pass for another input.
     """
     identity = stage_settings(stage)
+    if num_hosts > 1:
+        identity["training_clips.lanes"] = str(gin.get_bindings(training_clips).get("lanes") or num_hosts)
     identity |= {"stage": stage, "seed": str(seed), "training shards": digest(inputs.train)}
     if inputs.validation is not None:
         identity["validation shards"] = digest(inputs.validation)

@@ -68,7 +68,7 @@ def run_loop(
     iterator: Iterator,
     *,
     checkpoints: Checkpoints,
-    evaluate: Callable[[int], Evaluation],
+    evaluate: Callable[[int], Evaluation | None],
     has_ended: Callable[[int], bool],
     hooks: Sequence[Hook] = (),
     hosts: Hosts = ALONE,
@@ -81,7 +81,7 @@ def run_loop(
       train_steps: as from `make_train_steps`.
       iterator: batches, its first one belonging to `state.step`.
       checkpoints: where the state is saved.
-      evaluate: step -> measures of the validation split.
+      evaluate: step -> measures of the validation split; None where another host has them.
       has_ended: step -> whether the evaluation after it, of this session or of an earlier one, ended the run; the
         first host is asked.
       hooks: are told.
@@ -119,9 +119,9 @@ def run_loop(
             for name, total in state.sums.items():
                 total.assign_add(sums[name])
             if plan.evaluation_due(step):
-                evaluation = evaluate(step)
-                for hook in hooks:
-                    hook.evaluated(step, evaluation)
+                if (evaluation := evaluate(step)) is not None:
+                    for hook in hooks:
+                        hook.evaluated(step, evaluation)
                 clock = time.monotonic()  # An evaluation is no training time.
             now = time.monotonic()
             state.seconds.assign_add(now - looped_at)

@@ -52,6 +52,19 @@ def read_metrics(model_dir: pathlib.Path) -> Metrics:
     return metrics
 
 
+def finished_metrics(model_dir: pathlib.Path) -> Metrics | None:
+    """What a stage noted that has ended; None for one that has not.
+
+    Raises:
+      UserError: a file that it wrote is missing or damaged.
+    """
+    if not (model_dir / stage_folder.FINISHED).exists():
+        return None
+    for name in checksums.listed(model_dir):
+        stage_folder.require_whole(model_dir / name)
+    return read_metrics(model_dir)
+
+
 class _Stored(msgspec.Struct):
     """`evaluations.json`: every evaluation so far, and the checksum of the best one's weights where they are kept."""
 

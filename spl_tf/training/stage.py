@@ -9,15 +9,12 @@ import gin
 import keras
 import tensorflow as tf
 
-from spl_tf import checksums, files
+from spl_tf import files
 from spl_tf.data.input.looping import tell_of_looping
-from spl_tf.data.input.pipeline import training_clips
 from spl_tf.data.input.reading import readable
 from spl_tf.data.input.targets import join_targets
 from spl_tf.hardware.distribution import device_strategy
 from spl_tf.hardware.hosts import ALONE, Hosts
-from spl_tf.inference import stage_folder
-from spl_tf.inference.stage_folder import FINISHED
 from spl_tf.inference.trained_model import ClipInput
 from spl_tf.labels.targets import NONE
 from spl_tf.losses.class_counts import ClassCounts
@@ -36,7 +33,7 @@ from spl_tf.training.loop import LoopPlan, run_loop
 from spl_tf.training.objectives.objective import Objective, make_objective
 from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.options import require_fitting_objective, require_options
-from spl_tf.training.outcome import Metrics, Selection, read_metrics, write_outcome
+from spl_tf.training.outcome import Metrics, Selection, finished_metrics, write_outcome
 from spl_tf.training.precise_bn import estimate_statistics
 from spl_tf.training.precision_of_run import policy_of_run
 from spl_tf.training.profiling import Profile, tell_if_none_left
@@ -159,12 +156,10 @@ def train_stage(
     learned = make_objective(objective, loss=loss, data_parameters=data_parameters)
     given = {"labels_dir": labels_dir, "validation_shards": validation_shards}
     require_fitting_objective(learned, accumulation=accumulation, num_frames=num_frames, given=given)
-    identity = run_identity(stage, seed, inputs)
-    if hosts.count > 1:
-        identity["training_clips.lanes"] = str(gin.get_bindings(training_clips).get("lanes") or hosts.count)
+    identity = run_identity(stage, seed, inputs, hosts.count)
     hosts.require_same(identity | {"classes": ", ".join(inputs.classes)})
     hosts.first_says(lambda: claim_folder(model_dir, identity))
-    if (finished := hosts.first_says(lambda: _finished(model_dir))) is not None:
+    if (finished := hosts.first_says(lambda: finished_metrics(model_dir))) is not None:
         tell_if_none_left(profile_steps, finished["steps"], finished["steps"])
         return finished
 
@@ -212,7 +207,7 @@ def train_stage(
         model_dir / "checkpoints", learned.selected_by, keeps_best=select == "best", patience=stop_after_evaluations
     )
 
-    def evaluate(step: int) -> Evaluation:
+    def evaluate(step: int) -> Evaluation | None:
         with averaged_weights(state):
             assert inputs.validation is not None  # Without, `evaluate_every` is 0.
             videos = score_videos(
@@ -225,9 +220,10 @@ def train_stage(
                 num_views=evaluation_views,
                 target=learned.predicts,
             )
+            if videos is None:
+                return None
             evaluation = learned.evaluate(videos, inputs.classes)
-            if hosts.is_first:
-                selection.offer(step, evaluation.metrics, network)
+            selection.offer(step, evaluation.metrics, network)
         return evaluation
 
     classes = f"{len(targets.classes)} classes" if targets.classes else "without labels"
@@ -318,12 +314,3 @@ def train_stage(
                     is_shown=hosts.is_first,
                 )
         return hosts.first_says(write)
-
-
-def _finished(model_dir: pathlib.Path) -> Metrics | None:
-    """What a stage has noted that has ended, and whose files are whole."""
-    if not (model_dir / FINISHED).exists():
-        return None
-    for name in checksums.listed(model_dir):
-        stage_folder.require_whole(model_dir / name)
-    return read_metrics(model_dir)

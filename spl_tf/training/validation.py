@@ -22,8 +22,8 @@ def score_videos(
     batch_size: int,
     num_views: int,
     target: str,
-) -> VideoScores:
-    """Scores every video of a data set on all hosts together, and gives them to each; see `score_clips`.
+) -> VideoScores | None:
+    """Scores every video of a data set on all hosts together, for the first one; None on others. See `score_clips`.
 
     A host scores every so many-th shard: with fewer shards than hosts, some have nothing to do.
     """
@@ -41,16 +41,16 @@ def score_videos(
         is_shown=hosts.is_first,
     )
     videos = average_videos(clips if own else ())
-    if hosts.count == 1:
-        return videos
-    merged = VideoScores()
-    sums = {video: total.tobytes() for video, total in videos.sums.items()}
-    for theirs in hosts.gather({"sums": sums, "counts": videos.counts, "labels": videos.labels}):
-        merged.merge(
+    sums = {video: total.tobytes() for video, total in videos.sums.items()} if not hosts.is_first else {}
+    said = hosts.collect({"sums": sums, "counts": videos.counts, "labels": videos.labels})
+    if said is None:
+        return None
+    for theirs in said[1:]:
+        videos.merge(
             VideoScores(
                 {video: np.frombuffer(total, np.float64) for video, total in theirs["sums"].items()},
                 dict(theirs["counts"]),
                 {video: tuple(labels) for video, labels in theirs["labels"].items()},
             )
         )
-    return merged
+    return videos
