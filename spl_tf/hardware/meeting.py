@@ -26,7 +26,7 @@ _TAKEN_SECONDS = 15.0  # A run that lost a host ends within this time.
 _TOLD_EVERY = 2.0  # While the first host waits, those that have come hear of it so often.
 _MEETING_SILENCE = 20.0
 _LINGER_SECONDS = 5.0  # Once something is wrong, the rest is waited for so long, to be told of it.
-_PROBE_SECONDS = 30.0
+_PROBE_SECONDS = 30.0  # A cluster's DNS may learn a name later than the first host meets its process.
 _CLOCK_SECONDS = 5.0
 
 Links = dict[int, Connection]
@@ -211,7 +211,7 @@ def _probe(cluster: Cluster, number: int) -> str | None:
             finally:
                 connection.close()
         except (OSError, ForeignProgramError) as error:
-            if isinstance(error, socket.gaierror | ConnectionRefusedError) or time.monotonic() > deadline:
+            if isinstance(error, ConnectionRefusedError) or time.monotonic() > deadline:
                 return f"{_in_words(error)}; look whether {cluster.source} has its name and port right"
             time.sleep(_PAUSE_SECONDS)
         else:

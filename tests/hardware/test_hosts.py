@@ -19,6 +19,8 @@ from spl_tf.hardware.cluster import Cluster
 from spl_tf.hardware.hosts import ALONE, LOST_CODE, Hosts
 from tools.cluster.local import free_addresses
 
+SOON = {"_LINGER_SECONDS": 0.5, "_TAKEN_SECONDS": 1.0, "_TOLD_EVERY": 0.5, "_PROBE_SECONDS": 1.0}
+
 
 def _clusters(addresses):
     return [Cluster(tuple(addresses), number, "TF_CONFIG") for number in range(len(addresses))]
@@ -206,7 +208,7 @@ class MeetingTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.printed = self.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        self.enter_context(mock.patch.multiple(meeting, _LINGER_SECONDS=0.5, _TAKEN_SECONDS=1.0, _TOLD_EVERY=0.5))
+        self.enter_context(mock.patch.multiple(meeting, **SOON))
 
     def _assert_refused(self, clusters, messages, wait_seconds=1.5):
         given = _together(clusters, lambda hosts: "met", wait_seconds)
