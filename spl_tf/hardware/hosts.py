@@ -19,7 +19,7 @@ from spl_tf import files
 from spl_tf.errors import HostEndedError, UserError
 from spl_tf.hardware.cluster import Cluster
 from spl_tf.hardware.connections import Connection
-from spl_tf.hardware.meeting import meet
+from spl_tf.hardware.meeting import LOST_CODE, meet
 
 T = TypeVar("T")
 
@@ -27,8 +27,6 @@ T = TypeVar("T")
 SILENCE_SECONDS = 60.0
 # So long this host may go on after another one ended; what it does then fails by itself, or is ended.
 GRACE_SECONDS = 5.0
-# As sysexits.h has it: a failure after which to try again.
-LOST_CODE = 75
 
 _BEAT_SECONDS = 5.0
 # So long NFS clients may go by what a folder held before (acdirmax).

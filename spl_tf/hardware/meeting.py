@@ -12,11 +12,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
-from spl_tf.errors import UserError
+import msgspec
+
+from spl_tf.errors import HostEndedError, UserError
 from spl_tf.hardware.cluster import Cluster
 from spl_tf.hardware.connections import Connection, ForeignProgramError
+from spl_tf.stored import Count
 
 _JOIN, _PROBE, _HERE, _WAIT, _GO, _FOUND, _READY, _REFUSED = (bytes([letter]) for letter in b"jphwgfrx")
 _MOST_BYTES = 1 << 20
@@ -28,8 +31,22 @@ _MEETING_SILENCE = 20.0
 _LINGER_SECONDS = 5.0  # Once something is wrong, the rest is waited for so long, to be told of it.
 _PROBE_SECONDS = 30.0  # A cluster's DNS may learn a name later than the first host meets its process.
 _CLOCK_SECONDS = 5.0
+_ENDED = "ended while the hosts met: start the same command on all hosts"
+# As sysexits.h has it: a failure after which to try again.
+LOST_CODE = 75
+
+_NOT_REACHED = (OSError, UnicodeError, ForeignProgramError)  # UnicodeError: of a name that can be none.
 
 Links = dict[int, Connection]
+
+
+class _Came(msgspec.Struct):
+    """What a host says that comes to the first one; `problem` is why it can't train."""
+
+    number: Count
+    addresses: tuple[str, ...]
+    source: str
+    problem: str | None
 
 
 def meet(cluster: Cluster, wait_seconds: float) -> Links:
@@ -38,9 +55,10 @@ def meet(cluster: Cluster, wait_seconds: float) -> Links:
     Raises:
       UserError: within the time a host did not come, or is not reached from another one; a port is taken; hosts have
         other lists of hosts.
+      HostEndedError: one ended meanwhile.
     """
     deadline = time.monotonic() + wait_seconds
-    joined: queue.Queue[tuple[dict[str, Any], Connection]] = queue.Queue()
+    joined: queue.Queue[tuple[_Came, Connection]] = queue.Queue()
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(_listening(cluster, joined))
@@ -68,11 +86,11 @@ def _listening(cluster: Cluster, joined: queue.Queue) -> Iterator[None]:
         try:
             kind, value = connection.receive(_MOST_BYTES)
             if kind == _JOIN:
-                joined.put((value, connection))
+                joined.put((msgspec.convert(value, _Came), connection))
                 return
             if kind == _PROBE:
                 connection.send(_HERE, [cluster.number, cluster.addresses])
-        except (OSError, ForeignProgramError):
+        except (OSError, ForeignProgramError, msgspec.ValidationError):
             pass
         connection.close()
 
@@ -139,13 +157,14 @@ def _gather(cluster: Cluster, joined: queue.Queue, deadline: float, wait_seconds
                 if not link.is_open():  # It was ended and may come again.
                     del links[number]
             continue
-        number = came["number"]
-        problem = came["problem"] and f"{cluster.name(number)}: {came['problem']}"
-        if tuple(came["addresses"]) != cluster.addresses:
+        number, problem = came.number, None
+        if came.addresses != cluster.addresses:
             problem = (
-                f"host {number}'s {came['source']} names {', '.join(came['addresses'])}, the first host's "
+                f"host {number}'s {came.source} names {', '.join(came.addresses)}, the first host's "
                 f"{', '.join(cluster.addresses)}: give all hosts the same list"
             )
+        elif came.problem:
+            problem = f"{cluster.name(number)}: {came.problem}"
         elif number in links and links[number].is_open():
             problem = f"two processes say that they are {cluster.name(number)}: give each its own number"
         if problem:
@@ -167,18 +186,17 @@ def _join(cluster: Cluster, deadline: float, wait_seconds: float, problem: str |
     while True:
         try:
             connection = _connected(cluster, 0)
-            own = {"number": cluster.number, "addresses": cluster.addresses, "source": cluster.source}
-            connection.send(_JOIN, own | {"problem": problem})
+            connection.send(_JOIN, _Came(cluster.number, cluster.addresses, cluster.source, problem))
             while True:
                 kind, value = connection.receive(_MOST_BYTES)
                 if kind == _REFUSED:
-                    raise UserError(value)
+                    raise _error(*value)
                 if kind == _GO:
                     return connection
                 if kind == _WAIT and not told:
                     told = True
                     _tell(f"waiting with {cluster.name(0)} for {', '.join(value)}")
-        except (OSError, ForeignProgramError) as error:
+        except _NOT_REACHED as error:
             reason = _in_words(error)
         now = time.monotonic()
         if now > deadline:
@@ -210,7 +228,7 @@ def _probe(cluster: Cluster, number: int) -> str | None:
                 kind, value = connection.receive(_MOST_BYTES)
             finally:
                 connection.close()
-        except (OSError, ForeignProgramError) as error:
+        except _NOT_REACHED as error:
             if isinstance(error, ConnectionRefusedError) or time.monotonic() > deadline:
                 return f"{_in_words(error)}; look whether {cluster.source} has its name and port right"
             time.sleep(_PAUSE_SECONDS)
@@ -229,9 +247,9 @@ def _agree(cluster: Cluster, links: Links, found: Mapping[str, Any]) -> None:
             links[0].send(_FOUND, found)
             kind, value = links[0].receive(_MOST_BYTES)
         except OSError as error:
-            raise UserError(f"{cluster.name(0)} ended while the hosts met: see what it says") from error
+            raise HostEndedError(f"{cluster.name(0)} {_ENDED}", LOST_CODE) from error
         if kind == _REFUSED:
-            raise UserError(value)
+            raise _error(*value)
         clocks = value
     else:
         all_found = [found]
@@ -240,12 +258,13 @@ def _agree(cluster: Cluster, links: Links, found: Mapping[str, Any]) -> None:
             try:
                 all_found.append(links[number].receive(_MOST_BYTES)[1])
             except OSError:
-                all_found.append({"problem": f"{cluster.name(number)} ended while the hosts met", "clock": 0.0})
+                _refuse(links, f"{cluster.name(number)} {_ENDED}", LOST_CODE)
         if problems := [each["problem"] for each in all_found if each["problem"]]:
             _refuse(links, problems[0])
         clocks = [each["clock"] for each in all_found]
         for link in links.values():
-            link.send(_READY, clocks)
+            with contextlib.suppress(OSError):  # Who is gone is missed as any other time.
+                link.send(_READY, clocks)
     for number, clock in enumerate(clocks):
         if abs(clock - clocks[0]) > _CLOCK_SECONDS:
             _tell(
@@ -254,11 +273,15 @@ def _agree(cluster: Cluster, links: Links, found: Mapping[str, Any]) -> None:
             )
 
 
-def _refuse(links: Links, line: str) -> None:
+def _refuse(links: Links, line: str, code: int = 2) -> NoReturn:
     for link in links.values():
         with contextlib.suppress(OSError):
-            link.send(_REFUSED, line)
-    raise UserError(line)
+            link.send(_REFUSED, [line, code])
+    raise _error(line, code)
+
+
+def _error(line: str, code: int) -> Exception:
+    return HostEndedError(line, code) if code == LOST_CODE else UserError(line)
 
 
 def _connected(cluster: Cluster, number: int) -> Connection:

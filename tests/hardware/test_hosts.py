@@ -16,7 +16,8 @@ from spl_tf.errors import HostEndedError, Terminated, UserError
 from spl_tf.hardware import hosts as hosts_module
 from spl_tf.hardware import meeting
 from spl_tf.hardware.cluster import Cluster
-from spl_tf.hardware.hosts import ALONE, LOST_CODE, Hosts
+from spl_tf.hardware.hosts import ALONE, Hosts
+from spl_tf.hardware.meeting import LOST_CODE
 from tools.cluster.local import free_addresses
 
 SOON = {"_LINGER_SECONDS": 0.5, "_TAKEN_SECONDS": 1.0, "_TOLD_EVERY": 0.5, "_PROBE_SECONDS": 1.0}
@@ -260,6 +261,25 @@ class MeetingTest(parameterized.TestCase):
             Cluster((addresses[0], addresses[2]), 1, "TF_CONFIG"),
         ]
         self._assert_refused(clusters, ["^host 1's TF_CONFIG names .*, the first host's .*: give all .* the same"] * 2)
+
+    @parameterized.parameters(0, 1)
+    def test_a_host_that_is_killed_meanwhile(self, killed):
+        agree = meeting._agree
+
+        def dies(cluster, links, found):
+            if cluster.number == killed:
+                for link in links.values():
+                    link._socket.shutdown(socket.SHUT_RDWR)
+                raise SystemExit
+            agree(cluster, links, found)
+
+        with mock.patch.object(meeting, "_agree", dies):
+            given = _together(_clusters(free_addresses(3)), lambda hosts: "met")
+        del given[killed]
+        for error in given:
+            self.assertIsInstance(error, HostEndedError)
+            self.assertEqual(error.code, LOST_CODE)
+            self.assertRegex(str(error), f"^host {killed} .* ended while the hosts met")
 
     def test_a_number_that_two_hosts_have(self):
         addresses = free_addresses(3)
