@@ -15,6 +15,7 @@ COMMANDS = (
     "train",
     "predict",
     "label",
+    "compare",
     "clean",
     "transition",
     "evaluate",

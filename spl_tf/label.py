@@ -88,13 +88,15 @@ def main() -> None:
     from spl_tf.cleaning.methods import METHODS
     from spl_tf.labels.assign import assign_labels
     from spl_tf.labels.labellers import labeller
-    from spl_tf.labels.predictions import teacher_accuracy
+    from spl_tf.labels.predictions import measured_accuracy
     from spl_tf.labels.summary_text import report
 
     require_own_folder("output_dir", FLAGS.output_dir, own=LABELS)
     strategy = FLAGS.strategy
     if strategy in METHODS:
         raise UserError(f"{strategy} cleans labels with a teacher's features: use spl_tf.clean --method={strategy}")
+    if strategy == "compare":
+        raise UserError(f"to compare strategies, use spl_tf.compare --predictions={FLAGS.predictions}")
     options = _options(FLAGS.option)
     chosen = labeller(strategy, **options)
     if FLAGS.num_labels is not None:
@@ -106,7 +108,7 @@ def main() -> None:
     folder = FLAGS.output_dir
     summary = assign_labels(FLAGS.predictions, strategy, folder, min_confidence=FLAGS.min_confidence, **options)
     confusion = np.load(pathlib.Path(folder) / "confusion.npy")
-    print(report(summary, confusion, teacher_accuracy(FLAGS.predictions)))
+    print(report(summary, confusion, measured_accuracy(FLAGS.predictions)))
     print(f"\nLabels and figures are in {folder}")
 
 

@@ -5,31 +5,22 @@ maps every clip to its target. Each takes as many shards at once as there are co
 of rows is in memory, whatever the number of clips.
 """
 
-import concurrent.futures
-import dataclasses
 import functools
-import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from absl import logging
-from tqdm import tqdm
 
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
-from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_map import FittedLabeller, Pairs
+from spl_tf.labels.counting import confident, count_predictions, of_shards, progress
+from spl_tf.labels.label_map import FittedLabeller
 from spl_tf.labels.label_writing import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.labellers import labeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions, made_by, open_predictions
-from spl_tf.labels.statistics import STATISTICS
-
-_THREADS = os.cpu_count() or 1
-_Result = TypeVar("_Result")
 
 
 def assign_labels(
@@ -72,7 +63,7 @@ def assign_labels(
     predictions = open_predictions(predictions_dir)
     stale_labels(output_dir, predictions)  # Refuses a wrong folder before the counting.
 
-    counts = _count(predictions, chosen.name, chosen.statistics, min_confidence)
+    counts = count_predictions(predictions, chosen.name, chosen.statistics, min_confidence)
     fitted = chosen.fit(counts.usable, predictions.classes, counts.statistics)
     require_columns(predictions, fitted.columns, strategy)
     notes: dict[str, Any] = {"strategy": strategy, "min_confidence": min_confidence}
@@ -83,58 +74,6 @@ def assign_labels(
     return write_folder(
         output_dir, predictions, fitted, identity, counts.confusion, counts.usable, write_sidecars, **notes
     )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Counts:
-    """What the first pass finds.
-
-    Attributes:
-      confusion: int64 [N, N], all clips.
-      usable: int64 [N, N], the confident ones.
-      statistics: of the confident ones, by name.
-    """
-
-    confusion: np.ndarray
-    usable: np.ndarray
-    statistics: dict[str, np.ndarray]
-
-
-def _confident(pairs: Pairs, min_confidence: float) -> np.ndarray:
-    """bool [n]: clips whose teacher confidence reaches the threshold."""
-    return pairs.column("confidence") >= np.float32(min_confidence)
-
-
-def _count(predictions: Predictions, asked_by: str, statistics: Sequence[str], min_confidence: float) -> _Counts:
-    """First pass."""
-    num_classes = len(predictions.classes)
-    confusion = np.zeros((num_classes, num_classes), np.int64)
-    usable = np.zeros_like(confusion) if min_confidence else confusion
-    added_up = {name: STATISTICS[name](num_classes) for name in statistics}
-    columns = {column for each in added_up.values() for column in each.columns}
-    require_columns(predictions, columns, asked_by)
-    columns.add("confidence")  # Even where nothing asks for it: that of a broken teacher is refused as it is read.
-
-    def count(shard: str) -> tuple[np.ndarray, np.ndarray]:
-        confusion, usable = (np.zeros((num_classes, num_classes), np.int64) for _ in range(2))
-        for batch, pairs in read_batches(predictions, shard, columns):
-            confusion += count_pairs(pairs.weak, pairs.teacher, num_classes)
-            if min_confidence:
-                pairs = pairs.take(_confident(pairs, min_confidence))
-                usable += count_pairs(pairs.weak, pairs.teacher, num_classes)
-            for each in added_up.values():
-                each.add(pairs)
-            progress.update(batch.num_rows)
-        return confusion, usable
-
-    with _progress(predictions, "counting") as progress:
-        # Sums of floating-point numbers depend on their order.
-        at_once = 1 if added_up else _THREADS
-        for all_clips, confident in _of_shards(count, predictions, at_once):
-            confusion += all_clips
-            if min_confidence:
-                usable += confident
-    return _Counts(confusion, usable, {name: each.result(usable) for name, each in added_up.items()})
 
 
 def _write_labels(
@@ -156,32 +95,18 @@ def _write_labels(
             for batch, pairs in read_batches(predictions, shard, columns):
                 targets = fitted.targets(pairs)
                 if min_confidence:
-                    targets = targets.only(_confident(pairs, min_confidence))
+                    targets = targets.only(confident(pairs, min_confidence))
                 clips_per_class += targets.clips_per_class(num_classes)
                 kept += int(np.count_nonzero(targets.kept))
                 weights = targets.kept.astype(np.float32)
                 writer.write_batch(sidecar_files.label_batch(batch.column("clip_id"), targets, weights))
-                progress.update(batch.num_rows)
+                bar.update(batch.num_rows)
         return kept, clips_per_class
 
     written = Written({}, np.zeros(num_classes))
-    with _progress(predictions, "labelling") as progress:
-        results = _of_shards(write, predictions, _THREADS)
+    with progress(predictions, "labelling") as bar:
+        results = of_shards(write, predictions)
         for shard, (kept, clips_per_class) in zip(predictions.shards, results, strict=True):
             written.kept_of_shard[shard] = kept
             written.clips_per_class[:] += clips_per_class
     return written
-
-
-def _of_shards(function: Callable[[str], _Result], predictions: Predictions, at_once: int) -> Iterator[_Result]:
-    """What a function gives for the name of each shard, in their order: Parquet's code runs without Python's lock."""
-    names = list(predictions.shards)
-    ahead = 8 * at_once  # Results of so many at most wait for that of a large shard.
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
-        for start in range(0, len(names), ahead):
-            yield from pool.map(function, names[start : start + ahead])
-
-
-def _progress(predictions: Predictions, doing: str) -> tqdm:
-    # A job of less than a second shows no bar.
-    return tqdm(total=predictions.num_clips, desc=doing, unit=" clips", unit_scale=True, delay=1)

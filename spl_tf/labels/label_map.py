@@ -1,7 +1,8 @@
 """A labeller that has seen the counts: it maps batches of clips to what they are trained towards."""
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,6 +35,16 @@ class Pairs:
 
         optional = (some(self.confidence), some(self.top_classes), some(self.top_scores))
         return Pairs(self.weak[rows], self.teacher[rows], *optional)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Pairs"]) -> "Pairs":
+        """The clips of at least one part, all parts with the same columns."""
+
+        def joined(name: str) -> Any:
+            columns = [getattr(part, name) for part in parts]
+            return None if columns[0] is None else np.concatenate(columns)
+
+        return cls(*(joined(field.name) for field in dataclasses.fields(cls)))
 
     def column(self, name: str) -> np.ndarray:
         """What a labeller asked for in `columns`.

@@ -109,8 +109,19 @@ def index_digest(folder: Path) -> str:
     return checksums.require_whole(pathlib.Path(folder) / _FILE_NAME, _WRITE_INDEX_AGAIN)
 
 
-def teacher_accuracy(folder: Path) -> str | None:
-    """How often the teacher of these predictions is right, in words; None where nobody measured it, or it is gone.
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """How often a teacher is right, and on what; as text "62.5% of its validation videos"."""
+
+    top_1: float
+    measured_on: str
+
+    def __str__(self) -> str:
+        return f"{self.top_1:.1%} of {self.measured_on}"
+
+
+def measured_accuracy(folder: Path) -> Accuracy | None:
+    """How often the teacher of these predictions is right; None where nobody measured it, or it is gone.
 
     Looked for where `predictions.json` says it was trained: the newest test of spl_tf.evaluate, else the validation
     of its training.
@@ -119,10 +130,10 @@ def teacher_accuracy(folder: Path) -> str | None:
         model_dir = pathlib.Path(read_index(folder)["model_dir"])
         if tests := sorted(model_dir.glob("evaluate-*/metrics.json"), key=lambda path: path.stat().st_mtime):
             metrics = read_json(tests[-1], dict[str, Any], PREDICT_AGAIN)
-            return f"{metrics['top_1']:.1%} of the videos of {metrics['shards']}"
+            return Accuracy(float(metrics["top_1"]), f"the videos of {metrics['shards']}")
         metrics = read_json(model_dir / "metrics.json", dict[str, Any], PREDICT_AGAIN)
         top_1 = {entry["step"]: entry["top_1"] for entry in metrics["evaluations"]}[metrics["selected_step"]]
-        return f"{top_1:.1%} of its validation videos"
+        return Accuracy(float(top_1), "its validation videos")
     except (UserError, KeyError, TypeError, ValueError, AttributeError):
         return None  # It is a note beside the numbers: labels need none of these files.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from spl_tf.labels.predictions import Accuracy
 from spl_tf.labels.query_agreement import QueryAgreement, query_agreement
 from spl_tf.text_tables import aligned_table
 
@@ -13,13 +14,13 @@ _MANY_CLASSES = 20
 _MANY_LABELS = 40
 
 
-def report(summary: dict[str, Any], confusion: np.ndarray, teacher: str | None = None) -> str:
+def report(summary: dict[str, Any], confusion: np.ndarray, teacher: Accuracy | None = None) -> str:
     """The text for a terminal.
 
     Args:
       summary: what `assign_labels` returned.
       confusion: int [N, N], all clips.
-      teacher: how often it is right, e.g. "62.5% of its validation videos"; None where that is not known.
+      teacher: how often it is right; None where that is not known.
     """
     classes = summary["source_classes"]
     sections = [_totals(summary)]
@@ -53,7 +54,7 @@ def _confusion(confusion: np.ndarray, classes: Sequence[str]) -> str:
     return f"Confusion matrix, clips (rows: query, columns: teacher's prediction)\n{table}"
 
 
-def _queries(queries: Sequence[QueryAgreement], teacher: str | None) -> str:
+def _queries(queries: Sequence[QueryAgreement], teacher: Accuracy | None) -> str:
     """All queries when they are few, otherwise only those that the teacher agrees with by chance."""
     flagged = [query for query in queries if query.flagged]
     shown = queries if len(queries) <= _MANY_CLASSES else flagged
