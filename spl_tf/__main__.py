@@ -13,6 +13,7 @@ COMMANDS = (
     "shard",
     "inspect",
     "train",
+    "cross_validate",
     "predict",
     "label",
     "compare",

@@ -27,6 +27,7 @@ class ClipHead:
     Attributes:
       shard: position of its shard in the data set.
       row: of the record in the shard.
+      clip_id: of the record.
       video_id: of the upload.
       labels: class ids as stored.
       seconds: from the first moment to the end; 0 for an image.
@@ -37,6 +38,7 @@ class ClipHead:
 
     shard: int
     row: int
+    clip_id: str
     video_id: str
     labels: tuple[int, ...]
     seconds: float
@@ -151,6 +153,7 @@ def _head(position: int, row: int, context: Any) -> ClipHead:
     return ClipHead(
         shard=position,
         row=row,
+        clip_id=_text(fields, record.CLIP_ID),
         video_id=_text(fields, record.VIDEO_ID),
         labels=tuple(fields[record.LABELS].int64_list.value),
         seconds=seconds,

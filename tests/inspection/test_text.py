@@ -14,7 +14,7 @@ class ReportTest(parameterized.TestCase, tf.test.TestCase):
         ("videos", 2.0, 20, ["video time     6.0 s (0:00:06)", "20, 10 a second"], ["image size"]),
     )
     def test_images_have_no_time(self, seconds, num_frames, said, not_said):
-        heads = [ClipHead(0, row, f"v{row}", (0,), seconds, num_frames, 60, 80) for row in range(3)]
+        heads = [ClipHead(0, row, f"clip {row}", f"v{row}", (0,), seconds, num_frames, 60, 80) for row in range(3)]
         dataset = ClipDataset("d", ("a",), (), 3, 3, {"a": 3}, 0.0, 10.0, 60, 90, False, {})
         text = contents(dataset, Survey(heads, 1, 0))
         for line in said:
