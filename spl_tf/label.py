@@ -16,10 +16,16 @@ the teacher sees t:
   mopro        t where its score is above threshold (0.8), else l    N
                where its score is above 1 / N, else discarded
   dawid_skene  a distribution over the classes for every (l, t)      N
+  cell_posterior  the same, from the teacher's errors on clean clips N
+  crowdlab     a distribution for every clip, of l and the teacher's N
+               probabilities, weighted by what each is worth
 
-spl_ib (an information bottleneck, Slonim and Tishby 1999), mopro (Li et al. 2021, without prototypes) and dawid_skene
-(query and teacher as two annotators, Dawid and Skene 1979) need predictions that hold the teacher's best classes and
-their scores. spl_tf.clean makes labels with the help of a clean set.
+spl_ib (an information bottleneck, Slonim and Tishby 1999), mopro (Li et al. 2021, without prototypes), dawid_skene
+(query and teacher as two annotators, Dawid and Skene 1979) and crowdlab (Goh et al. 2022) need predictions that hold
+the teacher's best classes and their scores. cell_posterior and crowdlab need --held_out=H, what spl_tf.cross_validate
+wrote: clean clips predicted by teachers that did not learn from them. With H, or where the teacher was evaluated or
+validated, it is told what the labels are expected to be worth; spl_tf.compare tells it of all strategies at once.
+spl_tf.clean makes labels with the help of a clean set.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
 
@@ -69,6 +75,7 @@ flags.DEFINE_integer(
     "Classes of spl_m, spl_d and spl_ib, from N to N * N; 2 N when not given.",
     flag_values=FLAGS,
 )
+flags.DEFINE_string("held_out", None, "Folder that spl_tf.cross_validate wrote.", flag_values=FLAGS)
 flags.DEFINE_multi_string("option", [], "An option of the strategy, as name=value; repeatable.", flag_values=FLAGS)
 flags.DEFINE_float(
     "min_confidence",
@@ -106,7 +113,8 @@ def main() -> None:
     if FLAGS.min_confidence and not chosen.uses_teacher:
         raise UserError(f"--min_confidence is of the teacher, which {strategy} does not ask: leave it out")
     folder = FLAGS.output_dir
-    summary = assign_labels(FLAGS.predictions, strategy, folder, min_confidence=FLAGS.min_confidence, **options)
+    options |= {"min_confidence": FLAGS.min_confidence, "held_out": FLAGS.held_out}
+    summary = assign_labels(FLAGS.predictions, strategy, folder, **options)
     confusion = np.load(pathlib.Path(folder) / "confusion.npy")
     print(report(summary, confusion, measured_accuracy(FLAGS.predictions)))
     print(f"\nLabels and figures are in {folder}")

@@ -18,8 +18,9 @@ from spl_tf.labels import pair_labeller
 from spl_tf.labels.labellers import PAIR_LABELLERS, labeller
 from spl_tf.labels.pair_labeller import PairLabeller
 from spl_tf.labels.predictions import index_digest
-from spl_tf.labels.statistics import STATISTICS
+from spl_tf.labels.statistics import STATISTICS, TEACHER_RATES
 from spl_tf.labels.targets import SINGLE
+from spl_tf.labels.teacher_confusion import even_confusion
 
 # Labels are for the pre-training: what gin says in its scope holds.
 _STAGE = "pretrain"
@@ -112,7 +113,11 @@ class _FromPairs:
 
     def check(self, classes: Sequence[str]) -> str:
         counts = np.ones((len(classes), len(classes)), np.int64)
-        statistics = {name: STATISTICS[name](len(classes)).result(counts) for name in self.entry.statistics}
+        num_classes = len(classes)
+        statistics = {
+            name: STATISTICS[name](num_classes).result(counts) for name in self.entry.statistics if name in STATISTICS
+        }
+        statistics[TEACHER_RATES] = even_confusion(0.5, num_classes, "").rates
         return labeller(self.name, **self._options(None)).fit(counts, classes, statistics).form
 
     def write(self, source: LabelSource, folder: pathlib.Path, seed: int) -> dict[str, Any]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from spl_tf.labels.label_folder import read_confusion
     from spl_tf.labels.labellers import (
         agreement,
+        cell_posterior,
+        crowdlab,
         dawid_skene,
         labeller,
         mopro,
@@ -37,9 +39,11 @@ _MODULES = ("labellers", "confusion", "transition", "label_folder", "assign")
 __all__ = [
     "agreement",
     "assign_labels",
+    "cell_posterior",
     "clips_per_class",
     "count_pairs",
     "count_transition",
+    "crowdlab",
     "dawid_skene",
     "estimate_transition",
     "labeller",

@@ -5,7 +5,8 @@ maps every clip to its target. Each takes as many shards at once as there are co
 of rows is in memory, whatever the number of clips.
 """
 
-import functools
+import dataclasses
+import hashlib
 import pathlib
 from typing import Any
 
@@ -15,16 +16,26 @@ from absl import logging
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
-from spl_tf.labels.counting import confident, count_predictions, of_shards, progress
+from spl_tf.labels.cell_truth import expected_truth
+from spl_tf.labels.counting import Counts, confident, count_predictions, of_shards, progress
 from spl_tf.labels.label_map import FittedLabeller
+from spl_tf.labels.label_quality import LabelledCells, joint_by_cell, label_quality
 from spl_tf.labels.label_writing import Written, labels_identity, stale_labels, write_folder
 from spl_tf.labels.labellers import labeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions, made_by, open_predictions
+from spl_tf.labels.statistics import STATISTICS, TEACHER_RATES
+from spl_tf.labels.teacher_confusion import TeacherConfusion, known_confusion, open_held_out
 
 
 def assign_labels(
-    predictions_dir: Path, strategy: str, output_dir: Path, *, min_confidence: float = 0.0, **options: Any
+    predictions_dir: Path,
+    strategy: str,
+    output_dir: Path,
+    *,
+    min_confidence: float = 0.0,
+    held_out: Path | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Labels every clip of a web set and writes the label side-cars.
 
@@ -44,6 +55,9 @@ def assign_labels(
       strategy: a key of PAIR_LABELLERS.
       output_dir: for the labels; not a folder of predictions.
       min_confidence: least teacher confidence of a usable clip, in [0, 1].
+      held_out: predictions of clean clips by teachers that did not learn from them, as of spl_tf.cross_validate. They
+        tell how the teacher errs, which some strategies need; with all others they only tell what the labels are
+        expected to be worth.
       options: of the strategy, e.g. `num_labels` of spl_m and spl_d.
 
     Returns:
@@ -63,23 +77,60 @@ def assign_labels(
     predictions = open_predictions(predictions_dir)
     stale_labels(output_dir, predictions)  # Refuses a wrong folder before the counting.
 
-    counts = count_predictions(predictions, chosen.name, chosen.statistics, min_confidence)
-    fitted = chosen.fit(counts.usable, predictions.classes, counts.statistics)
+    clean = None if held_out is None else open_held_out(held_out, predictions.classes, predictions_dir)
+    if clean is None and chosen.needs_held_out:
+        raise UserError(
+            f"{strategy} has to know how the teacher errs on clean clips that it did not learn from: give --held_out, "
+            "which spl_tf.cross_validate writes"
+        )
+    known = known_confusion(predictions, clean, min_confidence)
+
+    statistics = [name for name in chosen.statistics if name in STATISTICS]
+    counts = count_predictions(predictions, chosen.name, statistics, min_confidence)
+    given = counts.statistics | ({} if known is None else {TEACHER_RATES: known.rates})
+    fitted = chosen.fit(counts.usable, predictions.classes, given)
     require_columns(predictions, fitted.columns, strategy)
     notes: dict[str, Any] = {"strategy": strategy, "min_confidence": min_confidence}
     # Weak labels are the same whatever the teacher says.
-    teacher = {"teacher": made_by(predictions)} if chosen.uses_teacher else {}
-    identity = labels_identity(predictions, fitted, **notes, **teacher)
-    write_sidecars = functools.partial(_write_labels, predictions, fitted, min_confidence, identity, output_dir)
+    made_from: dict[str, Any] = {"teacher": made_by(predictions)} if chosen.uses_teacher else {}
+    if fitted.columns and chosen.options:  # Else the table tells.
+        made_from["options"] = dict(chosen.options)
+    if chosen.needs_held_out and known is not None:
+        made_from["held_out"] = hashlib.sha256(known.rates.tobytes()).hexdigest()
+    identity = labels_identity(predictions, fitted, **notes, **made_from)
+    cells = LabelledCells(len(predictions.classes)) if known is not None and fitted.columns else None
+
+    def write_sidecars() -> Written:
+        written = _write_labels(predictions, fitted, min_confidence, identity, output_dir, cells)
+        own = counts if chosen.uses_teacher else dataclasses.replace(counts, usable=counts.confusion)
+        written.notes["expected"] = None if known is None else _expected(known, fitted, own, cells)
+        return written
+
     return write_folder(
         output_dir, predictions, fitted, identity, counts.confusion, counts.usable, write_sidecars, **notes
     )
 
 
+def _expected(
+    known: TeacherConfusion, fitted: FittedLabeller, counts: Counts, cells: LabelledCells | None
+) -> dict[str, Any]:
+    """What the labels are likely to be worth, see `LabelQuality`, and from what that is known."""
+    shown = expected_truth(counts.confusion, known.rates)
+    usable = shown if counts.usable is counts.confusion else expected_truth(counts.usable, known.rates)
+    joint = joint_by_cell(fitted, usable) if cells is None else cells.joint(usable, counts.usable)
+    quality = label_quality(joint, shown.sum(axis=(0, 1)))
+    return quality.as_json() | {"from": known.source}
+
+
 def _write_labels(
-    predictions: Predictions, fitted: FittedLabeller, min_confidence: float, identity: str, output_dir: pathlib.Path
+    predictions: Predictions,
+    fitted: FittedLabeller,
+    min_confidence: float,
+    identity: str,
+    output_dir: pathlib.Path,
+    cells: LabelledCells | None,
 ) -> Written:
-    """Second pass: one label side-car a shard."""
+    """Second pass: one label side-car a shard; `cells` counts which labels the clips of each cell get."""
     columns = {"clip_id", *fitted.columns} | ({"confidence"} if min_confidence else set())
     num_classes = len(fitted.class_names)
 
@@ -96,6 +147,8 @@ def _write_labels(
                 targets = fitted.targets(pairs)
                 if min_confidence:
                     targets = targets.only(confident(pairs, min_confidence))
+                if cells is not None:
+                    cells.add(pairs, targets)
                 clips_per_class += targets.clips_per_class(num_classes)
                 kept += int(np.count_nonzero(targets.kept))
                 weights = targets.kept.astype(np.float32)

@@ -31,16 +31,26 @@ def classes_of_queries(confusion: np.ndarray, rates: np.ndarray) -> np.ndarray:
     return totals * mixtures
 
 
-def expected_truth(confusion: np.ndarray, rates: np.ndarray) -> np.ndarray:
-    """How many clips of every cell show each class: float64 [N, N, N], weak label by prediction by class.
+def cell_posteriors(confusion: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """P(class | weak label, prediction) where query and teacher err independently: float64 [N, N, N].
 
-    The posterior of the class given query and prediction, which err independently of each other, times the cell's
-    clips. Every clip is taken to show one of the classes. Where the teacher errs more on web clips than on clean ones,
-    which is the rule, the labels are worse than this says. Takes 8 N^3 bytes, 64 MB of 200 classes.
+    A cell of a query without clips has zeros, a distribution everywhere else. Takes 8 N^3 bytes, 64 MB of 200 classes.
 
     Args:
       confusion, rates: as of `classes_of_queries`.
     """
     joint = classes_of_queries(confusion, rates)[:, np.newaxis, :] * rates.T
     totals = joint.sum(axis=2, keepdims=True)
-    return confusion[..., np.newaxis] * np.divide(joint, totals, out=np.zeros_like(joint), where=totals > 0)
+    return np.divide(joint, totals, out=joint, where=totals > 0)
+
+
+def expected_truth(confusion: np.ndarray, rates: np.ndarray) -> np.ndarray:
+    """How many clips of every cell show each class: float64 [N, N, N], weak label by prediction by class.
+
+    Every clip is taken to show one of the classes. Where the teacher errs more on web clips than on clean ones, which
+    is the rule, the labels are worse than this says.
+
+    Args:
+      confusion, rates: as of `classes_of_queries`.
+    """
+    return confusion[..., np.newaxis] * cell_posteriors(confusion, rates)

@@ -15,6 +15,7 @@ from spl_tf.labels.pair_labeller import PairLabeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions
 from spl_tf.labels.sidecar_files import TOP_SCORES
+from spl_tf.labels.statistics import STATISTICS, TEACHER_RATES
 from spl_tf.labels.teacher_confusion import TeacherConfusion
 from spl_tf.labels.truth_list import Measured, TruthList, measured_quality, video_of
 
@@ -87,13 +88,11 @@ def compare_strategies(
     Raises:
       UserError: side-cars that are damaged, an option that does not fit, or no listed clip is one of these.
     """
-    possible, left_out = _possible(predictions, labellers)
-    statistics = list(dict.fromkeys(name for each in possible for name in each.statistics))
+    possible, left_out = _possible(predictions, labellers, teacher)
+    statistics = list(dict.fromkeys(name for each in possible for name in each.statistics if name in STATISTICS))
     counts = count_predictions(predictions, "a comparison", statistics, min_confidence)
-    fitted = [
-        each.fit(_usable(counts, each), predictions.classes, counts.statistics if each.statistics else None)
-        for each in possible
-    ]
+    given = counts.statistics | ({} if teacher is None else {TEACHER_RATES: teacher.rates})
+    fitted = [each.fit(_usable(counts, each), predictions.classes, given) for each in possible]
     streamed = [LabelledCells(len(predictions.classes)) if each.columns else None for each in fitted]
     listed = _stream(predictions, fitted, streamed, truth, min_confidence)
     shown = None if teacher is None else expected_truth(counts.confusion, teacher.rates)
@@ -138,21 +137,21 @@ def _named(labeller: PairLabeller) -> str:
     return " ".join([labeller.name, *(f"{name}={value}" for name, value in labeller.options.items())])
 
 
-def _possible(predictions: Predictions, labellers: Sequence[PairLabeller]) -> tuple[list[PairLabeller], dict[str, str]]:
-    """Labellers for which the predictions hold enough, and why not of the others."""
+def _possible(
+    predictions: Predictions, labellers: Sequence[PairLabeller], teacher: TeacherConfusion | None
+) -> tuple[list[PairLabeller], dict[str, str]]:
+    """Labellers for which there is enough, and what lacks of the others."""
+    scores_fault = ""
     try:
         require_columns(predictions, TOP_SCORES.names, "it")
-        return list(labellers), {}
     except UserError as error:
-        fault = str(error)
+        scores_fault = str(error)
     possible, left_out = [], {}
-    num_classes = len(predictions.classes)
     for each in labellers:
-        asks = bool(each.statistics) or bool(
-            each.fit(np.ones((num_classes, num_classes), np.int64), predictions.classes).columns
-        )
-        if asks:
-            left_out[_named(each)] = fault
+        if scores_fault and each.asks_scores:
+            left_out[_named(each)] = scores_fault
+        elif each.needs_held_out and (teacher is None or not teacher.counted):
+            left_out[_named(each)] = "it needs --held_out, a folder of spl_tf.cross_validate"
         else:
             possible.append(each)
     return possible, left_out

@@ -1,6 +1,7 @@
 """How good labels are, from how many clips of each label show each class."""
 
 import dataclasses
+import threading
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ class LabelQuality:
     least_kept: float
 
     def as_json(self) -> dict[str, Any]:
-        """By name; None for nan, which JSON cannot hold."""
+        """By name, to six digits; None for nan, which JSON cannot hold."""
         values = dataclasses.asdict(self)
-        return {name: None if np.isnan(value) else value for name, value in values.items()}
+        return {name: None if np.isnan(value) else round(value, 6) for name, value in values.items()}
 
 
 def label_quality(joint: np.ndarray, clips_of_class: np.ndarray) -> LabelQuality:
@@ -94,6 +95,8 @@ def joint_by_cell(labeller: FittedLabeller, truth: np.ndarray) -> np.ndarray:
 class LabelledCells:
     """How often a labeller gave each label to the clips of each cell, where it looks at more than the pair.
 
+    Clips may be added by several threads.
+
     Args:
       num_classes: N; its labels are the same classes.
     """
@@ -101,12 +104,15 @@ class LabelledCells:
     def __init__(self, num_classes: int):
         self._num_classes = num_classes
         self._given = np.zeros((num_classes**2, num_classes))
+        self._lock = threading.Lock()
 
     def add(self, pairs: Pairs, targets: Targets) -> None:
         clips, labels, shares = label_entries(targets)
         cells = np.multiply(pairs.weak, self._num_classes, dtype=np.int64) + pairs.teacher
         places = cells[clips] * self._num_classes + labels
-        self._given += np.bincount(places, shares, self._given.size).reshape(self._given.shape)
+        given = np.bincount(places, shares, self._given.size).reshape(self._given.shape)
+        with self._lock:
+            self._given += given
 
     def joint(self, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """As `joint_by_cell`, as if clips of a cell were labelled whatever they show.

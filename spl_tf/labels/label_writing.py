@@ -45,10 +45,17 @@ class _OfLabels(msgspec.Struct):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Written:
-    """What label side-cars hold: kept clips of every shard, and clips of each class, float64 [number of classes]."""
+    """What label side-cars hold.
+
+    Attributes:
+      kept_of_shard: kept clips of every shard.
+      clips_per_class: float64 [number of classes].
+      notes: further entries of the summary, known once they are written.
+    """
 
     kept_of_shard: dict[str, int]
     clips_per_class: np.ndarray
+    notes: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def stale_labels(output_dir: pathlib.Path, predictions: Predictions) -> list[pathlib.Path]:
@@ -165,7 +172,8 @@ def write_folder(
         with atomic_path(output_dir / CELLS) as temporary:
             np.savez_compressed(temporary, table=labeller.table, merged=labeller.merges)
         figures.draw_confusion(confusion, predictions.classes, output_dir / "confusion.png")
-        summary = _describe(predictions, labeller, confusion, usable, written) | notes | {"identity": identity}
+        summary = _describe(predictions, labeller, confusion, usable, written) | notes | written.notes
+        summary["identity"] = identity
         figures.draw_long_tail(np.array(summary["counts"]), labeller, output_dir / "long_tail.png")
         names = [*(f"{name}.parquet" for name in predictions.shards), CONFUSION, CELLS]
         checksums.complete(output_dir, dict.fromkeys(names), SUMMARY, json_text(summary))

@@ -17,8 +17,8 @@ A strategy gives each cell a class id, or `.` to discard its clips:
   2 2 2     0 1 2      . . 2     6 7 8     5 5 2    2 2 2    . . 2
 
 Paper sections 3.1 to 3.3 and figure 3. To add a labeller: write a function that fills a table, with its options as
-keyword arguments, and list it in PAIR_LABELLERS. Those that are more than a table (`mopro`, `dawid_skene`)
-have files of their own.
+keyword arguments, and list it in PAIR_LABELLERS. Those that are more than a table (`mopro`, `dawid_skene`,
+`crowdlab`) have files of their own.
 """
 
 from collections.abc import Sequence
@@ -30,11 +30,12 @@ from absl import logging
 from spl_tf.errors import UserError
 from spl_tf.labels import pair_labeller
 from spl_tf.labels.cell_names import cell_name, distinct_names
-from spl_tf.labels.cell_posterior import dawid_skene
+from spl_tf.labels.crowdlab_labels import crowdlab
 from spl_tf.labels.information_bottleneck import spl_ib
 from spl_tf.labels.label_map import LabelMap
 from spl_tf.labels.mopro_labels import mopro
 from spl_tf.labels.pair_labeller import PairLabeller
+from spl_tf.labels.posterior_labels import cell_posterior, dawid_skene
 from spl_tf.labels.targets import DISCARDED
 
 
@@ -103,8 +104,10 @@ PAIR_LABELLERS: dict[str, PairLabeller] = {
         PairLabeller(spl_d),
         PairLabeller(spl_b),
         PairLabeller(spl_ib),
-        PairLabeller(mopro),
+        PairLabeller(mopro, by_scores=True),
         PairLabeller(dawid_skene),
+        PairLabeller(cell_posterior),
+        PairLabeller(crowdlab, by_scores=True),
     )
 }
 

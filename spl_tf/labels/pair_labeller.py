@@ -10,6 +10,7 @@ import numpy as np
 
 from spl_tf.errors import UserError
 from spl_tf.labels.label_map import FittedLabeller
+from spl_tf.labels.statistics import STATISTICS, TEACHER_RATES
 
 _PLAIN = {int: "a whole number", float: "a number", type(None): "None"}
 
@@ -20,14 +21,16 @@ class PairLabeller:
 
     Attributes:
       function: `(confusion, classes, *, option=default, ...) -> FittedLabeller`, named as the labeller. A positional
-        parameter after these two is a statistic of the predictions that it is fitted on beside the counts: a key of
-        `statistics.STATISTICS`.
+        parameter after these two is what it is fitted on beside the counts: a statistic of the predictions, a key of
+        `statistics.STATISTICS`, or the teacher's confusion on clean clips, `statistics.TEACHER_RATES`.
       uses_teacher: whether labels depend on the prediction, and so on the teacher and its confidence.
+      by_scores: whether it judges clips of one cell by the teacher's scores: what it fits has `columns`.
       options: keyword arguments of `function`; the others keep their defaults.
     """
 
     function: Callable[..., FittedLabeller]
     uses_teacher: bool = True
+    by_scores: bool = False
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
@@ -45,6 +48,16 @@ class PairLabeller:
         """What it is fitted on beside the counts."""
         parameters = inspect.signature(self.function).parameters
         return tuple(name for name in parameters if name not in self.parameters)[2:]
+
+    @property
+    def asks_scores(self) -> bool:
+        """Whether it goes by the teacher's best scores, in fitting or clip by clip."""
+        return self.by_scores or any(name in STATISTICS for name in self.statistics)
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether it asks for the teacher's confusion, which held-out predictions tell."""
+        return TEACHER_RATES in self.statistics
 
     def fit(
         self, confusion: np.ndarray, classes: Sequence[str], statistics: Mapping[str, np.ndarray] | None = None

@@ -39,5 +39,8 @@ class MeanScores:
         return means.reshape((self._num_classes,) * 3)
 
 
+# Not added up but counted on clean clips, see `teacher_confusion`: float64 [N, N], P(prediction t | class y).
+TEACHER_RATES = "teacher_rates"
+
 # By the name of the parameter with which a labeller asks for it.
 STATISTICS = {"mean_scores": MeanScores}

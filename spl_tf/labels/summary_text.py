@@ -41,9 +41,20 @@ def _totals(summary: dict[str, Any]) -> str:
         ("noise ratio", f"{summary['noise_ratio']:.1%}", "query and teacher disagree"),
         ("cover ratio", f"{summary['samples_cover_ratio']:.1%}", "SCR: clips in selected cells"),
     ]
+    note = ""
+    if expected := summary.get("expected"):
+        known = {name: value for name, value in expected.items() if value is not None}
+        if "purity" in known:
+            rows += [
+                ("purity", f"{known['purity']:.1%}", "expected: kept clips that show what most of their label show"),
+                ("bits", f"{known['bits']:.2f}", "expected: what the label of a kept clip tells of its class"),
+                ("bits/clip", f"{known['bits_per_clip']:.2f}", "expected: the same over all clips"),
+                ("rarest", f"{known['least_kept']:.1%}", "expected: clips kept of the class that keeps least"),
+            ]
+            note = f"\n  Expected from {expected['from']}; spl_tf.compare has the other strategies"
     threshold = f", teacher confidence at least {summary['min_confidence']}" if summary["min_confidence"] else ""
     heading = f"{summary['strategy']}: {summary['num_classes']:,} classes{threshold}"
-    return f"{heading}\n{aligned_table(rows, '<><')}"
+    return f"{heading}\n{aligned_table(rows, '<><')}{note}"
 
 
 def _confusion(confusion: np.ndarray, classes: Sequence[str]) -> str:

@@ -22,7 +22,10 @@ class SeveralLabelsTest(tf.test.TestCase):
         sizes = [1, 28, *rng.integers(1, 28, 38)]
         self.videos = [rng.permutation(28)[:size].tolist() for size in sizes]
         self.videos[1].append(28)
-        heads = [ClipHead(0, row, f"clip {row}", f"v{row // 2}", tuple(self.videos[row // 2]), 1.0, 4, 24, 32) for row in range(80)]
+        heads = [
+            ClipHead(0, row, f"clip {row}", f"v{row // 2}", tuple(self.videos[row // 2]), 1.0, 4, 24, 32)
+            for row in range(80)
+        ]
         self.seen = Survey(heads, 1, 0)
         counts = {name: 2 * sum(index in own for own in self.videos) for index, name in enumerate(CLASSES)}
         self.counts = np.array(list(counts.values()))

@@ -1,24 +1,27 @@
 """Expected and measured worth of labels: against clips of a made world, counted one by one."""
 
 import collections
+import dataclasses
 import math
 
 import numpy as np
+import pyarrow.parquet as pq
 import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
 from spl_tf.labels import labellers
+from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.cell_truth import classes_of_queries, expected_truth
 from spl_tf.labels.comparison import compare_strategies
 from spl_tf.labels.comparison_text import comparison_rows, comparison_text
 from spl_tf.labels.confusion import count_pairs
-from spl_tf.labels.label_quality import label_quality
+from spl_tf.labels.label_quality import joint_by_cell, label_quality
 from spl_tf.labels.predictions import open_predictions
 from spl_tf.labels.targets import SingleLabels
 from spl_tf.labels.teacher_confusion import counted_confusion, even_confusion
 from spl_tf.labels.truth_list import measured_quality, read_truth_list
-from tests.labels.top_scores import CLASSES, TopScoresCase, write_predictions
+from tests.labels.top_scores import CLASSES, TopScoresCase, read_columns, write_predictions
 
 QUERIES = np.array([[0.6, 0.3, 0.1], [0.1, 0.7, 0.2], [0.4, 0.1, 0.5]])  # Classes of the clips of a query.
 RATES = np.array([[0.8, 0.15, 0.05], [0.2, 0.7, 0.1], [0.05, 0.05, 0.9]])
@@ -86,8 +89,6 @@ class ExpectedTruthTest(parameterized.TestCase, tf.test.TestCase):
         weak, teacher, truth = made_world(np.random.default_rng(0), 60_000)
         confusion = count_pairs(weak, teacher, 3)
         shown = expected_truth(confusion, RATES)
-        from spl_tf.labels.label_quality import joint_by_cell
-
         for strategy in ("weak", "teacher", "agreement", "spl", "spl_m", "spl_d", "spl_b"):
             fitted = labellers.labeller(strategy).fit(confusion, list("abc"))
             expected = label_quality(joint_by_cell(fitted, shown), shown.sum(axis=(0, 1)))
@@ -149,20 +150,19 @@ class ComparisonTest(TopScoresCase):
         self.truth = np.where(np.arange(300) % 3 == 0, self.weak, self.teacher)
         self.list = self.predictions.parent / "truth.csv"
 
-    def _compare(self, *strategies, listed=None, confusion=True, **options):
+    def _compare(self, *strategies, listed=None, counted=True, confusion=True, **options):
         truth = None
         if listed is not None:
             lines = [f"clip {row},{CLASSES[self.truth[row]]}" for row in listed]
             self.list.write_text("\n".join(["clip_id,label", *lines]))
             truth = read_truth_list(self.list, CLASSES)
         known = even_confusion(0.7, 5, "its accuracy") if confusion else None
+        if confusion and counted:
+            known = dataclasses.replace(known, counted=True)
         chosen = [labellers.labeller(name) for name in strategies or labellers.PAIR_LABELLERS]
         return compare_strategies(open_predictions(self.predictions), chosen, known, truth, **options)
 
     def test_kept_and_measured_are_those_of_the_labels_that_label_writes(self):
-        from spl_tf.labels.assign import assign_labels
-        from tests.labels.top_scores import read_columns
-
         for min_confidence in (0.0, 0.6):
             compared = self._compare("weak", "agreement", "mopro", listed=range(300), min_confidence=min_confidence)
             for row in compared.rows:
@@ -191,6 +191,11 @@ class ComparisonTest(TopScoresCase):
         for name in labellers.PAIR_LABELLERS:
             self.assertIn(f"\n  {name} ", text)
         self.assertLen({tuple(row) for row in comparison_rows(compared)}, 1)
+
+    def test_where_only_an_accuracy_is_known_what_needs_more_is_left_out(self):
+        compared = self._compare(counted=False)
+        self.assertEqual(set(compared.left_out), {"cell_posterior", "crowdlab"})
+        self.assertIn("Not compared: cell_posterior, crowdlab: it needs --held_out", comparison_text(compared))
 
     def test_without_a_known_teacher_nothing_is_expected_and_that_is_said(self):
         compared = self._compare("spl_b", confusion=False)
@@ -223,16 +228,14 @@ class ComparisonTest(TopScoresCase):
             read_truth_list(self.list, CLASSES)
 
     def test_strategies_that_ask_for_scores_are_left_out_where_there_are_none(self):
-        import pyarrow.parquet as pq
-
         for path in self.predictions.glob("*.parquet"):
             pq.write_table(pq.read_table(path).drop_columns("top_scores"), path)
         compared = self._compare()
-        asking = {"spl_ib", "mopro", "dawid_skene"}
+        asking = {"spl_ib", "mopro", "dawid_skene", "crowdlab"}
         self.assertEqual(set(compared.left_out), asking)
         self.assertEqual({row.name for row in compared.rows}, set(labellers.PAIR_LABELLERS) - asking)
         self.assertRegex(
-            comparison_text(compared), "Not compared: spl_ib, mopro, dawid_skene: .*run spl_tf.predict again"
+            comparison_text(compared), "Not compared: spl_ib, mopro, dawid_skene, crowdlab: .*run spl_tf.predict again"
         )
 
 

@@ -174,6 +174,13 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
         self.assertEqual([name for name, entry in entries.items() if not entry.uses_teacher], ["weak"])
         for name in ("dawid_skene", "spl_ib"):
             self.assertEqual(entries[name].statistics, ("mean_scores",))
+        self.assertEqual(
+            [name for name, entry in entries.items() if entry.needs_held_out], ["cell_posterior", "crowdlab"]
+        )
+        self.assertEqual([name for name, entry in entries.items() if entry.by_scores], ["mopro", "crowdlab"])
+        for entry in entries.values():
+            given = {"mean_scores": np.zeros((3, 3, 3)), "teacher_rates": np.full((3, 3), 1 / 3)}
+            self.assertEqual(bool(entry.fit(CONFUSION, CLASSES, given).columns), entry.by_scores)
         self.assertEqual(labels.labeller("mopro", threshold=1).fit(CONFUSION, CLASSES).threshold, 1)
 
     def test_samples_cover_ratio_counts_the_diagonal(self):

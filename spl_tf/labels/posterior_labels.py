@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spl_tf.labels.cell_truth import cell_posteriors
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.targets import DISCARDED, DISTRIBUTION, SparseTargets, distributions
 
@@ -17,13 +18,15 @@ class CellPosterior:
     """Attributes as of `FittedLabeller`.
 
     Attributes:
+      name: the labeller's.
+      class_names: of the N classes.
       cells: distributions of the N * N cells, cell N * l + t in row order.
     """
 
+    name: str
     class_names: tuple[str, ...]
     cells: SparseTargets
 
-    name = "dawid_skene"
     form = DISTRIBUTION
     columns = ()
 
@@ -55,15 +58,34 @@ def dawid_skene(confusion: np.ndarray, classes: Sequence[str], mean_scores: np.n
       classes: the N class names.
       mean_scores: float [N, N, N], the teacher's mean distribution over the clips of each cell, see `statistics`.
     """
-    num_classes = len(classes)
     expected = confusion[..., np.newaxis] * mean_scores  # Clips of weak label l, prediction t and class y.
     class_totals = np.maximum(expected.sum(axis=(0, 1)), np.finfo(np.float64).tiny)
     query, prediction = expected.sum(axis=1) / class_totals, expected.sum(axis=0) / class_totals
     joint = class_totals * query[:, np.newaxis] * prediction
-    joint = joint.reshape(-1, num_classes)
-    total = joint.sum(axis=1, keepdims=True)
+    total = joint.sum(axis=2, keepdims=True)
     posterior = np.divide(joint, total, out=np.zeros_like(joint), where=total > 0)
-    posterior[posterior < _LEAST_PROBABILITY] = 0
-    kept = posterior.any(axis=1)
-    posterior[kept] /= posterior[kept].sum(axis=1, keepdims=True)
-    return CellPosterior(tuple(classes), distributions(posterior, kept))
+    return CellPosterior("dawid_skene", tuple(classes), _cells(posterior))
+
+
+def cell_posterior(confusion: np.ndarray, classes: Sequence[str], teacher_rates: np.ndarray) -> CellPosterior:
+    """The same, with the teacher's errors as counted on clean clips that it did not learn from.
+
+    B is counted, not taken from the teacher's own probabilities, which are surer than they should be of clips unlike
+    those that it learned from. What each query finds, pi[y] A[y, l], is the mixture of classes of which such a teacher
+    makes the query's row of the counts, see `cell_truth`.
+
+    Args:
+      confusion: int [N, N], clips, rows weak labels, columns teacher predictions.
+      classes: the N class names.
+      teacher_rates: float [N, N], P(prediction t | class y), rows classes.
+    """
+    return CellPosterior("cell_posterior", tuple(classes), _cells(cell_posteriors(confusion, teacher_rates)))
+
+
+def _cells(posterior: np.ndarray) -> SparseTargets:
+    """Targets of the cells, from distributions or zeros, float [N, N, N]."""
+    cells = posterior.reshape(-1, len(posterior)).copy()
+    cells[cells < _LEAST_PROBABILITY] = 0
+    kept = cells.sum(axis=1) > 0
+    cells[kept] /= cells[kept].sum(axis=1, keepdims=True)
+    return distributions(cells, kept)
