@@ -26,6 +26,7 @@ features and are not compared. Nothing is written but, with --output, the table 
 """
 
 import csv
+import dataclasses
 import pathlib
 
 from absl import flags
@@ -44,6 +45,7 @@ flags.DEFINE_list(
     "Numbers of classes of spl_m, spl_d and spl_ib, with commas; 2 N when not given.",
     flag_values=FLAGS,
 )
+flags.DEFINE_bool("calibrate", False, "As of spl_tf.label.", flag_values=FLAGS)
 flags.DEFINE_float("min_confidence", 0.0, "As of spl_tf.label.", 0.0, 1.0, flag_values=FLAGS)
 flags.DEFINE_string("output", None, "CSV file for the table.", flag_values=FLAGS)
 flags.mark_flag_as_required("predictions", flag_values=FLAGS)
@@ -55,7 +57,7 @@ def main() -> None:
     from spl_tf.labels.comparison_text import comparison_rows, comparison_text
     from spl_tf.labels.labellers import PAIR_LABELLERS, labeller
     from spl_tf.labels.predictions import open_predictions
-    from spl_tf.labels.teacher_confusion import known_confusion, open_held_out
+    from spl_tf.labels.teacher_confusion import calibration_of, known_confusion, open_held_out
     from spl_tf.labels.truth_list import read_truth_list
 
     chosen = []
@@ -69,6 +71,14 @@ def main() -> None:
     held_out = None
     if FLAGS.held_out is not None:
         held_out = open_held_out(FLAGS.held_out, predictions.classes, FLAGS.predictions)
+    if FLAGS.calibrate and held_out is None:
+        raise UserError("--calibrate goes by clean clips: give --held_out")
+    if FLAGS.calibrate and held_out is not None:
+        found = calibration_of(predictions, held_out)
+        print(f"temperature {found.temperature:.2f}, {found}")
+        predictions, held_out = (
+            dataclasses.replace(folder, temperature=found.temperature) for folder in (predictions, held_out)
+        )
     truth = None if FLAGS.truth is None else read_truth_list(pathlib.Path(FLAGS.truth), predictions.classes)
     teacher = known_confusion(predictions, held_out, FLAGS.min_confidence)
     compared = compare_strategies(predictions, chosen, teacher, truth, FLAGS.min_confidence)

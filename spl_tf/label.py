@@ -76,6 +76,9 @@ flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 flags.DEFINE_string("held_out", None, "Folder that spl_tf.cross_validate wrote.", flag_values=FLAGS)
+flags.DEFINE_bool(
+    "calibrate", False, "Bring the teacher's scores to the temperature that fits --held_out best.", flag_values=FLAGS
+)
 flags.DEFINE_multi_string("option", [], "An option of the strategy, as name=value; repeatable.", flag_values=FLAGS)
 flags.DEFINE_float(
     "min_confidence",
@@ -113,7 +116,9 @@ def main() -> None:
     if FLAGS.min_confidence and not chosen.uses_teacher:
         raise UserError(f"--min_confidence is of the teacher, which {strategy} does not ask: leave it out")
     folder = FLAGS.output_dir
-    options |= {"min_confidence": FLAGS.min_confidence, "held_out": FLAGS.held_out}
+    if FLAGS.calibrate and not chosen.uses_teacher:
+        raise UserError(f"--calibrate is of the teacher, which {strategy} does not ask: leave it out")
+    options |= {"min_confidence": FLAGS.min_confidence, "held_out": FLAGS.held_out, "calibrate": FLAGS.calibrate}
     summary = assign_labels(FLAGS.predictions, strategy, folder, **options)
     confusion = np.load(pathlib.Path(folder) / "confusion.npy")
     print(report(summary, confusion, measured_accuracy(FLAGS.predictions)))

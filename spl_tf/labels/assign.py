@@ -25,7 +25,7 @@ from spl_tf.labels.labellers import labeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions, made_by, open_predictions
 from spl_tf.labels.statistics import STATISTICS, TEACHER_RATES
-from spl_tf.labels.teacher_confusion import TeacherConfusion, known_confusion, open_held_out
+from spl_tf.labels.teacher_confusion import TeacherConfusion, calibration_of, known_confusion, open_held_out
 
 
 def assign_labels(
@@ -35,6 +35,7 @@ def assign_labels(
     *,
     min_confidence: float = 0.0,
     held_out: Path | None = None,
+    calibrate: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
     """Labels every clip of a web set and writes the label side-cars.
@@ -58,6 +59,8 @@ def assign_labels(
       held_out: predictions of clean clips by teachers that did not learn from them, as of spl_tf.cross_validate. They
         tell how the teacher errs, which some strategies need; with all others they only tell what the labels are
         expected to be worth.
+      calibrate: bring the teacher's scores to the temperature that fits `held_out` best, before anything goes by them;
+        a strategy that does not use the teacher ignores it, with a warning.
       options: of the strategy, e.g. `num_labels` of spl_m and spl_d.
 
     Returns:
@@ -83,6 +86,16 @@ def assign_labels(
             f"{strategy} has to know how the teacher errs on clean clips that it did not learn from: give --held_out, "
             "which spl_tf.cross_validate writes"
         )
+    calibration = None
+    if calibrate and clean is None:
+        raise UserError("to calibrate the teacher, give --held_out, which spl_tf.cross_validate writes")
+    if calibrate and not chosen.uses_teacher:
+        logging.warning("calibration is left out: %s does not use the teacher's predictions", strategy)
+    elif calibrate and clean is not None:
+        calibration = calibration_of(predictions, clean)
+        predictions, clean = (
+            dataclasses.replace(folder, temperature=calibration.temperature) for folder in (predictions, clean)
+        )
     known = known_confusion(predictions, clean, min_confidence)
 
     statistics = [name for name in chosen.statistics if name in STATISTICS]
@@ -91,6 +104,8 @@ def assign_labels(
     fitted = chosen.fit(counts.usable, predictions.classes, given)
     require_columns(predictions, fitted.columns, strategy)
     notes: dict[str, Any] = {"strategy": strategy, "min_confidence": min_confidence}
+    if calibration is not None:
+        notes |= {"temperature": calibration.temperature, "calibration": str(calibration)}
     # Weak labels are the same whatever the teacher says.
     made_from: dict[str, Any] = {"teacher": made_by(predictions)} if chosen.uses_teacher else {}
     if fitted.columns and chosen.options:  # Else the table tells.

@@ -8,6 +8,7 @@ import pyarrow as pa
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
+from spl_tf.labels.calibration import calibrated
 from spl_tf.labels.label_map import Pairs
 from spl_tf.labels.predictions import PREDICT_AGAIN, Predictions
 from spl_tf.labels.targets import SEVERAL
@@ -35,7 +36,7 @@ def require_columns(predictions: Predictions, columns: Collection[str], asked_by
 def read_batches(
     predictions: Predictions, shard: str, columns: Collection[str]
 ) -> Iterator[tuple[pa.RecordBatch, Pairs]]:
-    """Yields the batches of a shard's side-car, as stored and as pairs.
+    """Yields the batches of a shard's side-car, as stored and as pairs, whose scores are at the folder's temperature.
 
     Args:
       predictions: the folder.
@@ -47,13 +48,16 @@ def read_batches(
         are no probabilities or rise.
     """
     path, first_row = predictions.path(shard), 0
+    is_scaled = predictions.temperature != 1 and not {"confidence", *_TOP}.isdisjoint(columns)
+    columns = {*columns, *_TOP} if is_scaled else columns
     for batch in sidecar_files.read_predictions(path, ["weak", "teacher", *columns]):
         found = {name: _ids(batch, name, path, first_row, predictions) for name in ("weak", "teacher")}
         if "confidence" in columns:
             found["confidence"] = batch.column("confidence").to_numpy()
         if set(columns) & set(_TOP):
             found |= _top_scores(batch, path, first_row, len(predictions.classes))
-        yield batch, Pairs(**found)
+        pairs = Pairs(**found)
+        yield batch, calibrated(pairs, len(predictions.classes), predictions.temperature) if is_scaled else pairs
         first_row += batch.num_rows
 
 

@@ -28,11 +28,13 @@ class Predictions:
       folder: where the side-cars are.
       classes: ordered names of the N classes.
       shards: name -> what the header of its side-car says.
+      temperature: at which the teacher's scores are read, see `calibration`; 1 for as they are stored.
     """
 
     folder: pathlib.Path
     classes: tuple[str, ...]
     shards: dict[str, sidecar_files.Header]
+    temperature: float = 1.0
 
     @property
     def num_clips(self) -> int:

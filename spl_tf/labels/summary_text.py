@@ -41,6 +41,8 @@ def _totals(summary: dict[str, Any]) -> str:
         ("noise ratio", f"{summary['noise_ratio']:.1%}", "query and teacher disagree"),
         ("cover ratio", f"{summary['samples_cover_ratio']:.1%}", "SCR: clips in selected cells"),
     ]
+    if "temperature" in summary:
+        rows.append(("temperature", f"{summary['temperature']:.2f}", summary["calibration"]))
     note = ""
     if expected := summary.get("expected"):
         known = {name: value for name, value in expected.items() if value is not None}

@@ -7,9 +7,13 @@ import numpy as np
 
 from spl_tf.errors import UserError
 from spl_tf.files import Path
+from spl_tf.labels.calibration import Calibration, fit_temperature
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.counting import count_predictions
+from spl_tf.labels.label_map import Pairs
+from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions, made_by, measured_accuracy, open_predictions
+from spl_tf.labels.sidecar_files import TOP_SCORES
 
 # In `made_by` of predictions that spl_tf.cross_validate wrote.
 FOLDS = "folds"
@@ -82,6 +86,22 @@ def held_out_confusion(held_out: Predictions, min_confidence: float = 0.0) -> Te
     sure = f" with a confidence of {min_confidence:g} or more" if min_confidence else ""
     source = f"predictions of {counts.sum():,} clean clips{sure} in {held_out.folder} ({how})"
     return counted_confusion(counts, held_out.classes, source)
+
+
+def calibration_of(predictions: Predictions, held_out: Predictions) -> Calibration:
+    """The temperature of a teacher, by as many of the held-out scores as are stored of the web clips.
+
+    Raises:
+      UserError: one of the folders holds no best scores.
+    """
+    for folder in (predictions, held_out):
+        require_columns(folder, TOP_SCORES.names, "calibration")
+    filled = next(name for name, header in predictions.shards.items() if header.records)
+    stored = next(pairs for _, pairs in read_batches(predictions, filled, TOP_SCORES.names)).column("top_scores")
+    parts = [pairs for name in held_out.shards for _, pairs in read_batches(held_out, name, TOP_SCORES.names)]
+    clips, k = Pairs.joined(parts), stored.shape[1]
+    best = {"top_classes": clips.column("top_classes")[:, :k], "top_scores": clips.column("top_scores")[:, :k]}
+    return fit_temperature(dataclasses.replace(clips, **best), len(held_out.classes))
 
 
 def known_confusion(
