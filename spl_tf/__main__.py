@@ -15,6 +15,7 @@ COMMANDS = (
     "train",
     "cross_validate",
     "predict",
+    "combine",
     "label",
     "compare",
     "clean",
