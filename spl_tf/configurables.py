@@ -26,6 +26,7 @@ from spl_tf.training.objectives import (  # noqa: F401
     cvrl,
     multi_label,
     one_of_several,
+    partial_label,
     pcl,
     pretexts,
     single_label,

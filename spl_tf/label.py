@@ -16,6 +16,7 @@ the teacher sees t:
   mopro        t where its score is above threshold (0.8), else l    N
                where its score is above 1 / N, else discarded
   dawid_skene  a distribution over the classes for every (l, t)      N
+  partial      l and t, one of which is right                        N
   cell_posterior  the same, from the teacher's errors on clean clips N
   crowdlab     a distribution for every clip, of l and the teacher's N
                probabilities, weighted by what each is worth
@@ -25,7 +26,8 @@ spl_ib (an information bottleneck, Slonim and Tishby 1999), mopro (Li et al. 202
 the teacher's best classes and their scores. cell_posterior and crowdlab need --held_out=H, what spl_tf.cross_validate
 wrote: clean clips predicted by teachers that did not learn from them. With H, or where the teacher was evaluated or
 validated, it is told what the labels are expected to be worth; spl_tf.compare tells it of all strategies at once.
-spl_tf.clean makes labels with the help of a clean set.
+spl_tf.clean makes labels with the help of a clean set. Distributions are learned with train_stage.objective =
+@soft_label, the candidates of partial with @partial_label.
 
 Example: the paper's 400 classes for 200 queries, without the clips the teacher is unsure of:
 
@@ -38,7 +40,8 @@ Further options of a strategy, as `name=value`:
 Written into L (other labels there are set aside as L.replaced-1):
 
   <shard>.parquet  one row a record of the shard: clip_id, label (-1 = discarded), weight; a distribution has
-                   classes and probabilities, empty for a discarded clip, in place of label
+                   classes and probabilities, empty for a discarded clip, in place of label,
+                   partial labels have candidates
   confusion.npy    int64 [N, N], clips by query (row) and teacher prediction (column)
   cells.npz        class of every cell of that matrix, and which cells were merged into their query's
   confusion.png    the matrix as a picture

@@ -36,7 +36,8 @@ Strategies:
                                         pretrain/train_stage.objective = @multi_label; of other classes than the
                                         target's with video_folder.web_classes = 'web_classes.txt'
   weak, spl_b, ...                      each strategy of spl_tf.label, whose manual explains them; one that gives a
-                                        distribution needs pretrain/train_stage.objective = @soft_label
+                                        distribution needs pretrain/train_stage.objective = @soft_label,
+                                        partial needs @partial_label
   cleannet_soft, ...                    weak labels cleaned: each method of spl_tf.clean
 
 Where arms differ in more than their labels, the gin file has a table of them, recipe.arms (see its docstring in

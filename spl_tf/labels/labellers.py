@@ -35,6 +35,7 @@ from spl_tf.labels.information_bottleneck import spl_ib
 from spl_tf.labels.label_map import LabelMap
 from spl_tf.labels.mopro_labels import mopro
 from spl_tf.labels.pair_labeller import PairLabeller
+from spl_tf.labels.partial_labels import partial
 from spl_tf.labels.posterior_labels import cell_posterior, dawid_skene
 from spl_tf.labels.targets import DISCARDED
 
@@ -106,6 +107,7 @@ PAIR_LABELLERS: dict[str, PairLabeller] = {
         PairLabeller(spl_ib),
         PairLabeller(mopro, by_scores=True),
         PairLabeller(dawid_skene),
+        PairLabeller(partial),
         PairLabeller(cell_posterior),
         PairLabeller(crowdlab, by_scores=True),
     )

@@ -25,7 +25,7 @@ _MOST_TEXT_BYTES = (1 << 31) - 1
 _WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8}
 
 # Few distinct values: a dictionary makes them small. Clip ids and confidences are all different.
-_LISTS = ("labels", "masked", "classes", "top_classes")
+_LISTS = ("labels", "masked", "classes", "candidates", "top_classes")
 _DICTIONARY = ["weak", "teacher", "label", "weight", *(f"{name}.list.element" for name in _LISTS)]
 # Least and most of the ids would take as long as all the rest of writing.
 _STATISTICS = ["weak", "teacher", "confidence", "label", "weight"]

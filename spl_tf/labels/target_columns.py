@@ -3,6 +3,7 @@
     single        label int32 (-1 = discarded)
     several       labels list<int32> (null = discarded), masked list<int32>: classes of which nothing is known
     distribution  classes list<int32> (null = discarded), probabilities list<float32>
+    candidates    candidates list<int32> (null = discarded): classes of which one is right
 
 Each comes after the column clip_id and before weight float32.
 """
@@ -13,13 +14,23 @@ import pyarrow.compute as pc
 
 from spl_tf.errors import UserError
 from spl_tf.files import Path
-from spl_tf.labels.targets import DISCARDED, DISTRIBUTION, SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets
+from spl_tf.labels.targets import (
+    CANDIDATES,
+    DISCARDED,
+    DISTRIBUTION,
+    SEVERAL,
+    SINGLE,
+    SingleLabels,
+    SparseTargets,
+    Targets,
+)
 
 _IDS, _SCORES = pa.list_(pa.int32()), pa.list_(pa.float32())
 _COLUMNS = {
     SINGLE: [("label", pa.int32())],
     SEVERAL: [("labels", _IDS), ("masked", _IDS)],
     DISTRIBUTION: [("classes", _IDS), ("probabilities", _SCORES)],
+    CANDIDATES: [("candidates", _IDS)],
 }
 SCHEMAS = {
     form: pa.schema([("clip_id", pa.string()), *columns, ("weight", pa.float32())])
@@ -40,6 +51,8 @@ def target_arrays(targets: Targets) -> list[pa.Array]:
             (targets.offsets, targets.classes, pa.int32(), discarded),
             (targets.offsets, targets.values, pa.float32(), discarded),
         ]
+    elif targets.form == CANDIDATES:
+        parts.append((targets.offsets, targets.classes, pa.int32(), discarded))
     else:
         for chosen, nulls in ((targets.values > 0, discarded), (targets.values == 0, None)):
             offsets = np.append(0, np.cumsum(chosen))[targets.offsets]
@@ -68,6 +81,8 @@ def read_targets(table: pa.Table, form: str, num_classes: int, path: Path, remed
     """
     if form == SINGLE:
         return _read_single(table["label"], num_classes, path, remedy)
+    if form == CANDIDATES:
+        return _read_candidates(table["candidates"].combine_chunks(), num_classes, path, remedy)
     first, second = (table[name].combine_chunks() for name, _ in _COLUMNS[form])
     kept = first.is_valid().to_numpy(zero_copy_only=False)
     mismatched = kept != second.is_valid().to_numpy(zero_copy_only=False) if form == DISTRIBUTION else second.null_count
@@ -97,6 +112,18 @@ def _read_single(column: pa.ChunkedArray, num_classes: int, path: Path, remedy: 
             f"{path} row {wrong[0]} has label {labels[wrong[0]]}, but there are {num_classes} classes: {remedy}"
         )
     return SingleLabels(labels)
+
+
+def _read_candidates(lists: pa.ListArray, num_classes: int, path: Path, remedy: str) -> SparseTargets:
+    kept, sizes = lists.is_valid().to_numpy(zero_copy_only=False), _sizes(lists)
+    if lists.flatten().null_count:
+        raise UserError(f"{path} has empty cells: {remedy}")
+    if rows := np.flatnonzero(kept & (sizes == 0)).tolist():
+        raise UserError(f"{path} row {rows[0]} has no candidate, and is not discarded: {remedy}")
+    classes = lists.flatten().to_numpy()
+    targets = SparseTargets(CANDIDATES, _offsets(sizes), classes, np.ones(len(classes), np.float32), kept)
+    _require_classes(targets, num_classes, path, remedy)
+    return targets
 
 
 def _sizes(lists: pa.ListArray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What clips are trained towards: a class each, several of which some are unknown, a distribution, or nothing."""
+"""What clips are trained towards: a class each, several of which some are unknown, a distribution, or candidates."""
 
 import dataclasses
 from typing import Literal
@@ -8,24 +8,28 @@ import numpy as np
 from spl_tf.errors import UserError
 
 SINGLE, SEVERAL, DISTRIBUTION = "single", "several", "distribution"
+# Several, of which one is right.
+CANDIDATES = "candidates"
 # Self-supervised: labels are not looked at, and there are no class scores.
 NONE = "none"
-Form = Literal["single", "several", "distribution", "none"]
+Form = Literal["single", "several", "distribution", "candidates", "none"]
 
 DISCARDED = -1
 
-_IN_WORDS = {SINGLE: "one label", SEVERAL: "several labels", DISTRIBUTION: "a distribution"}
+_IN_WORDS = {SINGLE: "one label", SEVERAL: "several labels", DISTRIBUTION: "a distribution", CANDIDATES: "candidates"}
+# One label is several too, and the only candidate.
+_DO_AS_WELL = ((SINGLE, SEVERAL), (SINGLE, CANDIDATES))
 
 
 def require_form(form: str, wanted: str, source: object) -> None:
-    """Raises UserError unless targets of a form do for what learns another: one label is several too, and any is none.
+    """Raises UserError unless targets of a form do for what learns another: one label for some, and any for none.
 
     Args:
       form: of Form, what there is.
       wanted: of Form, what the objective learns.
       source: what gives the targets, for the message.
     """
-    if form != wanted and (form, wanted) != (SINGLE, SEVERAL) and wanted != NONE:
+    if form != wanted and (form, wanted) not in _DO_AS_WELL and wanted != NONE:
         raise UserError(
             f"{source} gives every clip {_IN_WORDS[form]}, the objective learns {_IN_WORDS[wanted]}: give "
             "train_stage.objective the one that fits, or other labels"
@@ -75,11 +79,12 @@ class SparseTargets:
     """Several classes a clip, or a distribution over classes; clip i has the entries offsets[i] to offsets[i + 1].
 
     Attributes:
-      form: "several" or "distribution".
+      form: "several", "distribution" or "candidates".
       offsets: int64 [n + 1].
       classes: int32 [entries], class ids, no class twice in a clip.
       values: float32 [entries]. Of "several": 1 for a class the clip has, 0 for one of which nothing is known, which
         counts neither way; classes without an entry are those it does not have. Of "distribution": probabilities.
+        Of "candidates": 1.
       kept: bool [n], clips that have a target; a clip may well be kept and have no class.
     """
 

@@ -8,6 +8,7 @@ its module does.
 from spl_tf.losses.anchor import anchor_loss
 from spl_tf.losses.asymmetric import asymmetric
 from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
+from spl_tf.losses.candidate_likelihood import candidate_likelihood
 from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.contrastive import info_nce, nt_xent
 from spl_tf.losses.correction import backward_correction, forward_correction
@@ -25,6 +26,7 @@ __all__ = [
     "anchor_loss",
     "asymmetric",
     "backward_correction",
+    "candidate_likelihood",
     "distribution_balanced",
     "distribution_balanced_na2m",
     "focal",

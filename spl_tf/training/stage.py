@@ -101,9 +101,9 @@ def train_stage(
       frame_stride: distance of these frames, in stored frames; the paper's 4.
       crop_size: S, side of the square window in pixels, at most the short side of the shards; the paper's 224.
       backbone: builder, called with `folded`.
-      objective: what the network learns: `single_label`, `soft_label` for distributions over classes, `multi_label`
-        for clips of any number of classes, `one_of_several` for one of them at a time, or, from clips without labels,
-        `pcl` or `cvrl`.
+      objective: what the network learns: `single_label`, `soft_label` for distributions over classes,
+        `partial_label` for candidates of which one is right, `multi_label` for clips of any number of classes,
+        `one_of_several` for one of them at a time, or, from clips without labels, `pcl` or `cvrl`.
       loss: of the objective, as its own option of this name; None leaves it to the objective.
       data_parameters: likewise, temperatures per class and clip, for objectives that have them.
       optimizer: called with `learning_rate`.

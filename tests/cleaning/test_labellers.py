@@ -116,7 +116,8 @@ class LabellersTest(parameterized.TestCase, tf.test.TestCase):
     @parameterized.parameters(*(set(LABELLERS) - {"confident_learning"}))
     def test_the_check_tells_the_form_of_the_targets(self, name):
         form = find_labeller(name).check(CLASSES)
-        self.assertEqual(form, "distribution" if name in ("dawid_skene", "cell_posterior", "crowdlab") else "single")
+        forms = dict.fromkeys(("dawid_skene", "cell_posterior", "crowdlab"), "distribution") | {"partial": "candidates"}
+        self.assertEqual(form, forms.get(name, "single"))
 
     def test_a_binding_of_another_type_is_refused_when_it_is_parsed(self):
         for binding in ("spl_m.num_labels = 'many'", "mopro.threshold = None"):

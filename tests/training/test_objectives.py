@@ -12,6 +12,7 @@ from spl_tf.losses.binary_cross_entropy import sigmoid_cross_entropy
 from spl_tf.losses.class_counts import ClassCounts
 from spl_tf.losses.cross_entropy import softmax_cross_entropy
 from spl_tf.training.objectives.multi_label import multi_label
+from spl_tf.training.objectives.partial_label import partial_label
 from spl_tf.training.objectives.single_label import single_label
 from spl_tf.training.objectives.soft_label import soft_label
 from tests.labels.several import several_labels
@@ -92,7 +93,19 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, f"{loss.__name__} is no loss of this objective, .*labels, logits"):
             objective(loss=loss)
 
-    @parameterized.parameters(single_label, soft_label, multi_label)
+    def test_candidates_are_one_target(self):
+        candidates = np.float32([[1, 0, 1, 0, 0], [0, 1, 0, 0, 0]] * 4)[:CLIPS]
+        losses, gradients = self._losses_and_gradients(partial_label(), {"labels": tf.constant(candidates)})
+        scores = np.exp(LOGITS.astype(np.float64))
+        scores /= scores.sum(axis=1, keepdims=True)
+        of_set = (scores * candidates).sum(axis=1, keepdims=True)
+        self.assertAllClose(losses, -np.log(of_set[:, 0]))
+        self.assertAllClose(gradients, scores - scores * candidates / of_set, atol=1e-6)
+        hits = partial_label().measures({"logits": LOGITS}, {"labels": tf.constant(candidates)})["hit_at_1"]
+        self.assertAllEqual(hits, candidates[np.arange(CLIPS), LOGITS.argmax(axis=1)])
+        self.assertEqual(partial_label().describe({"labels": candidates[:2]}, NAMES), ["a or c", "b"])
+
+    @parameterized.parameters(single_label, soft_label, multi_label, partial_label)
     def test_what_is_measured_is_what_is_announced(self, builder):
         objective = builder()
         labels = tf.zeros([CLIPS], tf.int32) if objective.target == "single" else tf.ones([CLIPS, CLASSES]) / CLASSES

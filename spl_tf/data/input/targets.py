@@ -12,7 +12,7 @@ from spl_tf.data.sidecars import labels_of_shard
 from spl_tf.errors import UserError
 from spl_tf.labels.label_folder import Summary
 from spl_tf.labels.sidecar_files import LabelColumn
-from spl_tf.labels.targets import NONE, SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets, require_form
+from spl_tf.labels.targets import CANDIDATES, NONE, SEVERAL, SINGLE, SingleLabels, SparseTargets, Targets, require_form
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ class TrainingTargets:
             of form "several": "labels" float32 [b, N], 1 for a class the clip has, and "known" float32 [b, N], 0
               for a class of which nothing is known;
             of form "distribution": "labels" float32 [b, N], probabilities;
+            of form "candidates": "labels" float32 [b, N], 1 for a class that may be the clip's;
             of form "none": no more;
             with `one_label` in place of "epoch": "label" int32 [b].
         """
@@ -133,7 +134,7 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
     rows = [np.arange(shard.records) for shard in dataset.shards]
     if form == NONE:
         return TrainingTargets(form, (), rows, np.zeros(0, np.int64))
-    if form not in (SINGLE, SEVERAL):
+    if form not in (SINGLE, SEVERAL, CANDIDATES):
         raise UserError(f"{dataset.folder} has class labels, not a {form}: give label side-cars (labels_dir) with one")
     if dataset.multi_label and form == SINGLE:
         raise UserError(
