@@ -50,7 +50,9 @@ def label_quality(joint: np.ndarray, clips_of_class: np.ndarray) -> LabelQuality
 
 
 def mutual_information(joint: np.ndarray) -> float:
-    """Bits that the row of a clip tells of its column, from counts [rows, columns]."""
+    """Bits that the row of a clip tells of its column, from counts [rows, columns]; 0 without clips."""
+    if not joint.any():
+        return 0.0
     shares = joint / joint.sum()
     independent = shares.sum(axis=1, keepdims=True) * shares.sum(axis=0)
     filled = shares > 0

@@ -10,12 +10,13 @@ from absl.testing import parameterized
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.labels.label_quality import mutual_information
 from spl_tf.report.intervals import paired_difference
 from tools.study import hold_out, manifests
 from tools.study.arms import Arm, all_arms
 from tools.study.collected import Collected
 from tools.study.results import append_row, read_rows
-from tools.study.truth import clip_truths, label_truth_table, mutual_information, purity
+from tools.study.truth import clip_truths, label_truth_table, purity
 
 
 class TruthTest(parameterized.TestCase, tf.test.TestCase):

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spl_tf.labels.label_quality import mutual_information
 from tools.study.arms import FEWER_SEEDS, PAPER, STRATEGIES
 from tools.study.cells import gain, interval, markdown, mean_top_1, percent
 from tools.study.claims import CLAIMS, outcomes, verdict
 from tools.study.collected import Collected, Outcomes
 from tools.study.label_classes import label_classes
-from tools.study.truth import mutual_information, purity
+from tools.study.truth import purity
 
 _WEAK_NONE = ("minus weak", "minus none")
 

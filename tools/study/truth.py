@@ -76,14 +76,6 @@ def label_truth_table(labels: np.ndarray, truths: np.ndarray, num_labels: int, n
     return table
 
 
-def mutual_information(table: np.ndarray) -> float:
-    """Bits that a label tells of the truth, from their joint counts [labels, classes]; 0 without clips."""
-    joint = table / max(table.sum(), 1)
-    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    filled = joint > 0
-    return float(np.sum(joint[filled] * np.log2(joint[filled] / independent[filled])))
-
-
 def purity(table: np.ndarray) -> np.ndarray:
     """Share of each label's clips that show its most frequent action, float [labels]; nan for a label without clips."""
     clips = table.sum(axis=1)
