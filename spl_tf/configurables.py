@@ -8,7 +8,7 @@ from spl_tf import losses  # noqa: F401
 from spl_tf.cleaning import clean_labels, cleannet_training  # noqa: F401
 from spl_tf.data.input import pipeline  # noqa: F401
 from spl_tf.demo import rendered_actions  # noqa: F401
-from spl_tf.experiment import noise_matrices, recipe  # noqa: F401
+from spl_tf.experiment import held_out, noise_matrices, recipe  # noqa: F401
 from spl_tf.hardware import distribution  # noqa: F401
 from spl_tf.inference import (  # noqa: F401
     engine,

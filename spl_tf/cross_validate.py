@@ -15,12 +15,9 @@ are expected to be worth.
 Costs as much as --folds teachers. Stopped at any moment, the same command goes on where it was.
 """
 
-import re
-
 from absl import flags
 
 from spl_tf import command
-from spl_tf.errors import UserError
 from spl_tf.output_folders import PREDICTIONS, require_own_folder
 
 FLAGS = flags.FlagValues()
@@ -40,22 +37,16 @@ def main() -> None:
 
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset
+    from spl_tf.experiment.held_out import compiled
     from spl_tf.training.cross_validation import cross_validate
 
-    options = {"num_folds": FLAGS.folds, "seed": FLAGS.seed, "same_scene": _pattern(FLAGS.same_scene)}
+    options = {"num_folds": FLAGS.folds, "seed": FLAGS.seed, "same_scene": compiled(FLAGS.same_scene, "--same_scene=")}
     with files.locked(FLAGS.output_dir, "the predictions"), gin.config_scope("teacher"):
         confusion = cross_validate("teacher", FLAGS.shards, FLAGS.output_dir, **options)
     right, clips = confusion.trace(), confusion.sum()
     print(f"{FLAGS.output_dir}: right on {right:,} of {clips:,} clean clips ({right / clips:.1%})")
     for name, row, own in zip(load_dataset(FLAGS.shards).classes, confusion, confusion.diagonal(), strict=True):
         print(f"  {name}: {own:,} of {row.sum():,}")
-
-
-def _pattern(text: str | None) -> re.Pattern[str] | None:
-    try:
-        return None if text is None else re.compile(text)
-    except re.error as error:
-        raise UserError(f"--same_scene={text} is no regular expression: {error}") from error
 
 
 if __name__ == "__main__":

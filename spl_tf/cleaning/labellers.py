@@ -44,6 +44,8 @@ class LabelSource:
       digests: of the shards, by the names "web" and "clean"; equal digests are equal clips.
       min_confidence: teacher confidence below which a clip is not used, where labels ask the teacher.
       num_labels: number of classes, where a labeller can choose it; None leaves it to the labeller.
+      held_out: folder of predictions of the clean clips by teachers that did not learn from them, for labellers that
+        need it.
     """
 
     shards: pathlib.Path
@@ -53,6 +55,7 @@ class LabelSource:
     digests: Mapping[str, str]
     min_confidence: float = 0.0
     num_labels: int | None = None
+    held_out: pathlib.Path | None = None
 
 
 class Labeller(Protocol):
@@ -61,6 +64,7 @@ class Labeller(Protocol):
     Attributes:
       name: in `recipe.strategies`, on command lines, in tables.
       uses_teacher: whether a better teacher makes other labels.
+      needs_held_out: whether it asks how the teacher errs on clean clips that it did not learn from.
       options: those of "num_labels" and "min_confidence" that its labels depend on.
     """
 
@@ -69,6 +73,9 @@ class Labeller(Protocol):
 
     @property
     def uses_teacher(self) -> bool: ...
+
+    @property
+    def needs_held_out(self) -> bool: ...
 
     @property
     def options(self) -> Collection[str]: ...
@@ -98,6 +105,10 @@ class _FromPairs:
         return self.entry.uses_teacher
 
     @property
+    def needs_held_out(self) -> bool:
+        return self.entry.needs_held_out
+
+    @property
     def options(self) -> Collection[str]:
         given = {"num_labels": "num_labels" in self.entry.parameters, "min_confidence": self.uses_teacher}
         return [name for name, is_used in given.items() if is_used]
@@ -105,6 +116,8 @@ class _FromPairs:
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:
         options = {name: each.default for name, each in self.entry.parameters.items()} | self._options(source)
         identity = {"num_labels": "None"} | {name: str(value) for name, value in options.items()}
+        if self.needs_held_out and source.held_out is not None:
+            identity["held out"] = index_digest(source.held_out)
         return identity | {
             "strategy": self.name,
             "min_confidence": str(self._min_confidence(source)),
@@ -125,6 +138,8 @@ class _FromPairs:
 
         min_confidence = self._min_confidence(source)
         options = self._options(source)
+        if self.needs_held_out:
+            options["held_out"] = source.held_out
         return assign_labels(source.predictions, self.name, folder, min_confidence=min_confidence, **options)
 
     def _min_confidence(self, source: LabelSource) -> float:
@@ -144,6 +159,7 @@ class _ByCleaning:
 
     name: str
     uses_teacher = True
+    needs_held_out = False
     options = ()
 
     def identity(self, source: LabelSource, seed: int) -> dict[str, str]:

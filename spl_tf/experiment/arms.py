@@ -14,13 +14,13 @@ from spl_tf.bindings.reading import nearest
 from spl_tf.cleaning.labellers import LABELLERS
 from spl_tf.errors import UserError
 from spl_tf.experiment.table import folder_name
-from spl_tf.experiment.tasks import LABELS, NO_PRETRAINING, OWN, asks_teacher
+from spl_tf.experiment.tasks import LABELS, NO_PRETRAINING, OWN, asks_teacher, needs_held_out
 
 STRATEGIES = ("none", "weak", "spl", "spl_b")
 
 _NAME = r"[A-Za-z0-9][\w.+-]*"
 # Folders of a seed and of an experiment, beside which arms and what they share have theirs.
-_TAKEN_BY_STEPS = ("predictions", "relabelled", "features", "teacher_test")
+_TAKEN_BY_STEPS = ("predictions", "held_out", "relabelled", "features", "teacher_test")
 _TAKEN_BY_EXPERIMENT = r"shards|videos|seed\d+"
 
 
@@ -149,6 +149,11 @@ def make_arms(
     for name, options in arms.items():
         first = Arm(name, **common | _checked(name, options))
         last = rounds if asks_teacher(first.labels) else 1
+        if last > 1 and needs_held_out(first.labels):
+            raise UserError(
+                f"arm {name!r}: {first.labels} asks how the teacher errs on clips that it did not learn from, and of "
+                "students that teach in their turn that is not measured: leave recipe.rounds out, or the arm"
+            )
         made += [dataclasses.replace(first, round=number) for number in range(1, last + 1)]
     return made
 

@@ -9,6 +9,7 @@ from spl_tf.data.dataset import load_dataset
 from spl_tf.experiment import tasks
 from spl_tf.experiment.arm_sets import ArmSets
 from spl_tf.experiment.arms import Arm
+from spl_tf.experiment.held_out import HELD_OUT, held_out_predictions
 from spl_tf.experiment.resumable import Clips, require_unchanged
 from spl_tf.experiment.sets import WebSet
 from spl_tf.experiment.shared import (
@@ -28,7 +29,7 @@ class Runner:
     """An experiment of several arms in one folder.
 
       videos/, shards/             what arms share lies here, or in a folder of the name they share it by
-      seed0/teacher, teacher_test, predictions   likewise
+      seed0/teacher, held_out, teacher_test, predictions   likewise
       seed0/ARM/                   selfsup, labels, pretrain, finetune, test
 
     Args:
@@ -64,6 +65,9 @@ class Runner:
                 of_seed = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
                 predictions = folder if arm.round > 1 else of_seed[PREDICTIONS]
                 steps[of_seed[TEACHER] / "teacher"] = stage_settings("teacher")
+                if tasks.needs_held_out(arm.labels):
+                    predicting = tasks.settings_of("teacher", ["predict_clips"])
+                    steps[of_seed[TEACHER] / HELD_OUT] = stage_settings("teacher") | predicting
                 steps[predictions / "predictions"] = tasks.settings_of("teacher", ["predict_clips"])
             for step, settings in steps.items():
                 require_unchanged(step, settings)
@@ -78,19 +82,22 @@ class Runner:
         clean, web, places = self.sets.clean(arm), self.sets.web(arm), self.sets.places[arm]
         folders = {step: self.output_dir / share / f"seed{seed}" for step, share in places.items()}
         teacher = folders[TEACHER] / "teacher"
+        held_out = None
         with self.hold(folders[TEACHER]), configuration.overridden(arm.bindings):
             shards = clean.target
             if arm.teacher_shards is not None:
                 shards = arm.teacher_shards(self, arm, seed, folders[TEACHER])
             inputs = {"validation_shards": clean.validation, "init_weights": self._init_weights}
             tasks.train("teacher", teacher, seed, shards, same=self._trained_on_target(seed), **inputs)
+            if tasks.needs_held_out(arm.labels):
+                held_out = held_out_predictions(folders[TEACHER] / HELD_OUT, seed, shards, inputs)
         with self.hold(folders[PREDICTIONS]), configuration.overridden(arm.bindings):
             predictions = tasks.predict(teacher, web, folders[PREDICTIONS] / "predictions")
         if arm.relabelled is not None:
             folder = folders[RELABELLED]
             with self.hold(folder):
                 predictions = arm.relabelled(self, arm, seed, predictions, folder / "relabelled")
-        return WebSet(web, predictions, teacher)
+        return WebSet(web, predictions, teacher, held_out)
 
     def test_teachers(self, arms: Sequence[Arm], seed: int) -> None:
         """Tests the teachers of pre-trained arms, each as the fine-tuned network of the first arm it is for."""
@@ -175,6 +182,7 @@ class Runner:
                 seed,
                 num_labels=arm.num_labels,
                 min_confidence=arm.min_confidence,
+                held_out=web.held_out,
             )
             bindings = []
             if arm.transition is not None:

@@ -31,11 +31,13 @@ class WebSet:
       shards: of the web set.
       predictions: side-cars of a teacher over it.
       teacher: folder of that teacher, whose features cleaning needs.
+      held_out: predictions of the clean set by teachers that did not learn from it, where labels need them.
     """
 
     shards: pathlib.Path
     predictions: pathlib.Path
     teacher: pathlib.Path
+    held_out: pathlib.Path | None = None
 
 
 def make_clean(

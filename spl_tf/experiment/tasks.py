@@ -91,6 +91,11 @@ def asks_teacher(labels: str) -> bool:
     return labels not in (NO_PRETRAINING, OWN) and find_labeller(labels).uses_teacher
 
 
+def needs_held_out(labels: str) -> bool:
+    """Whether these labels, of LABELS, ask how the teacher errs on clean clips that it did not learn from."""
+    return labels not in (NO_PRETRAINING, OWN) and find_labeller(labels).needs_held_out
+
+
 def require_label_options(
     where: str,
     labels: str,
@@ -140,6 +145,7 @@ def make_labels(
     *,
     num_labels: int | None = None,
     min_confidence: float = 0.0,
+    held_out: pathlib.Path | None = None,
 ) -> Labelled:
     """Labels of a web set.
 
@@ -151,13 +157,14 @@ def make_labels(
       seed: of cleaning.
       num_labels: number of classes, where the labels leave it open; None for their own choice.
       min_confidence: teacher confidence below which a clip is not used, where labels ask the teacher.
+      held_out: predictions of clean clips, for labels that need them.
 
     Returns:
       "num_classes", "kept", "noise_ratio" and "samples_cover_ratio" of the summary.
     """
     labeller = find_labeller(labels)
     digests = {"web": digest(load_dataset(web.shards)), "clean": digest(load_dataset(clean))}
-    source = LabelSource(web.shards, web.predictions, web.teacher, clean, digests, min_confidence, num_labels)
+    source = LabelSource(web.shards, web.predictions, web.teacher, clean, digests, min_confidence, num_labels, held_out)
 
     def action() -> Json:
         with networks_forgotten():

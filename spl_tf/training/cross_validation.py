@@ -3,6 +3,8 @@
 import hashlib
 import pathlib
 import re
+import types
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +39,7 @@ def cross_validate(
     num_folds: int = 5,
     seed: int = 0,
     same_scene: re.Pattern[str] | None = None,
+    inputs: Mapping[str, files.Path | None] = types.MappingProxyType({}),
 ) -> np.ndarray:
     """Trains as many teachers as there are folds, each on the other folds, and lets each predict its own.
 
@@ -51,6 +54,7 @@ def cross_validate(
       num_folds: 2 or more.
       seed: of folds and training.
       same_scene: videos in whose ids it finds the same text come into one fold; None parts any two videos.
+      inputs: further ones of `train_stage`.
 
     Returns:
       int64 [N, N], clips by class (row) and prediction (column).
@@ -70,7 +74,7 @@ def cross_validate(
         folder = output_dir / "folds" / str(fold)
         print(f"fold {fold + 1} of {num_folds}: {np.count_nonzero(folds == fold):,} clips left out", flush=True)
         _write_fold(folder / "labels", dataset, clip_ids, labels, folds == fold, {"fold": [fold, num_folds, seed]})
-        train_stage(stage, folder / "network", train_shards=shards, labels_dir=folder / "labels", seed=seed)
+        train_stage(stage, folder / "network", train_shards=shards, labels_dir=folder / "labels", seed=seed, **inputs)
         forget_networks()
         top_k = min(dataset.num_classes, _MOST_SCORES)
         predict_clips(folder / "network", shards, folder / "predictions", top_k=top_k)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from spl_tf import checksums, configuration, files
 from spl_tf.data.dataset import load_dataset
 from spl_tf.data.record import clip_from_bytes
-from spl_tf.experiment import checks, tasks
+from spl_tf.experiment import checks, held_out, tasks
 from spl_tf.experiment.recipe import recipe
 from spl_tf.experiment.resumable import replacing_changed
 from spl_tf.labels import figures, sidecar_files
@@ -46,6 +46,7 @@ class FakeStages:
             mock.patch.multiple(
                 tasks, train_stage=self.train, predict_clips=self.predict, evaluate_model=self.evaluate
             ),
+            mock.patch.object(held_out, "cross_validate", self.cross_validate),
             mock.patch.object(checks, "require_network"),
             mock.patch.multiple(figures, draw_confusion=mock.DEFAULT, draw_long_tail=mock.DEFAULT),
         ):
@@ -59,9 +60,17 @@ class FakeStages:
         checksums.complete(folder, {"backbone.weights.h5": None, "folded.keras": None}, "finished.json", "{}")
         return {"clips": 1}
 
+    def cross_validate(self, stage, shards, output_dir, *, num_folds, seed, same_scene, inputs):
+        self._note(output_dir)
+        self._write_predictions(load_dataset(shards), output_dir, model="")
+
     def predict(self, model_dir, shards, output_dir):
         self._note(output_dir)
         dataset = load_dataset(shards)
+        self._write_predictions(dataset, output_dir, model=files.sha256(model_dir / "folded.keras"))
+        return {"num_clips": dataset.num_clips}
+
+    def _write_predictions(self, dataset, output_dir, model):
         index = {"format_version": 1, "classes": list(dataset.classes), "shards": {}}
         for shard in dataset.shards:
             clips = [clip_from_bytes(record) for record in tf.data.TFRecordDataset(shard.path).as_numpy_iterator()]
@@ -75,9 +84,8 @@ class FakeStages:
             )
             entry = {"fingerprint": shard.fingerprint, "ids_digest": shard.ids_digest, "records": shard.records}
             index["shards"][shard.name] = entry
-        text = files.json_text(index | {"model": files.sha256(model_dir / "folded.keras")})
+        text = files.json_text(index | {"model": model})
         checksums.complete(output_dir, {f"{name}.parquet": None for name in index["shards"]}, "predictions.json", text)
-        return {"num_clips": dataset.num_clips}
 
     def evaluate(self, model_dir, shards, output_dir):
         self._note(output_dir)

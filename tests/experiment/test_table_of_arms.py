@@ -120,6 +120,29 @@ class TableOfArmsTest(tf.test.TestCase):
         # Predictions have no scores here.
         self.assertEqual(self.fake.calls, ["teacher", "predictions", "teacher_test"])
 
+    def test_the_teacher_is_cross_validated_once_for_all_arms_that_ask_and_for_no_other(self):
+        soft = "{'bindings': {'pretrain/train_stage.objective': @soft_label}}"
+        partial = "{'bindings': {'pretrain/train_stage.objective': @partial_label}}"
+        table = f"recipe.arms = {{'spl_b': {{}}, 'partial': {partial}, 'cell_posterior': {soft}, 'more': {{'labels': "
+        table += f"'cell_posterior', 'min_confidence': 0.1, {soft[1:]}}}"
+        of_arm = [f"/{step}" for step in ("pretrain", "finetune", "test")]
+        with self.fake.in_place():
+            self.run_recipe(self.folder, [*self.bindings, table], "spl_b", "partial")
+            self.assertNotIn("held_out", self.fake.calls)
+            self.fake.calls.clear()
+            self.run_recipe(self.folder, [*self.bindings, table])
+        expected = ["held_out", *(f"{arm}{step}" for arm in ("cell_posterior", "more") for step in of_arm)]
+        self.assertEqual(self.fake.calls, expected)
+        summaries = [self.folder / f"seed0/{name}/labels/summary.json" for name in ("cell_posterior", "partial")]
+        targets = [json.loads(path.read_text())["target"] for path in summaries]
+        self.assertEqual(targets, ["distribution", "candidates"])
+        # Other folds are other labels.
+        bindings = [*self.bindings, table, "held_out_predictions.num_folds = 2"]
+        with self.fake.in_place(), self.assertRaisesRegex(UserError, "held_out"):
+            self.run_recipe(self.folder, bindings)
+        with self.fake.in_place(), self.assertRaisesRegex(UserError, "arm 'cell_posterior': .*leave recipe.rounds out"):
+            self.run_recipe(self.folder, [*self.bindings, table, "recipe.rounds = 2"])
+
     def test_the_report_shows_arms_of_one_web_set_in_its_matrix(self):
         self._run()
         page = (self.folder / "report.html").read_text("utf-8")

@@ -28,6 +28,7 @@ AROUND_A_RUN = {
     "rendered_videos",
     "render_actions",
     "predict_clips",
+    "held_out_predictions",
     "predict_timeline",
     "evaluate_model",
     "class_groups",
