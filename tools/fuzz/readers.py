@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from spl_tf import checksums, configuration, files
 from spl_tf.data.building.plan import Plan, PlannedCut, ShardPlan, plan_from_lines
@@ -24,6 +25,9 @@ from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.both_labels import read_both_labels
 from spl_tf.labels.classes import read_classes
 from spl_tf.labels.label_folder import CELLS, CONFUSION, SUMMARY, read_cells, read_confusion
+from spl_tf.labels.several_teachers import combine_teachers
+from spl_tf.labels.targets import CANDIDATES
+from spl_tf.labels.truth_list import read_truth_list
 from spl_tf.losses.correction import forward_correction
 from spl_tf.models.transfer import read_backbone_weights
 from spl_tf.report.collect import read_right
@@ -84,6 +88,35 @@ def _read_labels(folder: pathlib.Path) -> None:
         num_records=30,
         num_classes=6,
     )
+
+
+def _outside_scores(folder: pathlib.Path) -> None:
+    _predictions(folder / "P")
+    columns = {"clip_id": [f"clip {row}" for row in range(29, -1, -1)], "scores": [[0.5, 0.3, 0.2]] * 30}
+    pq.write_table(pa.table(columns), folder / "s.parquet")
+
+
+def _read_outside_scores(folder: pathlib.Path) -> None:
+    shutil.rmtree(folder / "C", ignore_errors=True)
+    combine_teachers([folder / "P"], folder / "C", scores=[folder / "s.parquet"])
+
+
+def _candidates(folder: pathlib.Path) -> None:
+    _predictions(folder / "P")
+    assign_labels(folder / "P", "partial", folder)
+
+
+def _read_candidates(folder: pathlib.Path) -> None:
+    targets = sidecar_files.read_labels(
+        folder / f"{_SHARD}.parquet",
+        shard_name=_SHARD,
+        shard_fingerprint="f",
+        ids_digest=sidecar_files.ids_digest([f"clip {row}" for row in range(30)]),
+        num_records=30,
+        num_classes=3,
+        form=CANDIDATES,
+    ).targets
+    targets.clips_per_class(3)
 
 
 def _model(folder: pathlib.Path) -> None:
@@ -189,6 +222,13 @@ READERS = {
     "predictions": Reader(f"{_SHARD}.parquet", _predictions, _read_predictions),
     "labels_summary": Reader(SUMMARY, _labels, _read_labels),
     "labels": Reader(f"{_SHARD}.parquet", _labels, _read_labels),
+    "candidates": Reader(f"{_SHARD}.parquet", _candidates, _read_candidates),
+    "outside_scores": Reader("s.parquet", _outside_scores, _read_outside_scores),
+    "truth_list": Reader(
+        "t.csv",
+        text("t.csv", "clip_id,label\nclip 1,a\nclip 2,\nclip 7,c\n"),
+        lambda folder: read_truth_list(folder / "t.csv", _CLASSES),
+    ),
     "confusion": Reader(CONFUSION, _labels, _read_labels),
     "cells": Reader(CELLS, _labels, _read_labels),
     "model": Reader("model.json", _model, read_description),
