@@ -11,13 +11,14 @@ from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.counting import Counts, confident, count_predictions, progress
 from spl_tf.labels.label_map import FittedLabeller, Pairs
 from spl_tf.labels.label_quality import LabelledCells, LabelQuality, joint_by_cell, label_quality
+from spl_tf.labels.listed_quality import ListedQuality, listed_quality
 from spl_tf.labels.pair_labeller import PairLabeller
 from spl_tf.labels.prediction_batches import read_batches, require_columns
 from spl_tf.labels.predictions import Predictions
 from spl_tf.labels.sidecar_files import TOP_SCORES
 from spl_tf.labels.statistics import STATISTICS, TEACHER_RATES
 from spl_tf.labels.teacher_confusion import TeacherConfusion
-from spl_tf.labels.truth_list import Measured, TruthList, measured_quality, video_of
+from spl_tf.labels.truth_list import TruthList, video_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Compared:
     classes: int
     kept: float
     expected: LabelQuality | None
-    measured: Measured | None
+    measured: ListedQuality | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,10 +105,12 @@ def compare_strategies(
         usable = _usable(counts, entry)
         of_cells = shown_usable if entry.uses_teacher else shown
         expected = measured = None
+        joint = None
         if shown is not None and of_cells is not None:
-            expected = label_quality(_joint(labeller, cells, of_cells, usable), shown.sum(axis=(0, 1)))
+            joint = _joint(labeller, cells, of_cells, usable)
+            expected = label_quality(joint, shown.sum(axis=(0, 1)))
         if listed is not None:
-            measured = listed.measured(entry, labeller, min_confidence)
+            measured = listed.measured(entry, labeller, joint, min_confidence)
         kept = float(_joint(labeller, cells, usable[..., np.newaxis], usable).sum() / predictions.num_clips)
         rows.append(Compared(_named(entry), labeller.form, len(labeller.class_names), kept, expected, measured))
     return Comparison(
@@ -171,11 +174,13 @@ class _Listed:
     videos: np.ndarray
     num_classes: int
 
-    def measured(self, entry: PairLabeller, labeller: FittedLabeller, min_confidence: float) -> Measured | None:
+    def measured(
+        self, entry: PairLabeller, labeller: FittedLabeller, expected: np.ndarray | None, min_confidence: float
+    ) -> ListedQuality | None:
         targets = labeller.targets(self.pairs)
         if min_confidence and entry.uses_teacher:
             targets = targets.only(confident(self.pairs, min_confidence))
-        return measured_quality(targets, self.classes, self.videos, self.num_classes)
+        return listed_quality(targets, self.classes, self.videos, self.num_classes, expected)
 
     def right(self) -> tuple[float, float]:
         return float(np.mean(self.pairs.weak == self.classes)), float(np.mean(self.pairs.teacher == self.classes))

@@ -41,11 +41,13 @@ def comparison_text(compared: Comparison) -> str:
     return "\n".join(lines)
 
 
-_KEY = (
-    "purity: kept clips that show what most clips of their label show. bits: what the label of a kept clip tells of "
-    "its class;\n  bits/clip: the same over all clips, discarded ones tell nothing. rarest: kept clips of the class "
-    "that keeps least.\n  A distribution, or several candidates, counts as a label drawn from it."
-)
+_KEY = """\
+  purity     kept clips that show what most clips of their label show
+  bits       what the label of a kept clip tells of its class; bits/clip: over all clips, discarded ones tell nothing
+  rarest     kept clips of the class that keeps least
+  measured   listed clips are foretold by what is expected of their label and by listed clips of other videos, so that
+             few clips do not flatter many classes: there is at least so much
+  A distribution, or several candidates, counts as a label drawn from it."""
 
 
 def _num_columns(compared: Comparison) -> int:
@@ -74,11 +76,11 @@ def _cells(compared: Comparison) -> list[list[str]]:
 def _measured_cells(each: Compared) -> list[str]:
     if each.measured is None:
         return ["-"] * 3
-    value, low, high = each.measured.value, each.measured.low, each.measured.high
+    purity, bits, per_clip = each.measured.purity, each.measured.bits, each.measured.bits_per_clip
     return [
-        f"{value.purity:.1%} [{100 * low.purity:.0f}, {100 * high.purity:.0f}]",
-        f"{value.bits:.2f} [{low.bits:.2f}, {high.bits:.2f}]",
-        f"{value.bits_per_clip:.2f} [{low.bits_per_clip:.2f}, {high.bits_per_clip:.2f}]",
+        f"{purity.value:.1%} [{100 * purity.low:.0f}, {100 * purity.high:.0f}]",
+        f"{bits.value:.2f} [{bits.low:.2f}, {bits.high:.2f}]",
+        f"{per_clip.value:.2f} [{per_clip.low:.2f}, {per_clip.high:.2f}]",
     ]
 
 
@@ -89,10 +91,9 @@ def comparison_rows(compared: Comparison) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"strategy": each.name, "target": each.form, "classes": each.classes, "kept": each.kept}
         for name in _QUALITIES:
             row[f"expected_{name}"] = "" if each.expected is None else getattr(each.expected, name)
-        for end in ("value", "low", "high"):
-            for name in _QUALITIES:
-                quality = None if each.measured is None else getattr(each.measured, end)
-                suffix = "" if end == "value" else f"_{end}"
-                row[f"measured_{name}{suffix}"] = "" if quality is None else getattr(quality, name)
+        for name in _QUALITIES:
+            found = None if each.measured is None else getattr(each.measured, name)
+            for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
+                row[f"measured_{name}{suffix}"] = "" if found is None else getattr(found, end)
         rows.append(row)
     return rows

@@ -89,9 +89,10 @@ def joint_by_cell(labeller: FittedLabeller, truth: np.ndarray) -> np.ndarray:
     num_classes = len(truth)
     weak, teacher = np.indices((num_classes, num_classes), dtype=np.int32).reshape(2, -1)
     cells, labels, shares = label_entries(labeller.targets(Pairs(weak, teacher)))
-    joint = np.zeros((len(labeller.class_names), truth.shape[2]))
-    np.add.at(joint, labels, shares[:, np.newaxis] * truth.reshape(-1, truth.shape[2])[cells])
-    return joint
+    of_cells, num_labels = truth.reshape(num_classes**2, -1), len(labeller.class_names)
+    # A column at a time: entries of all of them at once would be some gigabytes.
+    columns = [np.bincount(labels, shares * column[cells], num_labels) for column in of_cells.T]
+    return np.stack(columns, axis=1)
 
 
 class LabelledCells:
