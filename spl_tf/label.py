@@ -16,10 +16,10 @@ the teacher sees t:
   mopro        t where its score is above threshold (0.8), else l    N
                where its score is above 1 / N, else discarded
   dawid_skene  a distribution over the classes for every (l, t)      N
-  partial      l and t, one of which is right                        N
   cell_posterior  the same, from the teacher's errors on clean clips N
   crowdlab     a distribution for every clip, of l and the teacher's N
                probabilities, weighted by what each is worth
+  partial      l and t, one of which is right                        N
 
 spl_ib (an information bottleneck, Slonim and Tishby 1999), mopro (Li et al. 2021, without prototypes), dawid_skene
 (query and teacher as two annotators, Dawid and Skene 1979) and crowdlab (Goh et al. 2022) need predictions that hold
