@@ -11,6 +11,7 @@ from spl_tf import __version__
 # In the order of the work.
 COMMANDS = (
     "shard",
+    "index",
     "inspect",
     "train",
     "cross_validate",

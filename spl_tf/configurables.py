@@ -6,6 +6,7 @@ import keras
 # Each module registers its own functions as it is imported.
 from spl_tf import losses  # noqa: F401
 from spl_tf.cleaning import clean_labels, cleannet_training  # noqa: F401
+from spl_tf.data.indexing import keys  # noqa: F401
 from spl_tf.data.input import pipeline  # noqa: F401
 from spl_tf.demo import rendered_actions  # noqa: F401
 from spl_tf.experiment import held_out, noise_matrices, recipe  # noqa: F401

@@ -168,7 +168,10 @@ def require_regular(path: Path, remedy: str) -> None:
     open_regular(path, remedy).close()
 
 
-def sha256(path: Path) -> str:
-    """Hex digest of a file's content."""
-    with open_regular(path, "give a file that can be read to its end") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+def sha256(*paths: Path) -> str:
+    """Hex digest of a file's content, or of several files' contents, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open_regular(path, "give a file that can be read to its end") as opened:
+            hashlib.file_digest(opened, lambda: digest)
+    return digest.hexdigest()

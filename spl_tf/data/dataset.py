@@ -4,7 +4,7 @@ import dataclasses
 import os
 import pathlib
 import stat
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,7 +15,24 @@ from spl_tf.stored import Count, Name, Positive, Seconds, read_json
 FORMAT_VERSION = 1
 FILE_NAME = "dataset.json"
 _REMEDY = "run spl_tf.shard"
+HEADS = ".heads"
 _RESTORE = "copy it again, or move the folder away and run spl_tf.shard; spl_tf.shard --verify looks at its shards"
+
+
+@dataclasses.dataclass(frozen=True)
+class ForeignRecords:
+    """How the records of shards that another program wrote are read: see `spl_tf.data.indexing`.
+
+    Attributes:
+      folder: of the index, where each shard has a file `<name>.heads`: for each of its records, in order, what a record
+        of ours says of its clip, without the frames; an empty one for a record that is left out.
+      frames: key of the feature list with the frames, JPEG or PNG; they are scaled to the data set's `short_side`.
+      compression: of the shards, "" or "GZIP".
+    """
+
+    folder: str
+    frames: str
+    compression: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +40,15 @@ class Shard:
     """One TFRecord file.
 
     Attributes:
-      name: file name without its suffix, e.g. `web-00003-of-00008`; side-cars carry it too.
+      name: file name without `.tfrecord`, e.g. `web-00003-of-00008`; the whole name of a file that another program
+        wrote. Side-cars carry it too.
       path: the file.
       records: number of clips in it.
       start: number of clips in the shards before it: `start + row` is a clip's dense index.
       num_bytes: size of the file.
-      fingerprint: hex SHA-256 of the file.
+      fingerprint: hex SHA-256 of the file; where there are heads, of it and them, one after the other.
       ids_digest: hex SHA-256 of its clip ids in record order, joined by line breaks.
+      heads: of a file that another program wrote, see `ForeignRecords`; else empty.
     """
 
     name: str
@@ -39,6 +58,7 @@ class Shard:
     num_bytes: int
     fingerprint: str
     ids_digest: str
+    heads: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,10 +75,11 @@ class ClipDataset:
       clip_seconds: length of a clip; 0 where a record is a whole video.
       fps: frames per second of the clips.
       short_side: of the stored frames, pixels.
-      jpeg_quality: 1 to 100.
+      jpeg_quality: 1 to 100; None where another program encoded the frames.
       multi_label: whether any clip has several labels.
       rejected: reason -> rows of the manifest that gave no clip (listed in `rejected.csv`).
       notes: fault -> rows that gave clips though their video has it (listed in `notes.csv`).
+      foreign: how the records are read where another program wrote them; None for ours.
     """
 
     folder: str
@@ -70,14 +91,28 @@ class ClipDataset:
     clip_seconds: float
     fps: float
     short_side: int
-    jpeg_quality: int
+    jpeg_quality: int | None
     multi_label: bool
     rejected: dict[str, int]
     notes: dict[str, int] = dataclasses.field(default_factory=dict)
+    foreign: ForeignRecords | None = None
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
+
+    @property
+    def made_by(self) -> str:
+        """The command that wrote the description."""
+        return "spl_tf.index" if self.foreign else "spl_tf.shard"
+
+
+class _StoredForeign(msgspec.Struct):
+    """`foreign` in `dataset.json`."""
+
+    folder: str  # Of the shards: as is, or relative to that of `dataset.json`.
+    frames: str
+    compression: Literal["", "GZIP"]
 
 
 class _StoredShard(msgspec.Struct):
@@ -102,10 +137,11 @@ class _Stored(msgspec.Struct):
     clip_seconds: Seconds
     fps: Annotated[float, msgspec.Meta(gt=0)]
     short_side: Positive
-    jpeg_quality: Positive
+    jpeg_quality: Positive | None
     multi_label: bool
     rejected: dict[str, Count]
     notes: dict[str, Count] = {}  # None before version 0.3.
+    foreign: _StoredForeign | None = None
 
     def __post_init__(self) -> None:
         if self.clips_per_class.keys() != set(self.classes):
@@ -128,7 +164,9 @@ def load_dataset(folder: files.Path) -> ClipDataset:
     for shard in dataset.shards:
         fault = file_fault(shard)
         if fault:
-            raise UserError(f"{shard.path} {fault}: {_REMEDY} into an empty folder, or copy the shard again")
+            raise UserError(
+                f"{shard.path} {fault}: run {dataset.made_by} into an empty folder, or copy the shard again"
+            )
     return dataset
 
 
@@ -141,24 +179,29 @@ def read_description(folder: files.Path) -> ClipDataset:
     """Reads `dataset.json` without looking at the shards; raises as `load_dataset` does."""
     folder = pathlib.Path(folder)
     stored = read_json(folder / FILE_NAME, _Stored, _REMEDY, version=FORMAT_VERSION)
+    foreign = stored.foreign
     shards = tuple(
         Shard(
             name=entry.name,
-            path=str(folder / f"{entry.name}.tfrecord"),
+            path=str(folder / (foreign.folder if foreign else "") / f"{entry.name}{'' if foreign else '.tfrecord'}"),
             records=entry.records,
             start=entry.start,
             num_bytes=entry.bytes,
             fingerprint=entry.fingerprint,
             ids_digest=entry.ids_digest,
+            heads=str(folder / f"{entry.name}{HEADS}") if foreign else "",
         )
         for entry in stored.shards
     )
     fields = {field: getattr(stored, field) for field in stored.__struct_fields__}
+    fields["foreign"] = ForeignRecords(str(folder), foreign.frames, foreign.compression) if foreign else None
     return ClipDataset(**fields | {"folder": str(folder), "shards": shards})
 
 
 def file_fault(shard: Shard) -> str | None:
     """What is wrong with a shard's file as such: missing, no file or of another size. None when nothing is."""
+    if shard.heads and not os.path.isfile(shard.heads):
+        return f"has no {shard.heads}"
     try:
         status = os.stat(shard.path)
     except FileNotFoundError:

@@ -32,20 +32,43 @@ RECORD_VERSION = "spl/version"
 VIDEO_ID = "spl/video_id"
 QUERIES = "spl/query"
 KEY = "spl/key"
+STORED_SIZE = "spl/stored_size"  # In heads alone: frames are scaled from it to `HEIGHT` and `WIDTH`.
 
 
 def clip_to_bytes(clip: Clip) -> bytes:
     """Serializes a clip; equal clips give equal bytes."""
-    context = {
+    frames = [example_proto.Feature(bytes_list={"value": [frame]}) for frame in clip.frames]
+    return _serialized(
+        clip,
+        {FORMAT: _texts(["JPEG"]), CHANNELS: _integers([3])},
+        {FRAMES: example_proto.FeatureList(feature=frames)},
+    )
+
+
+def head_to_bytes(clip: Clip, stored_height: int, stored_width: int) -> bytes:
+    """Serializes all but a clip's frames, for a record that another program wrote.
+
+    That record's bytes and these, one after the other, are one record: of a field that both have, a reader of
+    protocol buffers takes the later one.
+
+    Args:
+      clip: its height and width are those that the frames are scaled to.
+      stored_height: of the frames in the record, pixels.
+      stored_width: as well.
+    """
+    return _serialized(clip, {STORED_SIZE: _integers([stored_height, stored_width])}, {})
+
+
+def _serialized(clip: Clip, context: dict[str, Any], lists: dict[str, Any]) -> bytes:
+    """With these fields beside those that records and heads have both."""
+    context = context | {
         CLIP_ID: _texts([clip.clip_id]),
         LABELS: _integers(clip.labels),
         LABEL_TEXTS: _texts(clip.label_texts),
         START: _integers([clip.start_us]),
         END: _integers([clip.end_us]),
-        FORMAT: _texts(["JPEG"]),
         HEIGHT: _integers([clip.height]),
         WIDTH: _integers([clip.width]),
-        CHANNELS: _integers([3]),
         FRAME_RATE: example_proto.Feature(float_list={"value": [clip.frame_rate]}),
         RECORD_VERSION: _integers([VERSION]),
         VIDEO_ID: _texts([clip.video_id]),
@@ -53,18 +76,19 @@ def clip_to_bytes(clip: Clip) -> bytes:
     }
     if clip.key:  # Without, the record has the bytes it had before there were keys.
         context[KEY] = _texts([clip.key])
-    frames = [example_proto.Feature(bytes_list={"value": [frame]}) for frame in clip.frames]
-    lists = {
-        FRAMES: example_proto.FeatureList(feature=frames),
-        TIMESTAMPS: example_proto.FeatureList(feature=[_integers([time]) for time in clip.timestamps_us]),
-    }
+    times = example_proto.FeatureList(feature=[_integers([time]) for time in clip.timestamps_us])
+    lists = lists | {TIMESTAMPS: times}
     example = example_proto.SequenceExample(context={"feature": context}, feature_lists={"feature_list": lists})
     # Protocol buffer maps have no order of their own: without this, equal clips differ in their bytes.
     return example.SerializeToString(deterministic=True)
 
 
-def clip_from_bytes(record: bytes) -> Clip:
+def clip_from_bytes(record: bytes, frames_key: str = FRAMES) -> Clip:
     """Parses a record; frames stay encoded.
+
+    Args:
+      record: serialized; with its head behind it where another program wrote it.
+      frames_key: of the feature list with the frames.
 
     Raises:
       ValueError: the record is not a clip record; says what is wrong with it.
@@ -78,12 +102,12 @@ def clip_from_bytes(record: bytes) -> Clip:
     if version != VERSION:
         raise ValueError(f"has {RECORD_VERSION} {version}, this package reads {VERSION}")
     lists = example.feature_lists.feature_list
-    frames = [step.bytes_list.value for step in lists[FRAMES].feature] if FRAMES in lists else []
+    frames = [step.bytes_list.value for step in lists[frames_key].feature] if frames_key in lists else []
     times = [step.int64_list.value for step in lists[TIMESTAMPS].feature] if TIMESTAMPS in lists else []
     if any(len(step) != 1 for step in [*frames, *times]):
-        raise ValueError(f"has a step of {FRAMES} or {TIMESTAMPS} without exactly one value")
+        raise ValueError(f"has a step of {frames_key} or {TIMESTAMPS} without exactly one value")
     if len(frames) != len(times) or not frames:
-        raise ValueError(f"has {len(frames)} frames ({FRAMES}) and {len(times)} times ({TIMESTAMPS})")
+        raise ValueError(f"has {len(frames)} frames ({frames_key}) and {len(times)} times ({TIMESTAMPS})")
     return Clip(
         clip_id=_one(context, CLIP_ID, "bytes_list").decode(),
         video_id=_one(context, VIDEO_ID, "bytes_list").decode(),

@@ -7,10 +7,10 @@ import os
 import struct
 
 from spl_tf import files
+from spl_tf.data.record_files import MOST_BYTES
 
 _HEAD = struct.Struct("<Q4x")  # Length, and its checksum, which the reader compares.
 _TAIL_BYTES = 4  # The content's checksum.
-_MOST_BYTES = 2**31 - 1  # Of a protocol buffer.
 
 
 def impossible_length(path: files.Path) -> tuple[int, str] | None:
@@ -27,7 +27,7 @@ def impossible_length(path: files.Path) -> tuple[int, str] | None:
         size = os.fstat(descriptor).st_size
         while len(head := os.pread(descriptor, _HEAD.size, place)) == _HEAD.size:
             (length,) = _HEAD.unpack(head)
-            if length > min(size, _MOST_BYTES):
+            if length > min(size, MOST_BYTES):
                 return row, f"claims {length:,} bytes, its file has {size:,}"
             place += _HEAD.size + length + _TAIL_BYTES
             row += 1

@@ -1,5 +1,6 @@
 """Labels, lengths and frame sizes of stored clips, read from the heads of their records: no frame is touched."""
 
+import contextlib
 import dataclasses
 import os
 import struct
@@ -105,12 +106,13 @@ def read_heads(dataset: ClipDataset) -> Iterator[ClipHead]:
 
 
 def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:
-    if not os.path.exists(shard.path):
+    path = shard.heads or shard.path
+    if not os.path.exists(path):
         return
-    with open(shard.path, "rb") as opened:
+    with open(path, "rb") as opened:
         size = os.fstat(opened.fileno()).st_size
-        offset = 0
-        for row in range(shard.records):
+        offset = row = 0
+        while row < shard.records:
             opened.seek(offset)
             before = opened.read(BYTES_BEFORE)
             if len(before) < BYTES_BEFORE:
@@ -119,10 +121,11 @@ def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:
             offset += BYTES_BEFORE + length + BYTES_BEHIND
             if offset > size:  # Cut short, or a damaged length: nothing behind it can be found.
                 return
-            try:
-                yield _head(position, row, _context(opened, length))
-            except (DecodeError, ValueError):
+            if shard.heads and not length:  # Of a record that is left out.
                 continue
+            with contextlib.suppress(DecodeError, ValueError):
+                yield _head(position, row, _context(opened, length))
+            row += 1
 
 
 def _context(opened: BinaryIO, length: int) -> Any:

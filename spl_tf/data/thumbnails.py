@@ -1,6 +1,7 @@
 """Drawn clips as strips of small pictures: only their records are read, only the shown frames decoded."""
 
 import dataclasses
+import functools
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from spl_tf.data.clip import Clip
-from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.dataset import ClipDataset, ForeignRecords
+from spl_tf.data.record import FRAMES, clip_from_bytes
 from spl_tf.data.record_lengths import impossible_length
+from spl_tf.data.record_reading import shard_records
 from spl_tf.data.sidecars import Place
 
 BOX_WIDTH, BOX_HEIGHT = 112, 84
@@ -51,24 +53,31 @@ def read_strips(dataset: ClipDataset, places: Sequence[Place], num_frames: int) 
       num_frames: evenly spaced over the clip's time, its first and last frame among them; a shorter clip has fewer.
     """
     names = [(dataset.shards[place.shard].path, place.row) for place in places]
-    for place, content in zip(places, _read_records(names), strict=True):
+    frames_key = dataset.foreign.frames if dataset.foreign else FRAMES
+    for place, content in zip(places, _read_records(names, dataset.foreign), strict=True):
         try:
-            yield _strip(place, clip_from_bytes(content), num_frames)
+            yield _strip(place, clip_from_bytes(content, frames_key), num_frames)
         except (ValueError, tf.errors.InvalidArgumentError):
             yield None
 
 
-def _read_records(names: Sequence[tuple[str, int]]) -> Iterator[bytes]:
+def _read_records(names: Sequence[tuple[str, int]], foreign: ForeignRecords | None) -> Iterator[bytes]:
     """Contents of records given by file and row; empty where the file is missing, too short, damaged or hostile."""
     done = 0
-    unusable = {path for path in {path for path, _ in names} if not os.path.isfile(path) or impossible_length(path)}
+    compressed = foreign is not None and foreign.compression
+    unusable = {
+        path
+        for path in {path for path, _ in names}
+        if not os.path.isfile(path) or (not compressed and impossible_length(path))
+    }
+    read = functools.partial(_read_record, foreign=foreign)
     while done < len(names):
         if names[done][0] in unusable:
             done += 1
             yield b""
             continue
         paths, rows = zip(*itertools.takewhile(lambda name: name[0] not in unusable, names[done:]), strict=True)
-        records = tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows, np.int64))).flat_map(_read_record)
+        records = tf.data.Dataset.from_tensor_slices((list(paths), np.array(rows, np.int64))).flat_map(read)
         try:
             for content in records.as_numpy_iterator():
                 done += 1
@@ -79,9 +88,9 @@ def _read_records(names: Sequence[tuple[str, int]]) -> Iterator[bytes]:
 
 
 @tf.autograph.experimental.do_not_convert
-def _read_record(path: tf.Tensor, row: tf.Tensor) -> tf.data.Dataset:
+def _read_record(path: tf.Tensor, row: tf.Tensor, foreign: ForeignRecords | None) -> tf.data.Dataset:
     """One record, its checksum compared; those before it are skipped by their lengths, unread."""
-    records = tf.data.TFRecordDataset(path, buffer_size=_BUFFER_BYTES).skip(row)
+    records = shard_records(path, foreign, _BUFFER_BYTES).skip(row)
     return records.concatenate(tf.data.Dataset.from_tensors(b"")).take(1)
 
 

@@ -14,9 +14,19 @@ from tqdm import tqdm
 
 from spl_tf import files
 from spl_tf.data.clip import Clip
-from spl_tf.data.dataset import FILE_NAME, ClipDataset, Shard, file_fault, read_description, require_whole_description
-from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.dataset import (
+    FILE_NAME,
+    ClipDataset,
+    ForeignRecords,
+    Shard,
+    file_fault,
+    read_description,
+    require_whole_description,
+)
+from spl_tf.data.record import FRAMES, clip_from_bytes
 from spl_tf.data.record_lengths import impossible_length
+from spl_tf.data.record_reading import shard_records
+from spl_tf.data.video.scaling import scaled_size
 from spl_tf.errors import UserError
 from spl_tf.labels.sidecar_files import ids_digest
 
@@ -107,7 +117,7 @@ def _check_file(shard: Shard, faults: list[str]) -> bool:
     """Whether there is anything to read."""
     fault = file_fault(shard)
     is_file = os.path.isfile(shard.path)  # A pipe would be waited for.
-    if fault is None and files.sha256(shard.path) != shard.fingerprint:
+    if fault is None and files.sha256(*filter(None, (shard.path, shard.heads))) != shard.fingerprint:
         fault = f"has another fingerprint than {FILE_NAME} says: its content was changed"
     if fault:
         faults.append(f"{shard.name} {fault}")
@@ -116,7 +126,7 @@ def _check_file(shard: Shard, faults: list[str]) -> bool:
 
 def _check_shard(shard: Shard, findings: _Findings, pool: concurrent.futures.ThreadPoolExecutor, bar: tqdm) -> None:
     clip_ids: list[str] = []
-    records = _records(shard, findings.faults)
+    records = _records(shard, findings.dataset.foreign, findings.faults)
     # A few records at a time: whole videos are large.
     while chunk := list(itertools.islice(records, 4 * _THREADS)):
         for clip, faults in pool.map(functools.partial(_check_record, findings.dataset), chunk):
@@ -133,10 +143,11 @@ def _check_shard(shard: Shard, findings: _Findings, pool: concurrent.futures.Thr
         findings.faults.append(f"{shard.name} has other clip ids than {FILE_NAME} says")
 
 
-def _records(shard: Shard, faults: list[str]) -> Iterator[bytes]:
+def _records(shard: Shard, foreign: ForeignRecords | None, faults: list[str]) -> Iterator[bytes]:
     """The shard's records up to the first that fails its checksum: nothing after it can be found."""
-    count, impossible = 0, impossible_length(shard.path)
-    records = tf.data.TFRecordDataset(shard.path)
+    count = 0
+    impossible = None if foreign and foreign.compression else impossible_length(shard.path)
+    records = shard_records(tf.constant(shard.path), foreign)
     if impossible:
         row, fault = impossible
         faults.append(f"{shard.name} record {row} {fault}")
@@ -152,12 +163,12 @@ def _records(shard: Shard, faults: list[str]) -> Iterator[bytes]:
 
 def _check_record(dataset: ClipDataset, record: bytes) -> tuple[Clip | None, list[str]]:
     try:
-        clip = clip_from_bytes(record)
+        clip = clip_from_bytes(record, dataset.foreign.frames if dataset.foreign else FRAMES)
     except ValueError as error:
         return None, [str(error)]
     faults = []
     texts = [dataset.classes[label] for label in clip.labels if 0 <= label < dataset.num_classes]
-    if not clip.labels:
+    if not clip.labels and not dataset.foreign:  # Of others, those without may be wanted.
         faults.append("has no label")
     elif len(texts) < len(clip.labels):
         faults.append(f"has a label outside 0 to {dataset.num_classes - 1}: {clip.labels}")
@@ -170,13 +181,16 @@ def _check_record(dataset: ClipDataset, record: bytes) -> tuple[Clip | None, lis
         faults.append(f"has timestamps outside {clip.start_us} to {clip.end_us} microseconds")
     for index, frame in enumerate(clip.frames):
         try:
-            shape = tuple(tf.io.decode_jpeg(frame).shape)
+            # Decodes PNG too, which shards of others may hold.
+            shape = tuple(tf.io.decode_jpeg(frame, channels=3 if dataset.foreign else 0).shape)
         except tf.errors.InvalidArgumentError:
             faults.append(f"frame {index} is no whole JPEG file")
             continue
+        if dataset.foreign:
+            shape = (*scaled_size(shape[0], shape[1], dataset.short_side), 3)
         if shape != (clip.height, clip.width, 3):
             faults.append(f"frame {index} is {shape}, not ({clip.height}, {clip.width}, 3)")
-    return clip, faults + _other_settings(dataset, clip)
+    return clip, faults if dataset.foreign else faults + _other_settings(dataset, clip)
 
 
 def _other_settings(dataset: ClipDataset, clip: Clip) -> list[str]:

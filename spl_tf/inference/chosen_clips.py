@@ -12,7 +12,8 @@ from tqdm import tqdm
 from spl_tf import files
 from spl_tf.data import record_decoding
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.input.reading import readable, with_possible_lengths
+from spl_tf.data.input.reading import readable
+from spl_tf.data.record_reading import shard_records, with_possible_lengths
 from spl_tf.data.sidecars import Place, labels_of_shard, open_labels_of
 from spl_tf.errors import UserError
 from spl_tf.inference.trained_model import ClipInput
@@ -126,11 +127,12 @@ def read_clips(
 
     @tf.autograph.experimental.do_not_convert
     def read(path: tf.Tensor, row: tf.Tensor) -> tf.data.Dataset:
-        return tf.data.TFRecordDataset(with_possible_lengths(path), buffer_size=_BUFFER_BYTES).skip(row).take(1)
+        checked = with_possible_lengths(path, dataset.foreign)
+        return shard_records(checked, dataset.foreign, _BUFFER_BYTES).skip(row).take(1)
 
     @tf.autograph.experimental.do_not_convert
     def decode(content: tf.Tensor) -> dict[str, tf.Tensor]:
-        clip = record_decoding.parse(content)
+        clip = record_decoding.parse(content, dataset.foreign)
         each = tf.one_hot(clip.labels, dataset.num_classes, on_value=True, off_value=False, dtype=tf.bool)
         return {
             "clips": clip_input.uniform(clip),
@@ -196,14 +198,13 @@ def _ids_and_labels(
 def _ids_and_labels_of_records(dataset: ClipDataset) -> Iterator[tuple[Place, str, Sequence[int]]]:
     @tf.autograph.experimental.do_not_convert
     def parse(content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        clip = record_decoding.parse(content)
+        clip = record_decoding.parse(content, dataset.foreign)
         return clip.clip_id, clip.labels
 
     with tqdm(total=dataset.num_clips, desc="find clips", unit="clip", delay=1) as bar, readable(dataset.folder):
         for position, shard in enumerate(dataset.shards):
-            records = tf.data.TFRecordDataset(with_possible_lengths(tf.constant(shard.path))).map(
-                parse, num_parallel_calls=tf.data.AUTOTUNE
-            )
+            path = with_possible_lengths(tf.constant(shard.path), dataset.foreign)
+            records = shard_records(path, dataset.foreign).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
             for row, (clip_id, labels) in enumerate(records.as_numpy_iterator()):
                 yield Place(position, row), clip_id.decode(), labels
                 bar.update()

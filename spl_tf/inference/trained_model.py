@@ -269,8 +269,8 @@ def require_fitting_clips(trained: TrainedModel, model_dir: files.Path, dataset:
     if (clip_input.short_side, clip_input.fps) != (dataset.short_side, dataset.fps):
         raise UserError(
             f"{model_dir} was trained on clips of {clip_input.short_side} pixels at {clip_input.fps:g} frames per "
-            f"second, those of {dataset.folder} have {dataset.short_side} pixels at {dataset.fps:g}: run spl_tf.shard "
-            f"with --short_side={clip_input.short_side} --fps={clip_input.fps:g}"
+            f"second, those of {dataset.folder} have {dataset.short_side} pixels at {dataset.fps:g}: run "
+            f"{dataset.made_by} with --short_side={clip_input.short_side} --fps={clip_input.fps:g}"
         )
 
 

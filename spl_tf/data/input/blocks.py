@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from spl_tf.data.dataset import Shard
+from spl_tf.data.dataset import ForeignRecords, Shard
 from spl_tf.data.input.order import Block, BlockOrder
-from spl_tf.data.input.reading import with_possible_lengths
+from spl_tf.data.record_reading import shard_records, with_possible_lengths
 
 _PARALLEL_READS = 8
 
@@ -105,10 +105,14 @@ def _times_before(values: np.ndarray) -> np.ndarray:
     return times
 
 
-def read_block(plan: dict[str, tf.Tensor]) -> tf.data.Dataset:
+def read_block(plan: dict[str, tf.Tensor], foreign: ForeignRecords | None = None) -> tf.data.Dataset:
     """Reads the wanted records of a block.
 
     Shards are read in whatever order is fastest: each record knows its slot.
+
+    Args:
+      plan: a `_PLAN`.
+      foreign: how the records are read; None for ours.
 
     Returns:
       a dataset of one element, the plan with "block_records" string [u], as read, and "places" int64 [n]:
@@ -118,12 +122,12 @@ def read_block(plan: dict[str, tf.Tensor]) -> tf.data.Dataset:
     wanted = tf.math.count_nonzero(slots >= 0)
 
     def read_shard(path: tf.Tensor, first: tf.Tensor, records: tf.Tensor) -> tf.data.Dataset:
-        lines = tf.data.TFRecordDataset(path)
+        lines = shard_records(path, foreign)
         wanted = tf.data.Dataset.from_tensor_slices(slots[first : first + records])
         return tf.data.Dataset.zip((lines, wanted)).filter(lambda record, slot: slot >= 0)
 
     firsts = tf.cumsum(plan["records"], exclusive=True)
-    paths = with_possible_lengths(plan["paths"])
+    paths = with_possible_lengths(plan["paths"], foreign)
     shards = tf.data.Dataset.from_tensor_slices((paths, firsts, plan["records"]))
     found = shards.interleave(
         read_shard, cycle_length=_PARALLEL_READS, num_parallel_calls=_PARALLEL_READS, deterministic=False

@@ -10,7 +10,7 @@ def check_frames(dataset: ClipDataset, *, crop_size: int, **sizes: int) -> None:
     if crop_size > dataset.short_side:
         raise UserError(
             f"crop_size = {crop_size} is larger than the {dataset.short_side} pixels of the short side in "
-            f"{dataset.folder}: choose a smaller crop_size, or run spl_tf.shard with a larger --short_side"
+            f"{dataset.folder}: choose a smaller crop_size, or run {dataset.made_by} with a larger --short_side"
         )
 
 

@@ -7,9 +7,10 @@ import tensorflow as tf
 from absl import logging
 
 from spl_tf.data.dataset import ClipDataset
-from spl_tf.data.input.reading import readable, with_possible_lengths
+from spl_tf.data.input.reading import readable
 from spl_tf.data.input.views import ViewShape
-from spl_tf.data.record import clip_from_bytes
+from spl_tf.data.record import FRAMES, clip_from_bytes
+from spl_tf.data.record_reading import shard_records, with_possible_lengths
 from spl_tf.errors import UserError
 
 # Records looked at, and the most shards they are taken from: some megabytes are read.
@@ -63,12 +64,14 @@ def _some_lengths(dataset: ClipDataset) -> np.ndarray:
     open_places = itertools.cycle(range(len(chosen)))
     for _ in range(min(_MOST_CLIPS, sum(shard.records for shard in chosen))):
         rows[next(place for place in open_places if rows[place] < chosen[place].records)] += 1
-    lengths = []
+    lengths, foreign = [], dataset.foreign
     for shard, count in zip(chosen, rows, strict=True):
         with readable(dataset.folder):
-            records = list(tf.data.TFRecordDataset(with_possible_lengths(shard.path)).take(count).as_numpy_iterator())
+            records = shard_records(with_possible_lengths(tf.constant(shard.path), foreign), foreign).take(count)
+            contents = list(records.as_numpy_iterator())
         try:
-            lengths += [len(clip_from_bytes(record).frames) for record in records]
+            frames_key = foreign.frames if foreign else FRAMES
+            lengths += [len(clip_from_bytes(content, frames_key).frames) for content in contents]
         except ValueError as error:
             raise UserError(
                 f"a record of {shard.path} {error}: python -m spl_tf.shard --verify={dataset.folder} names it"

@@ -9,6 +9,7 @@ shards of these.
 """
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Callable, Sequence
 
@@ -24,11 +25,11 @@ from spl_tf.data.input.checks import check_at_least, check_frames
 from spl_tf.data.input.class_aware import class_aware_draws
 from spl_tf.data.input.order import BlockOrder
 from spl_tf.data.input.photometric import NUM_DRAWS, Photometric
-from spl_tf.data.input.reading import with_possible_lengths
 from spl_tf.data.input.targets import TrainingTargets
 from spl_tf.data.input.view_samplers import RandomViews, ViewSampler, with_random_skips
 from spl_tf.data.input.views import ViewShape
 from spl_tf.data.record_decoding import EncodedClip
+from spl_tf.data.record_reading import shard_records, with_possible_lengths
 from spl_tf.errors import UserError
 
 GIB = 1 << 30
@@ -174,7 +175,7 @@ def training_clips(
         return tf.random.stateless_uniform([views.num_views, NUM_DRAWS], key, alg="philox")
 
     def decode(row: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        clip = record_decoding.parse(row["record"])
+        clip = record_decoding.parse(row["record"], dataset.foreign)
         clip_key = seed, row["epoch"] + _FAR_EPOCH * row["repeat"], clip.clip_id
         uniforms = augmentation.draw_uniforms(*clip_key, views.num_views)
         drawn = views.draw(clip.num_frames, shape, uniforms[:, 0], augmentation.draw_key(*clip_key, "views"))
@@ -191,10 +192,12 @@ def training_clips(
         element = {**own, **drawn.carried, **targets.for_record(clip)}
         return element if targets.one_label is None else element | {"epoch": row["epoch"]}
 
+    read = functools.partial(blocks.read_block, foreign=dataset.foreign)
+
     def lane_stream(lane: int) -> tf.data.Dataset:
         planner = blocks.BlockPlanner(dataclasses.replace(order, lane=lane), dataset.shards, targets.rows)
         plans = planner.plans(start_step * (batch_size // lanes))
-        return plans.flat_map(blocks.read_block).prefetch(1).flat_map(blocks.stream_block)
+        return plans.flat_map(read).prefetch(1).flat_map(blocks.stream_block)
 
     own = range(host * (lanes // num_hosts), (host + 1) * (lanes // num_hosts))
     elements = _in_turn([lane_stream(lane) for lane in own], batch_size // lanes).map(
@@ -256,9 +259,9 @@ def evaluation_clips(
     def read_shard(path: tf.Tensor, shard: tf.Tensor, last: tf.Tensor, padding: tf.Tensor) -> tf.data.Dataset:
         def parse(row: tf.Tensor, record: tf.Tensor):
             elements = views + tf.where(row == last, padding, 0)
-            return shard, tf.cast(row, tf.int32), vars(record_decoding.parse(record)), elements
+            return shard, tf.cast(row, tf.int32), record_decoding.parse(record, dataset.foreign).tensors(), elements
 
-        records = tf.data.TFRecordDataset(with_possible_lengths(path)).take(rows_per_shard)
+        records = shard_records(with_possible_lengths(path, dataset.foreign), dataset.foreign).take(rows_per_shard)
         return records.enumerate().map(parse, num_parallel_calls=tf.data.AUTOTUNE)
 
     def add_views(shard: tf.Tensor, row: tf.Tensor, parsed: dict[str, tf.Tensor], elements: tf.Tensor):

@@ -1,14 +1,11 @@
 """A record that can't be read, from TensorFlow's traceback to one line that names the data set."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 
-import numpy as np
 import tensorflow as tf
 
-from spl_tf.data.record_lengths import impossible_length
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 
@@ -16,31 +13,16 @@ from spl_tf.files import Path
 # TensorFlow also puts it under errors of a network that is fed by it.
 _OF_RECORDS = {
     tf.errors.DataLossError: re.compile(r"record"),
-    tf.errors.NotFoundError: re.compile(r"\.tfrecord"),
+    tf.errors.NotFoundError: re.compile(r"\.tfrecord|No such file"),
     tf.errors.InvalidArgumentError: re.compile(
-        r"DecodeAndCropJpeg|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records|claims .* bytes"
+        r"DecodeAndCropJpeg|DecodePng|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records|"
+        r"claims .* bytes"
     ),
 }
 _AROUND_THE_CAUSE = re.compile(
     r"^ *\(\d+\) [A-Z_]+: +|\{\{.*?\}\} |Error in user-defined function .*? iterator: \S+ |\s*\[Op:.*", re.MULTILINE
 )
 _NO_CAUSE = re.compile(r"\s|$|Graph execution error|Detected at node|<stack traces|\d+ root error")
-
-
-def with_possible_lengths(paths: tf.Tensor) -> tf.Tensor:
-    """Paths of shards, string [...]; an error of the input pipeline where one has an `impossible_length`."""
-    # An answer, not an exception, which would bring its traceback into TensorFlow's message.
-    fault = tf.numpy_function(_first_fault, [tf.reshape(paths, [-1])], tf.string, stateful=False)
-    with tf.control_dependencies([tf.debugging.Assert(tf.equal(fault, b""), [fault], summarize=1)]):
-        return tf.identity(paths)
-
-
-def _first_fault(paths: np.ndarray) -> bytes:
-    """Empty for none, also where a file is gone, which is left to TensorFlow's reader."""
-    for path in map(os.fsdecode, paths):
-        if os.path.isfile(path) and (fault := impossible_length(path)):
-            return f"{path} record {fault[0]} {fault[1]}".encode(errors="backslashreplace")
-    return b""
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def read_record_labels(dataset: ClipDataset) -> tuple[SparseTargets, np.ndarray]
         if wrong := [label for label in own if not 0 <= label < dataset.num_classes]:
             raise UserError(
                 f"{dataset.shards[head.shard].path} record {head.row} has label {wrong[0]}, but there are "
-                f"{dataset.num_classes} classes: run spl_tf.shard again"
+                f"{dataset.num_classes} classes: run {dataset.made_by} again"
             )
         classes.extend(own)
         sizes[clip] = len(own)

@@ -142,6 +142,11 @@ def _own_targets(dataset: ClipDataset, form: str) -> TrainingTargets:
             "@one_of_several, or give label side-cars (labels_dir) with one label each"
         )
     counts = np.array(list(dataset.clips_per_class.values()), np.int64)
+    if form == SINGLE and (missing := dataset.num_clips - counts.sum()):
+        raise UserError(
+            f"{dataset.folder} has {missing:,} clips without a label: run {dataset.made_by} without --keep_unlabelled, "
+            "or give label side-cars (labels_dir)"
+        )
     return TrainingTargets(form, dataset.classes, rows, counts)
 
 
