@@ -19,12 +19,13 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session
 def parity(session: nox.Session) -> None:
-    """Logits against tf-models-official's ResNet3D-50, weights copied and converted: tools/parity/RESULTS.md."""
+    """Logits against tf-models-official's ResNet3D-50, and each other's shards: tools/parity/README.md."""
     session.install("--upgrade", "pip")  # That of Python 3.11 (23.2) gives up on these requirements.
     # It comes with numpy 1.26, with which pyarrow 26 does not run, nor says so.
     session.install("tf-models-official==2.20.0", "pyarrow<26", "--editable", ".[modelgarden]")
     session.run("python", "-m", "tools.parity.model_garden", "--results=tools/parity/RESULTS.md")
     session.run("python", "-m", "tools.parity.converted", "--framework=tensorflow", "--results=results/converted.csv")
+    session.run("python", "-m", "tools.parity.video_input", "--results=results/video_input.csv")
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Takes shards of MediaSequence records that another program wrote (DMVR, MediaPipe), as they are.
+"""Takes shards of MediaSequence records that another program wrote, such as DMVR, as they are.
 
   python -m spl_tf.index --records='dmvr/train_1-*' --classes=classes.txt --output_dir=D --fps=10
 

@@ -24,6 +24,7 @@ HASHES = (
 )
 AROUND_A_RUN = {
     "recipe",
+    "record_keys",
     "video_folder",
     "rendered_videos",
     "render_actions",
