@@ -15,6 +15,9 @@ from spl_tf import checksums, configuration, files
 from spl_tf.data.building.plan import Plan, PlannedCut, ShardPlan, plan_from_lines
 from spl_tf.data.building.resume import ShardState
 from spl_tf.data.dataset import FILE_NAME, load_dataset
+from spl_tf.data.indexing.first_look import settings_of
+from spl_tf.data.indexing.keys import record_keys
+from spl_tf.data.indexing.scan import Fault, Job, scan
 from spl_tf.data.manifest import Rejection, Video, read_manifest
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
@@ -45,6 +48,21 @@ _CLASSES = ("a", "b", "c")
 
 def _golden(folder: pathlib.Path) -> None:
     shutil.copytree(_GOLDEN, folder, dirs_exist_ok=True)
+
+
+def _foreign(folder: pathlib.Path) -> None:
+    shutil.copy(_GOLDEN / "golden-00001-of-00002.tfrecord", folder / "theirs")
+
+
+def _scan(folder: pathlib.Path) -> None:
+    path = str(folder / "theirs")
+    classes = ("archery", "playing piano", "surfing")
+    settings = settings_of(
+        [path], classes=classes, keys=record_keys(), fps=None, short_side=None, keep_unlabelled=False
+    )
+    found = scan(Job(path, f"{path}.heads", settings))
+    if isinstance(found, Fault):
+        raise UserError(found.text)
 
 
 def _predictions(folder: pathlib.Path) -> None:
@@ -218,6 +236,7 @@ def _parse(folder: pathlib.Path) -> None:
 READERS = {
     "dataset": Reader(FILE_NAME, _golden, load_dataset),
     "shard": Reader("golden-00001-of-00002.tfrecord", _golden, verify),
+    "foreign_shard": Reader("theirs", _foreign, _scan),
     "predictions_index": Reader("predictions.json", _predictions, _read_predictions),
     "predictions": Reader(f"{_SHARD}.parquet", _predictions, _read_predictions),
     "labels_summary": Reader(SUMMARY, _labels, _read_labels),

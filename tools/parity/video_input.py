@@ -8,8 +8,8 @@ spl_tf.shard makes shards of folders of pictures, one label and several a clip; 
 classification reads them with its own reader, decoder and parser, for evaluation and for training. Then Model Garden's
 writer of test examples makes shards, plain and compressed, which spl_tf.index describes. In all of them the frames and
 labels of both inputs are compared: those of every clip, all its frames, the middle window. Model Garden decodes JPEG by
-TensorFlow's default inverse DCT, ours as OpenCV does, whose values differ by up to 3, and those of a pixel by a few more
-once colours are made of them. Exit code 1 where pixels differ by more than 8 of 255, or labels at all.
+TensorFlow's default inverse DCT, ours as OpenCV does; values differ by up to 3, pixels by a few more once colours are
+made of them. Exit code 1 where pixels differ by more than 8 of 255, or labels at all.
 """
 
 import csv

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def foreign_clip(example: Any, keys: RecordKeys) -> ForeignClip:
     height, width, num_frames = _frames(lists, keys.frames)
     texts = next((_values(context, key, "bytes_list") for key in keys.label_text if key in context), ())
     start, end = (_number(context, key, "int64_list") for key in (record.START, record.END))
+    rate = _number(context, keys.beside_frames("frame_rate"), "float_list")
     times = _times(lists, keys.beside_frames("timestamp"))
     possible = len(times) == num_frames and bool(np.all(np.diff(times) > 0))
     return ForeignClip(
@@ -87,7 +89,7 @@ def foreign_clip(example: Any, keys: RecordKeys) -> ForeignClip:
         class_names=tuple(dict.fromkeys(text.decode() for text in texts)),
         start_us=start or 0,
         seconds=None if start is None or end is None else (end - start) / 1e6,
-        frame_rate=_number(context, keys.beside_frames("frame_rate"), "float_list"),
+        frame_rate=rate if rate is not None and 0 < rate < math.inf else None,
         times_us=times if possible else None,
         has_faulty_times=bool(times) and not possible,
         video=b" ".join(_values(context, keys.video, "bytes_list")).decode() if keys.video else "",
