@@ -6,6 +6,7 @@ training was lost, 130 after Ctrl-C, 143 after SIGTERM with the state saved. A d
 ours shows its traceback.
 """
 
+import dataclasses
 import errno
 import importlib
 import os
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from absl import flags
 
 from spl_tf import __version__
+from spl_tf.claims import LEASE_SECONDS, Task, task_of
 from spl_tf.errors import HostEndedError, Terminated, UserError
 from spl_tf.light_start import light_start
 from spl_tf.quiet_start import quiet_start
@@ -161,6 +163,30 @@ def define_gin_flags(flag_values: flags.FlagValues) -> None:
 def define_stage_flag(flag_values: flags.FlagValues) -> None:
     """Adds --stage to a command."""
     flags.DEFINE_enum("stage", None, list(STAGES), "Stage whose gin scope is entered.", flag_values=flag_values)
+
+
+def define_task_flags(flag_values: flags.FlagValues) -> None:
+    """Adds --task and --lease_seconds to a command."""
+    flags.DEFINE_string(
+        "task",
+        None,
+        "i/n: this process is the i-th of n that do the work together, on any hosts; i from 1 to n.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_float(
+        "lease_seconds",
+        LEASE_SECONDS,
+        "A task that shows no sign of life for so long is dead to the others; the same for all tasks.",
+        flag_values=flag_values,
+    )
+
+
+def task(flag_values: flags.FlagValues) -> Task | None:
+    """The task of the flags of `define_task_flags`; None for a run that is alone."""
+    if flag_values.task is None:
+        require_unset(flag_values, ["lease_seconds"], "without --task there are no leases")
+        return None
+    return dataclasses.replace(task_of(flag_values.task, flag_values.lease_seconds), version=__version__)
 
 
 def require_flags(flag_values: flags.FlagValues, *names: str) -> None:

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import pathlib
+import secrets
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -28,11 +29,11 @@ _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe"}
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[pathlib.Path]:
+def atomic_path(path: Path, *, first: bool = False) -> Iterator[pathlib.Path]:
     """Yields a temporary name beside `path`; on success it is synced and renamed to `path`.
 
-    On any exception the temporary file is removed and `path` keeps its old content.
-    The folder of `path` is created when missing.
+    On any exception the temporary file is removed and `path` keeps its old content, and so it does with `first` when
+    there is one. The folder of `path` is created when missing.
 
     Raises:
       OSError: with the name of `path` when the temporary file cannot be written or renamed; and ENOSPC, EDQUOT or
@@ -47,7 +48,11 @@ def atomic_path(path: Path) -> Iterator[pathlib.Path]:
         yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, path)
+        if first:
+            link_first(temporary, path)
+            temporary.unlink()
+        else:
+            os.replace(temporary, path)
     except BaseException as error:
         if isinstance(error, OSError) and str(error.filename) == str(temporary):
             number = error.errno
@@ -82,13 +87,15 @@ def sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, what: str, *, wait: bool = False, shared: bool = False) -> Iterator[None]:
     """Creates the folder and holds it for one run by its file `.lock`, which stays; a killed run's lock is gone.
 
     Args:
       folder: held until the end of the `with` block.
       what: what the run writes there, for the message, e.g. "the shards".
       wait: for another run to leave the folder, however long that takes.
+      shared: with others that share it, see `spl_tf.claims`; it keeps out those that do not. File systems without
+        locks take it too, which is told.
 
     Raises:
       UserError: another run holds the folder, or it is no folder and none can be made.
@@ -100,13 +107,17 @@ def locked(folder: Path, what: str, *, wait: bool = False) -> Iterator[None]:
         raise UserError(f"{folder} is not a folder: choose another one for {what}") from error
     except FileNotFoundError as error:  # With its parents: only a system folder like /proc answers so.
         raise UserError(f"{folder} cannot be made there: choose another folder for {what}") from error
-    with open(folder / ".lock", "w") as lock:
+    with open(folder / ".lock", "a+") as lock:  # NFS gives a shared lock for reading alone.
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError as error:
             raise UserError(
                 f"{folder} is in use by another run: wait for it or choose another folder for {what}"
             ) from error
+        except OSError as error:
+            if not shared or error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            print(f"{folder} lies on a file system without locks: start no run of another kind in it", flush=True)
         yield
 
 
@@ -115,6 +126,51 @@ def unused_name(path: Path) -> pathlib.Path:
     path = pathlib.Path(path)
     names = (path.with_name(f"{path.name}.replaced-{number}") for number in itertools.count(1))
     return next(name for name in names if not name.exists())
+
+
+def put_first(path: Path, text: str) -> bool:
+    """Writes a file unless it is there; whether it was this call that did. Of several hosts at once one does.
+
+    It is whole from its first moment on. The folder must be there: False where it is gone.
+    """
+    path = pathlib.Path(path)
+    temporary = path.with_name(f".{os.uname().nodename}.{os.getpid()}.tmp.{secrets.token_hex(8)}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        return link_first(temporary, path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        return _write_first(path, text)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _write_first(path: pathlib.Path, text: str) -> bool:
+    """Where there are no hard links: a moment long the file is there and empty."""
+    try:
+        with open(path, "x", encoding="utf-8") as opened:
+            opened.write(text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def link_first(source: Path, path: Path) -> bool:
+    """Gives a file a second name unless that is taken; whether it did. False where one of the folders is gone."""
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        # A file server's answer may be lost, and its second one says so of its own work.
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samefile(source, path)
+        return False
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

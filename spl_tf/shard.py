@@ -77,6 +77,12 @@ manifest needs another folder. The shards' bytes depend on the manifest, the set
 versions of PyAV and OpenCV, not on --workers. To make rejected videos count after mending them, start with an
 empty folder.
 
+--task=i/n makes this process one of n, i from 1 to n, on any hosts that see D and the videos by the same
+paths: each is started with the same flags, by any scheduler or by hand, at any time. They share out the
+shards, do those of tasks that died, and all return when D is finished, with the same bytes as one process
+(docs/cluster.md). One of them makes the plan while the others wait. A task with another manifest, other
+flags or another version of this package is refused by name.
+
 --verify reads every record back: lengths, checksums, every JPEG file, labels, times, ids that
 occur twice. It prints the clips per class and each fault with its shard and record; exit code 1
 when there is any.
@@ -121,6 +127,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer("workers", None, "Decoding processes; one per core when not given.", flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of the order of the videos and of the quota's choice.", flag_values=FLAGS)
 flags.DEFINE_float("seconds_per_video", 600.0, "A video that takes longer is rejected.", flag_values=FLAGS)
+command.define_task_flags(FLAGS)
 flags.DEFINE_string("verify", None, "Folder of shards to check; nothing is written.", flag_values=FLAGS)
 
 _NEEDED = ("manifest", "classes", "output_dir")
@@ -135,6 +142,7 @@ def main() -> int:
     if absent:
         raise UserError(f"{' '.join(absent)} missing: needed to make shards (--verify=D checks a folder of them)")
     require_own_folder("output_dir", FLAGS.output_dir, own=SHARDS)
+    task = command.task(FLAGS)
     from spl_tf.data.building.shards import summary, write_shards
     from spl_tf.labels.classes import read_classes
 
@@ -155,6 +163,7 @@ def main() -> int:
         workers=FLAGS.workers,
         seed=FLAGS.seed,
         seconds_per_video=FLAGS.seconds_per_video,
+        task=task,
     )
     print(summary(dataset))
     return 0

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import importlib
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -19,7 +20,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from spl_tf.errors import UserError
@@ -47,7 +48,7 @@ class Failure:
 
 def run_in_workers(
     function: Callable[[Any], Any],
-    jobs: Sequence[Any],
+    jobs: Iterable[Any],
     *,
     num_workers: int,
     seconds_per_job: float,
@@ -56,7 +57,7 @@ def run_in_workers(
 
     Args:
       function: of a module's top level; its module must not import TensorFlow and must start no thread.
-      jobs: picklable.
+      jobs: picklable; each is asked for when a process is free for it.
       num_workers: processes.
       seconds_per_job: a job that takes longer is stopped.
 
@@ -69,17 +70,25 @@ def run_in_workers(
     results: dict[int, Any] = {}
     # Without effect once the server runs: later functions need mostly the same libraries.
     _CONTEXT.set_forkserver_preload(["spl_tf.data.worker_environment", __name__, function.__module__])
-    waiting = collections.deque(enumerate(jobs))
+    numbered = enumerate(jobs)
+    waiting = collections.deque(itertools.islice(numbered, num_workers))
     workers: list[_Worker] = []
+
+    def is_there_more() -> bool:
+        waiting.extend(itertools.islice(numbered, 0 if waiting else 1))
+        return bool(waiting)
+
     try:
-        workers += [_Worker(function, seconds_per_job) for _ in range(min(num_workers, len(jobs)))]
-        for position in range(len(jobs)):
-            while True:
+        workers += [_Worker(function, seconds_per_job) for _ in waiting]
+        given = 0
+        for position in itertools.count():
+            while position not in results:
                 for worker in workers:
-                    if worker.is_idle and waiting and waiting[0][0] < position + ahead:
+                    if worker.is_idle and given < position + ahead and is_there_more():
                         worker.give(*waiting.popleft())
-                if position in results:
-                    break
+                        given += 1
+                if position == given and not is_there_more():
+                    return
                 results.update(_collect(workers))
             yield results.pop(position)
     finally:

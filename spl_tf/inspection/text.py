@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spl_tf.data.building.shards import REJECTED_FILE
+from spl_tf.data.building.finishing import REJECTED_FILE
 from spl_tf.data.dataset import ClipDataset
 from spl_tf.data.sidecars import LabelledCells
 from spl_tf.data.survey import Survey

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spl_tf import checksums, configuration, files
-from spl_tf.data.building.plan import Plan, PlannedCut, ShardPlan, plan_from_lines
+from spl_tf.data.building.plan import Plan, PlannedCut, ShardPlan
 from spl_tf.data.building.resume import ShardState
+from spl_tf.data.building.stored_plan import StoredPlan, write_plan
 from spl_tf.data.dataset import FILE_NAME, load_dataset
 from spl_tf.data.indexing.first_look import settings_of
 from spl_tf.data.indexing.keys import record_keys
@@ -165,14 +166,15 @@ def _weights(folder: pathlib.Path) -> None:
 def _plan(folder: pathlib.Path) -> None:
     video = Video("v.mp4", "v.mp4", "v", (0, 1), ("a", "b"), 0.0, float("inf"), ("q",))
     cuts = (PlannedCut(video, None), PlannedCut(video, (0, 2)))
-    lines = Plan((ShardPlan(_SHARD, cuts),), (Rejection("w.mp4", "w", "a", "no label", distance=0.5),)).as_lines()
-    files.write_lines(folder / "plan.jsonl", lines)
+    rejected = (Rejection("w.mp4", "w", "a", "no label", distance=0.5),)
+    write_plan(folder / "plan.jsonl", {"fps": 25.0}, Plan((ShardPlan(_SHARD, cuts),), rejected))
 
 
 def _read_plan(folder: pathlib.Path) -> None:
     try:
-        with open(folder / "plan.jsonl", encoding="utf-8") as lines:
-            plan_from_lines(lines)
+        plan = StoredPlan(folder / "plan.jsonl")
+        list(map(plan.shard, plan.num_videos))
+        list(plan.rejected_and_noted())
     except (ValueError, RecursionError) as error:  # What `Progress` names the file for.
         raise UserError(repr(error)) from error
 

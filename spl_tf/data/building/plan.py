@@ -1,18 +1,13 @@
 """What a run will do, decided before the first frame is decoded: which windows of which video go to which shard.
 
-The plan is saved beside the shards, so that a killed run goes on with the same one.
+The plan is saved beside the shards, see `stored_plan`: a killed run goes on with the same one, and tasks share it.
 """
 
 import dataclasses
 import heapq
-import json
 import math
-import operator
-import types
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, get_type_hints
+from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from tqdm import tqdm
 
@@ -23,22 +18,12 @@ from spl_tf.data.building.windows import choose_for_quota, count_windows, frames
 from spl_tf.data.file_kinds import is_image
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.workers import Failure, run_in_workers
-from spl_tf.stored import Count, Name
 
 _SHARD_BYTES = 100e6
 _JPEG_BYTES_PER_PIXEL = 0.3
 _CLIPS_PER_SMALL_SHARD = 64
 _USUAL_SHARDS = 16  # at least twice what the readers of one machine open at a time
 _FEWEST_SHARDS = 4
-
-
-# The fields of a row in their order; `dataclasses.astuple` copies all that is in them.
-_VIDEO = operator.attrgetter(*(field.name for field in dataclasses.fields(Video)))
-_REJECTION = operator.attrgetter(*(field.name for field in dataclasses.fields(Rejection)))
-
-# The types of such rows.
-_STORED_REJECTION: Any = types.GenericAlias(tuple, (*get_type_hints(Rejection).values(),))
-_STORED_CUT: Any = types.GenericAlias(tuple, (*get_type_hints(Video).values(), tuple[Count, ...] | None))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,10 +41,6 @@ class ShardPlan:
     name: str
     cuts: tuple[PlannedCut, ...]
 
-    def as_line(self) -> str:
-        """JSON."""
-        return json.dumps([self.name, [[*_VIDEO(cut.video), cut.windows] for cut in self.cuts]])
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -68,34 +49,6 @@ class Plan:
     shards: tuple[ShardPlan, ...]
     rejected: tuple[Rejection, ...]
     noted: tuple[Rejection, ...] = ()
-
-    def as_lines(self) -> Iterator[str]:
-        """JSON: the number of shards, the rejected and the noted rows, then a shard a line, each but once in memory."""
-        yield json.dumps(
-            [len(self.shards), *([_REJECTION(row) for row in rows] for rows in (self.rejected, self.noted))]
-        )
-        for shard in self.shards:
-            yield shard.as_line()
-
-
-def plan_from_lines(lines: Iterable[str]) -> Plan:
-    """Reads back `as_lines`.
-
-    Raises:
-      ValueError, RecursionError: these are not lines of `as_lines`.
-    """
-    lines = iter(lines)
-    # Not msgspec's own reader: the end of a video that is used whole is written as Infinity, which JSON has not.
-    first = tuple[Count, tuple[_STORED_REJECTION, ...], tuple[_STORED_REJECTION, ...]]
-    count, *stored = msgspec.convert(json.loads(next(lines, "")), first)
-    shards = []
-    for line in lines:
-        name, cuts = msgspec.convert(json.loads(line), tuple[Name, tuple[_STORED_CUT, ...]])
-        shards.append(ShardPlan(name, tuple(PlannedCut(Video(*video), windows) for *video, windows in cuts)))
-    if len(shards) != count:
-        raise ValueError(f"{len(shards)} of {count} shards")
-    rejected, noted = (tuple(Rejection(*row) for row in rows) for rows in stored)
-    return Plan(tuple(shards), rejected, noted)
 
 
 def make_plan(

@@ -2,20 +2,20 @@
 
 import contextlib
 import dataclasses
-import hashlib
-import itertools
 import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 from spl_tf import checksums, files
-from spl_tf.data.building.plan import Plan, ShardPlan, plan_from_lines
+from spl_tf.data.building.plan import Plan
 from spl_tf.data.building.settings import Settings, require_same_settings
+from spl_tf.data.building.stored_plan import StoredPlan, write_plan
 from spl_tf.data.manifest import Rejection
 from spl_tf.errors import UserError
-from spl_tf.stored import Count
+from spl_tf.stored import Count, Name
 
 _FOLDER = ".progress"
 _PLAN = "plan.jsonl"
@@ -39,10 +39,11 @@ class ShardState:
 
 @dataclasses.dataclass
 class _Noted:
-    """A note: what is known of a shard, and the digest of the plan it was cut by."""
+    """A note: what is known of a shard, the digest of its plan, and the folder its file is in until it is moved."""
 
     plan: str
     state: ShardState
+    spools: Name | None = None
 
 
 def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
@@ -50,24 +51,29 @@ def shard_path(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 
 class Progress:
-    """The notes of one run in a folder it has locked."""
+    """The notes in a folder that one run has locked, or that several tasks share."""
 
     def __init__(self, folder: pathlib.Path):
         self._output = folder
-        self._folder = folder / _FOLDER
+        self.folder = folder / _FOLDER
 
     @property
     def fingerprints(self) -> pathlib.Path:
         """Folder of the videos' fingerprints."""
-        return self._folder / "fingerprints"
+        return self.folder / "fingerprints"
 
-    def plan(self, settings: Settings) -> Plan | None:
+    @property
+    def claims(self) -> pathlib.Path:
+        """Folder of the tasks' claims."""
+        return self.folder / "claims"
+
+    def plan(self, settings: Settings) -> StoredPlan | None:
         """The plan of an earlier run; None when there was none, or, which is told, it is damaged or another version's.
 
         Raises:
           UserError: its settings were others.
         """
-        path = self._folder / _PLAN
+        path = self.folder / _PLAN
         if not path.exists():
             return None
         if not checksums.ends_with_checksum(path):
@@ -75,62 +81,99 @@ class Progress:
             return None
         with open(path, encoding="utf-8") as lines:
             require_same_settings(settings, json.loads(next(lines)), self._output)
-            try:
-                return plan_from_lines(itertools.takewhile(lambda line: line[0] == "[", lines))
-            except ValueError:  # Whole, but rows had other fields.
-                print(f"{path} is of another version of the package: planned anew", flush=True)
-                return None
+        try:
+            return StoredPlan(path)
+        except ValueError:  # Whole, but rows had other fields.
+            print(f"{path} is of another version of the package: planned anew", flush=True)
+            return None
 
-    def save_plan(self, settings: Settings, plan: Plan) -> None:
-        with files.atomic_path(self._folder / _PLAN) as temporary, open(temporary, "w", encoding="utf-8") as opened:
-            opened.write(f"{json.dumps(settings.as_json())}\n")
-            opened.writelines(f"{line}\n" for line in plan.as_lines())
-            opened.flush()
-            checksums.append_checksum(temporary)
+    def has_plan(self) -> bool:
+        """Whether there is one, of this run or not."""
+        return (self.folder / _PLAN).exists()
 
-    def state(self, shard: ShardPlan, settings: Settings) -> ShardState | None:
+    def save_plan(self, settings: Settings, plan: Plan, *, first: bool) -> None:
+        """Saves a plan; with `first` only where there is none yet, for tasks must all go by one."""
+        write_plan(self.folder / _PLAN, settings.as_json(), plan, first=first)
+
+    def remove_plan(self) -> None:
+        (self.folder / _PLAN).unlink(missing_ok=True)
+
+    def state(self, name: str, plan: StoredPlan) -> ShardState | None:
         """The note of a shard, None unless the shard is there in full length and was cut by the same plan.
 
         A damaged note is told of; its shard is written once more, which costs least.
         """
-        note, path = self._folder / f"{shard.name}.json", shard_path(self._output, shard.name)
+        note, path = self._note(name), shard_path(self._output, name)
         if not note.exists():
             return None
         try:
             noted = checksums.read_sealed(note, _Noted, _WRITTEN_AGAIN)
         except UserError as error:
-            print(error, flush=True)
+            if note.exists():  # Else another task was done with all.
+                print(error, flush=True)
             return None
-        if noted.plan != _digest(shard, settings):
+        if noted.plan != plan.digest(name):
             return None
+        self._put_in_place(noted, path)
+        if noted.state.records == 0:
+            return noted.state  # Its file is removed in the end, maybe by a run that was killed then.
         return noted.state if path.exists() and path.stat().st_size == noted.state.num_bytes else None
 
-    def save_state(self, shard: ShardPlan, settings: Settings, state: ShardState) -> None:
-        content = dataclasses.asdict(_Noted(_digest(shard, settings), state))
-        files.write_json(self._folder / f"{shard.name}.json", checksums.sealed(content))
+    def save_state(self, name: str, plan: StoredPlan, state: ShardState, written: pathlib.Path) -> None:
+        """Puts a written shard in its place, with its note, unless another task did.
+
+        The note comes first and is what counts: should two tasks write one shard, and a video's time limit pass in one
+        of them alone, the note and the file are of the same task. Who finds a note puts its file in its place.
+
+        Args:
+          name: of the shard.
+          plan: it was cut by.
+          state: what is known of it.
+          written: the file, in the `spool_folder`.
+        """
+        noted = _Noted(plan.digest(name), state, written.parent.name)
+        text = files.json_text(checksums.sealed(dataclasses.asdict(noted)))
+        files.sync(written)
+        if not files.put_first(self._note(name), text):
+            if self.state(name, plan):
+                written.unlink(missing_ok=True)
+                return
+            files.write_text(self._note(name), text)  # Over that of another plan, or a damaged one.
+        self._put_in_place(noted, shard_path(self._output, name))
+
+    def _put_in_place(self, noted: _Noted, path: pathlib.Path) -> None:
+        if noted.spools is None:
+            return
+        with contextlib.suppress(FileNotFoundError):  # It was moved.
+            os.replace(self.folder / noted.spools / path.name, path)
+            files.sync(self._output)
+
+    def _note(self, name: str) -> pathlib.Path:
+        return self.folder / f"{name}.json"
 
     @contextlib.contextmanager
     def spool_folder(self) -> Iterator[pathlib.Path]:
-        """A folder for this run's spool files. First removes what a killed run left half-written."""
-        for leftover in [*self._output.glob(files.TEMPORARY), *self._folder.glob(files.TEMPORARY)]:
-            leftover.unlink(missing_ok=True)
-        for spools in self._folder.glob("spool-*"):
-            shutil.rmtree(spools, ignore_errors=True)
-        spools = self._folder / f"spool-{os.getpid()}"
-        spools.mkdir(parents=True)
+        """A folder for this process's spool files and shards that are not in their place yet."""
+        # Two hosts that share the folder may have equal process ids.
+        spools = pathlib.Path(tempfile.mkdtemp(prefix=f"spool-{os.uname().nodename}-{os.getpid()}-", dir=self.folder))
         try:
             yield spools
         finally:
             shutil.rmtree(spools, ignore_errors=True)
 
+    def remove_leftovers(self) -> None:
+        """Removes what killed runs left half-written; for a run that is alone, once it has looked at all states."""
+        for leftover in [*self._output.glob(files.TEMPORARY), *self.folder.glob(files.TEMPORARY)]:
+            leftover.unlink(missing_ok=True)
+        for spools in self.folder.glob("spool-*"):
+            shutil.rmtree(spools, ignore_errors=True)
+
     def is_left(self) -> bool:
         """Whether there are notes, maybe those of a run that was killed when all else was done."""
-        return self._folder.exists()
+        return self.folder.exists()
 
     def clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _digest(shard: ShardPlan, settings: Settings) -> str:
-    """Of what decides a shard's content."""
-    return hashlib.sha256(f"{json.dumps(settings.as_json())}\n{shard.as_line()}".encode()).hexdigest()
+        """Removes the notes, when all is done, and what killed tasks left half-written; several tasks may do so."""
+        for leftover in self._output.glob(files.TEMPORARY):
+            leftover.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,34 +1,22 @@
 """Builds a folder of shards from a manifest: resumable, atomic, the same bytes whatever the number of workers."""
 
-import collections
-import csv
 import os
 import pathlib
 from collections.abc import Sequence
-from typing import Any
 
-import msgspec
-
-from spl_tf import checksums, files
+from spl_tf import claims, files
+from spl_tf.claims import Claims, Task
+from spl_tf.data.building.finishing import NOTES_FILE, REJECTED_FILE, by_reason, finish, finished_dataset
 from spl_tf.data.building.plan import Plan, make_plan
-from spl_tf.data.building.resume import Progress, ShardState, shard_path
-from spl_tf.data.building.settings import Settings, require_same_settings, settings_of
-from spl_tf.data.dataset import (
-    FILE_NAME,
-    FORMAT_VERSION,
-    ClipDataset,
-    load_dataset,
-    require_whole_description,
-)
-from spl_tf.data.duplicates.held_out import read_held_out, reject_held_out
+from spl_tf.data.building.resume import Progress
+from spl_tf.data.building.settings import Settings, settings_of
+from spl_tf.data.building.stored_plan import StoredPlan
+from spl_tf.data.dataset import FILE_NAME, ClipDataset, load_dataset
+from spl_tf.data.duplicates.held_out import HeldOut, read_held_out, reject_held_out
 from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
 from spl_tf.data.lists.class_folders import manifest_digest
-from spl_tf.data.manifest import Rejection, read_manifest
+from spl_tf.data.manifest import read_manifest
 from spl_tf.errors import UserError
-from spl_tf.stored import read_json
-
-REJECTED_FILE = "rejected.csv"
-NOTES_FILE = "notes.csv"  # Of rows that gave clips though their videos are damaged or short.
 
 
 def write_shards(
@@ -49,6 +37,7 @@ def write_shards(
     workers: int | None = None,
     seed: int = 0,
     seconds_per_video: float = 600.0,
+    task: Task | None = None,
 ) -> ClipDataset:
     """Cuts the manifest's videos into clips and stores them as TFRecord shards in `output_dir`.
 
@@ -74,10 +63,11 @@ def write_shards(
       workers: processes; None for one per core.
       seed: of the order of the videos and of the quota's draw.
       seconds_per_video: time limit for one video.
+      task: this process is one of several, on any hosts, that make the shards together; each returns when all is done.
 
     Raises:
       UserError: the manifest is no table, a setting is out of range, the folder holds other
-        shards or is in use, or no row gave a clip.
+        shards or is in use, no row gave a clip, or the other tasks were asked for something else.
       OSError: the folder cannot be written to.
     """
     output_dir = pathlib.Path(output_dir)
@@ -107,38 +97,99 @@ def write_shards(
         keep_duplicates=keep_duplicates,
         seed=seed,
     )
-    finished = _finished(output_dir, settings)  # Before the lock: the folder may be read-only.
-    if finished and not Progress(output_dir).is_left():
+    progress = Progress(output_dir)
+    finished = finished_dataset(output_dir, settings)  # Before the lock: the folder may be read-only.
+    if finished and not progress.is_left():
         return finished
-    with files.locked(output_dir, "the shards"):
-        progress = Progress(output_dir)
-        finished = _finished(output_dir, settings)
-        if finished:
-            progress.clear()
-            return finished
-        plan = progress.plan(settings)
+    if task is not None:
+        manifest = pathlib.Path(manifest).absolute()  # The plan names the videos for all tasks.
+    with files.locked(output_dir, "the shards", shared=task is not None):
+        if finished_dataset(output_dir, settings) is None:
+            building = _Building(manifest, held_out, settings, output_dir, num_workers, seconds_per_video)
+            if task is None:
+                building.run(None)
+            else:
+                tasks = Claims(progress.claims, task)
+                asked = {"manifest_path": str(manifest), "seconds_per_video": seconds_per_video}
+                tasks.require_same(asked | settings.as_json())
+                with tasks.beating():
+                    building.run(tasks)
+        progress.clear()
+    return load_dataset(output_dir)
+
+
+class _Building:
+    """What makes the shards that are not there yet, alone or with other tasks."""
+
+    def __init__(
+        self,
+        manifest: files.Path,
+        held_out: HeldOut,
+        settings: Settings,
+        folder: pathlib.Path,
+        num_workers: int,
+        seconds_per_video: float,
+    ):
+        self._manifest, self._held_out, self._settings, self._folder = manifest, held_out, settings, folder
+        self._num_workers, self._seconds_per_video = num_workers, seconds_per_video
+        self._progress = Progress(folder)
+
+    def run(self, tasks: Claims | None) -> None:
+        try:
+            self._run(tasks)
+        except (OSError, UserError):
+            # Others did this task's work while it was paused, and removed what it was working with.
+            if tasks is None or not self._is_finished():
+                raise
+
+    def _run(self, tasks: Claims | None) -> None:
+        plan = self._plan(tasks)
         if plan is None:
-            entries = read_manifest(manifest, settings.classes, label_column, frames_fps)
-            entries, rejected_files = reject_held_out(entries, held_out)
-            entries = merge_repeated(entries, num_workers, seconds_per_video)
-            if not keep_duplicates:
-                if held_out.num_missing_files:
-                    print(
-                        f"{held_out.num_missing_files:,} held-out files are not there: compared by id, name and "
-                        "address, and by content with the uploads found so"
-                    )
-                held_out_files = [*held_out.files, *rejected_files]
-                entries = drop_duplicates(
-                    entries, held_out_files, progress.fingerprints, num_workers, seconds_per_video
-                )
-            plan = make_plan(entries, settings, num_workers, seconds_per_video)
-            progress.save_plan(settings, plan)
+            return
         # Imports TensorFlow: not before the user's mistakes have had their chance.
         from spl_tf.data.building.shard_files import write_missing_shards
 
-        states = write_missing_shards(plan, settings, output_dir, num_workers, seconds_per_video)
-        _finish(plan, states, settings, output_dir)
-    return load_dataset(output_dir)
+        limits = self._num_workers, self._seconds_per_video
+        write_missing_shards(plan, self._settings, self._folder, *limits, tasks, self._is_finished)
+        for mine in claims.rounds(tasks, ["finish"], lambda unit: self._is_finished()):
+            for _ in mine:
+                finish(plan, self._settings, self._folder)
+
+    def _is_finished(self) -> bool:
+        return (self._folder / FILE_NAME).exists()
+
+    def _plan(self, tasks: Claims | None) -> StoredPlan | None:
+        """The plan, which one of the tasks makes; None where the folder was finished meanwhile."""
+        progress, plan = self._progress, self._progress.plan(self._settings)
+
+        def is_done(unit: str) -> bool:
+            nonlocal plan
+            if plan is None and progress.has_plan():
+                plan = progress.plan(self._settings)
+            return plan is not None or self._is_finished()
+
+        for mine in claims.rounds(tasks, ["plan"], is_done):
+            for _ in mine:
+                progress.remove_plan()  # A damaged one, or another version's.
+                progress.save_plan(self._settings, self._make_plan(), first=tasks is not None)
+        is_done("plan")
+        return plan
+
+    def _make_plan(self) -> Plan:
+        settings, held_out = self._settings, self._held_out
+        limits = self._num_workers, self._seconds_per_video
+        entries = read_manifest(self._manifest, settings.classes, settings.label_column, settings.frames_fps)
+        entries, rejected_files = reject_held_out(entries, held_out)
+        entries = merge_repeated(entries, *limits)
+        if not settings.keep_duplicates:
+            if held_out.num_missing_files:
+                print(
+                    f"{held_out.num_missing_files:,} held-out files are not there: compared by id, name and "
+                    "address, and by content with the uploads found so"
+                )
+            held_out_files = [*held_out.files, *rejected_files]
+            entries = drop_duplicates(entries, held_out_files, self._progress.fingerprints, *limits)
+        return make_plan(entries, settings, *limits)
 
 
 def summary(dataset: ClipDataset) -> str:
@@ -149,94 +200,9 @@ def summary(dataset: ClipDataset) -> str:
         f"in {len(dataset.shards)} shards, {megabytes:,.1f} MB; rejected {sum(dataset.rejected.values()):,}"
     )
     if dataset.rejected:
-        line += f" ({_by_reason(dataset.rejected)}): see {REJECTED_FILE}"
+        line += f" ({by_reason(dataset.rejected)}): see {REJECTED_FILE}"
     if dataset.notes:
         line += (
-            f"; used in spite of faults {sum(dataset.notes.values()):,} ({_by_reason(dataset.notes)}): see {NOTES_FILE}"
+            f"; used in spite of faults {sum(dataset.notes.values()):,} ({by_reason(dataset.notes)}): see {NOTES_FILE}"
         )
     return line
-
-
-class _MadeWith(msgspec.Struct):
-    """What `dataset.json` says of how it was made."""
-
-    settings: dict[str, Any]
-
-
-def _finished(folder: pathlib.Path, settings: Settings) -> ClipDataset | None:
-    """The folder's data set when it is finished; a UserError when its settings were others."""
-    if not (folder / FILE_NAME).exists():
-        return None
-    remedy = "name another --output_dir, or empty the folder to cut its shards again"
-    made_with = read_json(folder / FILE_NAME, _MadeWith, remedy)
-    require_whole_description(folder)  # Damage is no change.
-    require_same_settings(settings, made_with.settings, folder)
-    return load_dataset(folder)
-
-
-def _finish(plan: Plan, states: dict[str, ShardState], settings: Settings, folder: pathlib.Path) -> None:
-    """Writes `rejected.csv`, `notes.csv` and checksums, then `dataset.json`, which marks the folder as finished."""
-    rejected = [*plan.rejected, *(row for state in states.values() for row in state.rejected)]
-    noted = [*plan.noted, *(row for state in states.values() for row in state.noted)]
-    _write_rows(folder / REJECTED_FILE, ["path", "video_id", "label", "reason", "partner", "distance"], rejected)
-    _write_rows(folder / NOTES_FILE, ["path", "video_id", "label", "note"], noted)
-    by_reason, by_note = (
-        dict(collections.Counter(row.kind for row in rows).most_common()) for rows in (rejected, noted)
-    )
-    shards, start = [], 0
-    for name, state in states.items():
-        if state.records == 0:  # All its videos were rejected.
-            shard_path(folder, name).unlink(missing_ok=True)
-            continue
-        shards.append(
-            {
-                "name": name,
-                "records": state.records,
-                "start": start,
-                "bytes": state.num_bytes,
-                "fingerprint": state.fingerprint,
-                "ids_digest": state.ids_digest,
-            }
-        )
-        start += state.records
-    if not shards:
-        # What was rejected may be mended: the next run looks at every row again.
-        Progress(folder).clear()
-        raise UserError(
-            f"no row of {settings.manifest} gave a clip: {len(rejected)} rejected ({_by_reason(by_reason)}), "
-            f"each with its reason in {folder / REJECTED_FILE}"
-        )
-    counts = [sum(column) for column in zip(*(state.clips_per_class for state in states.values()), strict=True)]
-    description = {
-        "format_version": FORMAT_VERSION,
-        "classes": list(settings.classes),
-        "clips_per_class": dict(zip(settings.classes, counts, strict=True)),
-        "clip_seconds": settings.clip_seconds,
-        "fps": settings.fps,
-        "short_side": settings.short_side,
-        "jpeg_quality": settings.jpeg_quality,
-        "decoder": settings.decoder,
-        "num_clips": start,
-        "num_videos": sum(state.videos for state in states.values()),
-        "multi_label": any(state.multi_label for state in states.values()),
-        "rejected": by_reason,
-        "notes": by_note,
-        "shards": shards,
-        "settings": settings.as_json(),
-    }
-    sums: dict[str, str | None] = {REJECTED_FILE: None, NOTES_FILE: None}
-    sums |= {shard_path(folder, name).name: state.fingerprint for name, state in states.items() if state.records}
-    checksums.complete(folder, sums, FILE_NAME, files.json_text(description))
-    Progress(folder).clear()
-
-
-def _write_rows(path: pathlib.Path, columns: list[str], rows: Sequence[Rejection]) -> None:
-    with files.atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as opened:
-        writer = csv.writer(opened)
-        writer.writerow(columns)
-        cells = ([row.path, row.video_id, row.label, row.reason, row.partner, row.distance] for row in rows)
-        writer.writerows(row[: len(columns)] for row in cells)
-
-
-def _by_reason(counts: dict[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in counts.items())

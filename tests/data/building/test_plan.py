@@ -9,8 +9,9 @@ from absl.testing import parameterized
 
 from spl_tf.data.building import plan as plan_module
 from spl_tf.data.building.cutting import Probe
-from spl_tf.data.building.plan import make_plan, plan_from_lines, usual_num_shards
+from spl_tf.data.building.plan import make_plan, usual_num_shards
 from spl_tf.data.building.settings import Settings, require_same_settings, settings_of
+from spl_tf.data.building.stored_plan import StoredPlan, write_plan
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.data.workers import Failure
 from spl_tf.errors import UserError
@@ -78,7 +79,11 @@ class PlanTest(parameterized.TestCase, tf.test.TestCase):
 
     def test_survives_json(self):
         plan = self.make([video(1), video(2, 1)], [5.0, 5.0], settings(clips_per_class=3))
-        self.assertEqual(plan_from_lines(plan.as_lines()), plan)
+        path = pathlib.Path(self.create_tempdir().full_path) / "plan.jsonl"
+        write_plan(path, settings().as_json(), plan)
+        stored = StoredPlan(path)
+        self.assertEqual(tuple(map(stored.shard, stored.num_videos)), plan.shards)
+        self.assertEqual(tuple(stored.rejected_and_noted()), (plan.rejected, plan.noted))
 
     @parameterized.parameters((1060, 96, 16), (120, 96, 4), (20_000, 96, 63), (3, 96, 4))
     def test_usual_number_of_shards(self, clips, short_side, expected):

@@ -40,7 +40,7 @@ class ResumedShardsTest(ShardsCase):
     def test_a_stopped_run_goes_on_without_touching_finished_shards(self):
         self.write(self.folder / "E")
         whole = shard_bytes(self.folder / "E")
-        write_shard, calls = shard_files._write_shard, []
+        write_shard, calls = shard_files.write_shard_file, []
 
         def stop_at_the_third(*arguments):
             calls.append(1)
@@ -48,7 +48,10 @@ class ResumedShardsTest(ShardsCase):
                 raise KeyboardInterrupt
             return write_shard(*arguments)
 
-        with self.assertRaises(KeyboardInterrupt), mock.patch.object(shard_files, "_write_shard", stop_at_the_third):
+        with (
+            self.assertRaises(KeyboardInterrupt),
+            mock.patch.object(shard_files, "write_shard_file", stop_at_the_third),
+        ):
             self.write()
         self.assertLen(shard_bytes(self.output), 2)
         self.assertFalse((self.output / "dataset.json").exists())

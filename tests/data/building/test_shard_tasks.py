@@ -1,0 +1,214 @@
+"""Shards made by several tasks: the bytes of one process, whichever tasks die, and who is refused."""
+
+import contextlib
+import dataclasses
+import io
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from unittest import mock
+
+import pytest
+
+from spl_tf.claims import Claims, Task
+from spl_tf.data.building import shard_files
+from spl_tf.data.building.resume import Progress
+from spl_tf.data.verify import verify
+from spl_tf.errors import UserError
+from tests.data.building.shards_case import CLASSES, ShardsCase
+
+ROOT = pathlib.Path(__file__).parents[3]
+LEASE = 2.0
+
+
+def contents(folder):
+    """Name -> content of all files but the lock."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != ".lock"}
+
+
+class ShardTasksTest(ShardsCase):
+    def setUp(self):
+        super().setUp()
+        self.write(self.folder / "E", num_shards=5)
+        self.expected = contents(self.folder / "E")
+
+    def write_as(self, task, **changes):
+        with contextlib.redirect_stdout(io.StringIO()):
+            return self.write(**{"num_shards": 5, "task": task, **changes})
+
+    def assert_finished(self):
+        self.assertEqual(contents(self.output), self.expected)
+        self.assertCountEqual(os.listdir(self.output), [*self.expected, ".lock"])
+        self.assertEmpty(verify(self.output).faults)
+
+    def test_tasks_side_by_side_make_the_bytes_of_one_process(self):
+        made = []
+        threads = [
+            threading.Thread(target=lambda number=number: made.append(self.write_as(Task(number, 3, LEASE))))
+            for number in (1, 2, 3)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertLen(made, 3)
+        self.assertEqual(made[0], made[2])
+        self.assert_finished()
+        self.assertEqual(self.write_as(Task(9, 9, LEASE)), made[0])  # Late, it finds all done.
+
+    def test_one_task_alone_takes_over_what_a_killed_one_held(self):
+        task = Task(1, 2, LEASE)
+        stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self.write_as(task)
+        dead = Claims(Progress(self.output).claims, task)  # As if it were killed: it never says that it ended.
+        dead.beat()
+        for unit in ("web-00000-of-00005", "web-00003-of-00005", "finish"):
+            self.assertTrue(dead.take(unit))
+        (self.output / ".host.123.tmp.web-00003-of-00005.tfrecord").write_bytes(b"half")
+        self.write_as(Task(2, 2, LEASE))
+        self.assert_finished()
+
+    def test_of_two_that_write_one_shard_note_and_file_are_of_the_same(self):
+        """A paused task's unit is done by another one, with another result: a time limit passed in one of them."""
+        plan_of, states = {}, []
+        save_state = Progress.save_state
+
+        def save_twice(progress, name, plan, state, written):
+            if not states:
+                other = written.parent.parent / "spool-other"
+                other.mkdir()
+                (other / written.name).write_bytes(b"of another task")
+                states.append(dataclasses.replace(state, records=1, num_bytes=15))
+                save_state(progress, name, plan, states[0], other / written.name)
+            save_state(progress, name, plan, state, written)
+            plan_of[name] = progress.state(name, plan)
+
+        with mock.patch.object(Progress, "save_state", save_twice):
+            self.write_as(Task(1, 1, LEASE))
+        name = next(iter(plan_of))
+        self.assertEqual(plan_of[name], states[0])
+        self.assertEqual((self.output / f"{name}.tfrecord").read_bytes(), b"of another task")
+
+    def test_a_paused_task_that_wakes_when_all_is_done_returns(self):
+        write, slept = shard_files.write_shard_file, []
+
+        def sleeps(*arguments):
+            if not slept:
+                slept.append(1)
+                self.write_as(Task(2, 2, LEASE))
+                self.assert_finished()
+            return write(*arguments)
+
+        with (
+            mock.patch.object(shard_files, "write_shard_file", sleeps),
+            mock.patch.object(Claims, "beat"),
+        ):
+            self.write_as(Task(1, 2, LEASE))
+        self.assert_finished()
+
+    def test_what_differs_is_refused_by_name(self):
+        (self.output / ".progress").mkdir(parents=True)
+        tasks = Progress(self.output).claims
+        stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self.write_as(Task(1, 2, LEASE))
+        asked = (tasks / "asked.json").read_bytes()
+        for changes, message in (
+            ({"fps": 5.0}, "^task 2/2 is refused: the tasks of .* work with fps 10.0, this one with 5.0; start all"),
+            ({"classes": CLASSES[::-1]}, "work with other classes;"),
+            ({"task": Task(2, 2, 5.0)}, "work with lease_seconds 2.0, this one with 5.0"),
+            ({"task": Task(2, 2, LEASE, "9.9")}, "work with version , this one with 9.9"),
+            ({"seconds_per_video": 9.0}, "work with seconds_per_video 600.0, this one with 9.0"),
+        ):
+            with self.assertRaisesRegex(UserError, message):
+                self.write_as(**{"task": Task(2, 2, LEASE), **changes})
+        self.write_manifest(self.rows[1:])
+        with self.assertRaisesRegex(UserError, "work with manifest_sha256 .*, this one with"):
+            self.write_as(Task(2, 2, LEASE))
+        self.assertEqual((tasks / "asked.json").read_bytes(), asked)
+
+    def test_a_host_without_the_videos_rejects_none(self):
+        stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self.write_as(Task(1, 2, LEASE))
+        (self.folder / "v4.mp4").rename(self.folder / "elsewhere.mp4")
+        with self.assertRaisesRegex(UserError, "v4.mp4 is not there on this host, and was there when"):
+            self.write_as(Task(2, 2, LEASE))
+        (self.folder / "elsewhere.mp4").rename(self.folder / "v4.mp4")
+        self.write_as(Task(1, 2, LEASE))
+        self.assert_finished()
+
+    def test_a_run_of_its_own_and_tasks_keep_each_other_out(self):
+        write, tried = shard_files.write_missing_shards, []
+
+        def meets(other):
+            def meet(*arguments):
+                with self.assertRaisesRegex(UserError, "is in use by another run: wait for it"):
+                    self.write_as(other)
+                tried.append(other)
+                return write(*arguments)
+
+            return mock.patch.object(shard_files, "write_missing_shards", meet)
+
+        task = Task(1, 2, LEASE)
+        with meets(None), mock.patch("spl_tf.data.building.shards.finish", side_effect=KeyboardInterrupt):
+            self.assertRaises(KeyboardInterrupt, self.write_as, task)
+        with meets(task):
+            self.write_as(None)
+        self.assertEqual(tried, [None, task])
+        self.assert_finished()
+
+    def test_a_run_of_its_own_goes_on_where_tasks_were_killed(self):
+        write, calls = shard_files.write_shard_file, []
+
+        def stop_at_the_third(*arguments):
+            calls.append(1)
+            if len(calls) == 3:
+                raise KeyboardInterrupt
+            return write(*arguments)
+
+        stopped = mock.patch.object(shard_files, "write_shard_file", stop_at_the_third)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self.write_as(Task(1, 2, LEASE))
+        self.write_as(None)
+        self.assert_finished()
+
+    @pytest.mark.slow
+    def test_twenty_kills_of_any_task_end_in_the_same_bytes(self):
+        (self.folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
+        for number in range(9, 60):
+            (self.folder / f"v{number}.mp4").write_bytes((self.folder / f"v{number % 9}.mp4").read_bytes())
+        self.manifest = self.write_manifest([[f"v{number}.mp4", CLASSES[number % 3]] for number in range(60)])
+        whole = self.folder / "W"
+        self.write(whole, num_shards=30, keep_duplicates=True)
+        command = [sys.executable, "-m", "spl_tf.shard", f"--manifest={self.manifest}", "--clip_seconds=0.4"]
+        command += [f"--classes={self.folder}/classes.txt", "--fps=10", "--short_side=24", "--num_shards=30"]
+        command += ["--keep_duplicates", f"--output_dir={self.output}", "--workers=1", f"--lease_seconds={LEASE}"]
+        draw = random.Random(0)
+
+        def start(number):
+            return subprocess.Popen(
+                [*command, f"--task={number}/3"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+
+        tasks, kills = {number: start(number) for number in (1, 2, 3)}, 0
+        while kills < 20:
+            # Time for a start; from then on at any moment.
+            time.sleep(draw.uniform(0.5, 6.0))
+            number = draw.choice(list(tasks))
+            if tasks[number].poll() is not None:
+                break
+            tasks[number].send_signal(signal.SIGKILL)
+            tasks[number].wait()
+            kills += 1
+            tasks[number] = start(number)
+        self.assertEqual([task.wait() for task in tasks.values()], [0, 0, 0])
+        self.assertGreaterEqual(kills, 5)
+        self.assertEqual(contents(self.output), contents(whole))
+        self.assertFalse((self.output / ".progress").exists())
