@@ -258,6 +258,16 @@ class Claims:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def overtaken(claims: Claims | None, is_finished: Callable[[], bool]) -> Iterator[None]:
+    """Takes the errors of a task that was paused while others did its work and removed what it was working with."""
+    try:
+        yield
+    except (OSError, UserError):
+        if claims is None or not is_finished():
+            raise
+
+
 def rounds(claims: Claims | None, units: Sequence[str], is_done: Callable[[str], bool]) -> Iterator[Iterator[str]]:
     """`Claims.rounds`; without other tasks one round of all that is not done."""
     if claims is None:

@@ -25,6 +25,9 @@ TEMPORARY = ".*.tmp.*"
 # Less than the smallest write of the libraries that write our files.
 _FULL_BYTES = 64 * 1024
 
+# What systems say that have no hard links.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe"}
 
 
@@ -49,8 +52,7 @@ def atomic_path(path: Path, *, first: bool = False) -> Iterator[pathlib.Path]:
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         if first:
-            link_first(temporary, path)
-            temporary.unlink()
+            _rename_first(temporary, path)
         else:
             os.replace(temporary, path)
     except BaseException as error:
@@ -141,12 +143,23 @@ def put_first(path: Path, text: str) -> bool:
     except FileNotFoundError:
         return False
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+        if error.errno not in _NO_LINKS:
             raise
         return _write_first(path, text)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _rename_first(temporary: pathlib.Path, path: pathlib.Path) -> None:
+    try:
+        link_first(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if not path.exists():
+            os.replace(temporary, path)
+    temporary.unlink(missing_ok=True)
 
 
 def _write_first(path: pathlib.Path, text: str) -> bool:

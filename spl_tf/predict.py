@@ -19,6 +19,11 @@ Written into P:
   SHA256SUMS         checksums of these files, for sha256sum -c
   predictions.json   classes, shards, model, precision and how often it predicts as float32; written last
 
+--task=i/n makes this process one of n, i from 1 to n, on any hosts that see M, D and P by the same paths: each is
+started with the same flags, by any scheduler or by hand, at any time. They share out the shards, do those of tasks
+that died, and all return when P is finished, with the same bytes as one process on equal hardware
+(docs/cluster.md). A task with another network, other settings or versions is refused by name.
+
 Each side-car also says which weights and settings made it; others in P are refused.
 
 With --video the network looks at a window every second, each as long as what it sees at once (2.4 s for 16 frames of
@@ -37,6 +42,7 @@ whole window has none of its own. Written into T, all anew at each run:
 from absl import flags
 
 from spl_tf import command
+from spl_tf.claims import Task
 from spl_tf.errors import UserError
 from spl_tf.output_folders import PREDICTIONS, require_own_folder
 
@@ -46,27 +52,31 @@ flags.DEFINE_string("model_dir", None, "Folder of the teacher.", flag_values=FLA
 flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
 flags.DEFINE_string("video", None, "A video to predict over time, in place of shards.", flag_values=FLAGS)
 flags.DEFINE_string("output_dir", None, "Folder for the predictions.", flag_values=FLAGS)
+command.define_task_flags(FLAGS)
 flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)
 
 
 def main() -> None:
+    task = command.task(FLAGS)
     if FLAGS.video is None:
         command.require_flags(FLAGS, "shards")
+    elif task is not None:
+        raise UserError("--task shares out shards: give --shards, or leave it out for a --video")
     elif FLAGS.shards is not None:
         raise UserError("--shards and --video: give one of them")
     require_own_folder("output_dir", FLAGS.output_dir, own=PREDICTIONS)
     command.parse_gin(FLAGS)
     from spl_tf import files
 
-    predict = _predict_shards if FLAGS.video is None else _predict_video
-    with files.locked(FLAGS.output_dir, "the predictions"):
-        print(f"{predict()}: {FLAGS.output_dir}")
+    with files.locked(FLAGS.output_dir, "the predictions", shared=task is not None):
+        predicted = _predict_shards(task) if FLAGS.video is None else _predict_video()
+        print(f"{predicted}: {FLAGS.output_dir}")
 
 
-def _predict_shards() -> str:
+def _predict_shards(task: Task | None) -> str:
     from spl_tf.inference.prediction import predict_clips
 
-    settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir)
+    settings = predict_clips(FLAGS.model_dir, FLAGS.shards, FLAGS.output_dir, task=task)
     return f"{settings['num_clips']:,} clips in {len(settings['shards'])} side-cars"
 
 

@@ -90,6 +90,7 @@ def write_predictions(
     top_scores: np.ndarray | None = None,
     shard_fingerprint: str,
     made_by: Mapping[str, str | int] | None = None,
+    first: bool = False,
 ) -> None:
     """Writes the prediction side-car of one shard.
 
@@ -102,6 +103,7 @@ def write_predictions(
       top_classes, top_scores: [n, k], its k highest scores, falling, and their classes.
       shard_fingerprint: of the shard the clips were read from.
       made_by: the teacher's weights and whatever else decides its predictions, by name.
+      first: a side-car that another task has written meanwhile stays.
     """
     schema, is_several = PREDICTION, not isinstance(weak, np.ndarray)
     columns = {
@@ -116,7 +118,7 @@ def write_predictions(
         if values is not None:
             schema = schema.append(field)
             columns[field.name] = list(np.asarray(values))
-    with _writer(path, schema, shard_fingerprint, ids_digest(clip_ids), made_by) as writer:
+    with _writer(path, schema, shard_fingerprint, ids_digest(clip_ids), made_by, first=first) as writer:
         writer.write_table(pa.table(columns, schema=schema), row_group_size=BATCH_ROWS)
 
 
@@ -273,11 +275,12 @@ def _writer(
     ids_digest: str,
     made_by: Mapping[str, str | int] | None = None,
     labels: str = "",
+    first: bool = False,
 ) -> Iterator[pq.ParquetWriter]:
     metadata = {"shard_fingerprint": shard_fingerprint, "ids_digest": ids_digest}
     if made_by is not None:
         metadata["made_by"] = json.dumps(made_by)
     if labels:
         metadata["labels"] = labels
-    with atomic_path(path) as temporary, new_file(temporary, schema.with_metadata(metadata)) as writer:
+    with atomic_path(path, first=first) as temporary, new_file(temporary, schema.with_metadata(metadata)) as writer:
         yield writer

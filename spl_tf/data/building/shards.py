@@ -135,12 +135,8 @@ class _Building:
         self._progress = Progress(folder)
 
     def run(self, tasks: Claims | None) -> None:
-        try:
+        with claims.overtaken(tasks, self._is_finished):
             self._run(tasks)
-        except (OSError, UserError):
-            # Others did this task's work while it was paused, and removed what it was working with.
-            if tasks is None or not self._is_finished():
-                raise
 
     def _run(self, tasks: Claims | None) -> None:
         plan = self._plan(tasks)

@@ -5,12 +5,9 @@ import dataclasses
 import io
 import os
 import pathlib
-import random
-import signal
 import subprocess
 import sys
 import threading
-import time
 from unittest import mock
 
 import pytest
@@ -20,7 +17,7 @@ from spl_tf.data.building import shard_files
 from spl_tf.data.building.resume import Progress
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
-from tests.data.building.shards_case import CLASSES, ShardsCase
+from tests.data.building.shards_case import CLASSES, FORMAT, ShardsCase
 
 ROOT = pathlib.Path(__file__).parents[3]
 LEASE = 2.0
@@ -181,34 +178,25 @@ class ShardTasksTest(ShardsCase):
 
     @pytest.mark.slow
     def test_twenty_kills_of_any_task_end_in_the_same_bytes(self):
-        (self.folder / "classes.txt").write_text("\n".join(CLASSES) + "\n")
         for number in range(9, 60):
             (self.folder / f"v{number}.mp4").write_bytes((self.folder / f"v{number % 9}.mp4").read_bytes())
         self.manifest = self.write_manifest([[f"v{number}.mp4", CLASSES[number % 3]] for number in range(60)])
-        whole = self.folder / "W"
-        self.write(whole, num_shards=30, keep_duplicates=True)
-        command = [sys.executable, "-m", "spl_tf.shard", f"--manifest={self.manifest}", "--clip_seconds=0.4"]
-        command += [f"--classes={self.folder}/classes.txt", "--fps=10", "--short_side=24", "--num_shards=30"]
-        command += ["--keep_duplicates", f"--output_dir={self.output}", "--workers=1", f"--lease_seconds={LEASE}"]
-        draw = random.Random(0)
-
-        def start(number):
-            return subprocess.Popen(
-                [*command, f"--task={number}/3"], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-
-        tasks, kills = {number: start(number) for number in (1, 2, 3)}, 0
-        while kills < 20:
-            # Time for a start; from then on at any moment.
-            time.sleep(draw.uniform(0.5, 6.0))
-            number = draw.choice(list(tasks))
-            if tasks[number].poll() is not None:
-                break
-            tasks[number].send_signal(signal.SIGKILL)
-            tasks[number].wait()
-            kills += 1
-            tasks[number] = start(number)
-        self.assertEqual([task.wait() for task in tasks.values()], [0, 0, 0])
-        self.assertGreaterEqual(kills, 5)
-        self.assertEqual(contents(self.output), contents(whole))
-        self.assertFalse((self.output / ".progress").exists())
+        options = {"num_shards": 30, "keep_duplicates": True}
+        self.write(self.folder / "W", **options)
+        # A process without TensorFlow's threads.
+        script = (
+            "import pathlib, functools\n"
+            "import spl_tf.data.building.shard_files\n"
+            "from spl_tf.data.building.shards import write_shards\n"
+            "from tests.killed_tasks import run_killed\n"
+            f"options = {dict(classes=CLASSES, workers=1, **FORMAT, **options)}\n"
+            f"work = lambda output, task: write_shards({str(self.manifest)!r}, output, task=task, **options)\n"
+            f"run_killed(work, pathlib.Path({str(self.folder)!r}) / 'K', 20, {LEASE})\n"
+        )
+        run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertIn("20 killed", run.stdout, run.stderr[-2000:])
+        made = sorted((self.folder / "K").iterdir())
+        for folder in made:
+            self.assertEqual(contents(folder), contents(self.folder / "W"))
+            self.assertFalse((folder / ".progress").exists())
+        print(run.stdout.splitlines()[-1])
