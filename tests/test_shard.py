@@ -89,7 +89,7 @@ class ShardCommandTest(parameterized.TestCase, tf.test.TestCase):
         self.assertContainsSubset(after, before | {"D", "D/.lock"})
 
     @parameterized.parameters(
-        ("ro", "the file system is read-only"), ("size=80k", "the disk is full: {0}/D/m-00000-of-00001.tfrecord")
+        ("ro", "the file system is read-only"), ("size=80k", "the disk is full: {0}/D/.progress/spool-")
     )
     def test_a_disk_that_takes_nothing_is_one_line_and_exit_code_2(self, option, message):
         noise = np.random.default_rng(0).integers(0, 256, (256, 512, 3), np.uint8)

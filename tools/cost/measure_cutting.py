@@ -9,6 +9,7 @@ results/cutting_cost.csv, a row a run.
 import ast
 import csv
 import dataclasses
+import fractions
 import itertools
 import os
 import pathlib
@@ -103,19 +104,22 @@ def _manifest(folder: pathlib.Path, count: int, height: int | None) -> pathlib.P
 def _enlarged(path: pathlib.Path, folder: pathlib.Path, height: int) -> pathlib.Path:
     import av
 
+    from spl_tf import files
+
     larger = folder / path.name
     if larger.exists():
         return larger
-    with av.open(str(path)) as source, av.open(str(larger), "w") as target:
+    with files.atomic_path(larger) as temporary, av.open(str(path)) as source, av.open(str(temporary), "w") as target:
         stream = source.streams.video[0]
-        width = 2 * round(height * stream.width / stream.height / 2)
-        written = target.add_stream("libx264", rate=stream.average_rate, options={"preset": "veryfast"})
-        written.width, written.height, written.pix_fmt = width, height, "yuv420p"
-        for frame in itertools.chain(source.decode(stream), [None]):
-            if frame is not None:
-                frame = frame.reformat(width, height, "yuv420p")
-                frame.pts = None
+        rate = fractions.Fraction(round(float(stream.average_rate)), 1)
+        written = target.add_stream("libx264", rate=rate, options={"preset": "veryfast"})
+        written.width, written.height = 2 * round(height * stream.width / stream.height / 2), height
+        written.pix_fmt = "yuv420p"
+        for number, frame in enumerate(source.decode(stream)):
+            frame = frame.reformat(written.width, written.height, "yuv420p")
+            frame.pts, frame.time_base = number, 1 / rate
             target.mux(written.encode(frame))
+        target.mux(written.encode(None))
     return larger
 
 

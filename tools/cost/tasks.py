@@ -177,7 +177,7 @@ def simulate(
                 for name in mine:
                     seconds = 1.0 if name == "finish" else draw.lognormvariate(-0.125, 0.5) * seconds_per_shard
                     world.wait(host, seconds)
-                    busy += seconds
+                    busy += seconds / host.rate
                     if not files.put_first(done / name, str(host.number)):
                         twice += 1
                     elif name != "finish":

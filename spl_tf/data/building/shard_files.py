@@ -138,7 +138,13 @@ def _cut_videos(
 
     results = run_in_workers(spool_clips, jobs(), num_workers=num_workers, seconds_per_job=seconds_per_video)
     with contextlib.closing(results):
-        for result in results:
+        while True:
+            try:
+                result = next(results)
+            except StopIteration:
+                return
+            except OSError as error:  # A worker's own, of a file that it had open.
+                raise OSError(error.errno, error.strerror, error.filename or str(folder)) from error
             yield (*given.popleft(), result)
 
 
