@@ -164,7 +164,8 @@ def _join(
         own = folds[shard.start : shard.start + shard.records]
         rows = [tables[fold].slice(row, 1).to_pylist()[0] for row, fold in enumerate(own)]
         columns = {name: [row[name] for row in rows] for name in tables[0].column_names}
-        clip_ids, scores = columns.pop("clip_id"), {name: np.array(columns[name]) for name in columns}
+        clip_ids = columns.pop("clip_id")
+        scores: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
         if not rows:
             scores = {name: np.zeros(0) for name in ("weak", "teacher", "confidence")}
         sidecar_files.write_predictions(
