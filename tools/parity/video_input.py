@@ -63,8 +63,10 @@ def write_theirs(folder: pathlib.Path, compressed: bool) -> ClipDataset:
     """Shards of Model Garden's writer of test examples, whose clips have four frames, and our index of them."""
     folder.mkdir()
     for shard in range(2):
+        # Its pictures are a ramp, another one for each width.
         examples = [
-            tfexample_utils.make_video_test_example((120, 160, 3), label=(shard + clip) % 3) for clip in range(3)
+            tfexample_utils.make_video_test_example((120, 160 + 7 * (3 * shard + clip), 3), label=(shard + clip) % 3)
+            for clip in range(3)
         ]
         kind = "tfrecords_gzip" if compressed else "tfrecord"
         tfexample_utils.dump_to_tfrecord(str(folder / f"clips-{shard:05d}-of-00002"), examples, kind)
