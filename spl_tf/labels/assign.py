@@ -16,7 +16,7 @@ from absl import logging
 from spl_tf.errors import UserError
 from spl_tf.files import Path
 from spl_tf.labels import sidecar_files
-from spl_tf.labels.cell_truth import expected_truth
+from spl_tf.labels.cell_truth import MOST_CLASSES, expected_truth
 from spl_tf.labels.counting import Counts, confident, count_predictions, of_shards, progress
 from spl_tf.labels.label_map import FittedLabeller
 from spl_tf.labels.label_quality import LabelledCells, joint_by_cell, label_quality
@@ -113,12 +113,13 @@ def assign_labels(
     if chosen.needs_held_out and known is not None:
         made_from["held_out"] = hashlib.sha256(known.rates.tobytes()).hexdigest()
     identity = labels_identity(predictions, fitted, **notes, **made_from)
-    cells = LabelledCells(len(predictions.classes)) if known is not None and fitted.columns else None
+    expects = known if len(predictions.classes) <= MOST_CLASSES else None
+    cells = LabelledCells(len(predictions.classes)) if expects is not None and fitted.columns else None
 
     def write_sidecars() -> Written:
         written = _write_labels(predictions, fitted, min_confidence, identity, output_dir, cells)
         own = counts if chosen.uses_teacher else dataclasses.replace(counts, usable=counts.confusion)
-        written.notes["expected"] = None if known is None else _expected(known, fitted, own, cells)
+        written.notes["expected"] = None if expects is None else _expected(expects, fitted, own, cells)
         return written
 
     return write_folder(

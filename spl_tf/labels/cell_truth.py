@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# What a cell shows takes 8 N^3 bytes, several times: half a gigabyte each. Of more classes nothing is expected.
+MOST_CLASSES = 400
+
 _MOST_STEPS = 1000
 # Of the clips of a query; less is nothing beside the chance in the counts.
 _LEAST_CHANGE = 1e-5

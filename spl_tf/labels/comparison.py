@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spl_tf.errors import UserError
-from spl_tf.labels.cell_truth import expected_truth
+from spl_tf.labels.cell_truth import MOST_CLASSES, expected_truth
 from spl_tf.labels.confusion import noise_ratio
 from spl_tf.labels.counting import Counts, confident, count_predictions, progress
 from spl_tf.labels.label_map import FittedLabeller, Pairs
@@ -52,7 +52,7 @@ class Comparison:
       clips: of the web set.
       noise_ratio: share of the clips on whose class query and teacher disagree.
       teacher: what is known of the teacher's errors, in words; None where nothing is.
-      right: expected shares of right queries and right predictions; None where the teacher is not known.
+      right: expected shares of right queries and right predictions; None where nothing is expected.
       listed: listed clips that were found, and those that were not; None without a list.
       listed_right: shares of right queries and right predictions among the listed clips; likewise.
     """
@@ -96,16 +96,16 @@ def compare_strategies(
     fitted = [each.fit(_usable(counts, each), predictions.classes, given) for each in possible]
     streamed = [LabelledCells(len(predictions.classes)) if each.columns else None for each in fitted]
     listed = _stream(predictions, fitted, streamed, truth, min_confidence)
-    shown = None if teacher is None else expected_truth(counts.confusion, teacher.rates)
-    shown_usable = shown
-    if teacher is not None and min_confidence:
-        shown_usable = expected_truth(counts.usable, teacher.rates)
+    shown = shown_usable = None
+    if teacher is not None and len(predictions.classes) <= MOST_CLASSES:
+        shown = shown_usable = expected_truth(counts.confusion, teacher.rates)
+        if min_confidence:
+            shown_usable = expected_truth(counts.usable, teacher.rates)
     rows = []
     for entry, labeller, cells in zip(possible, fitted, streamed, strict=True):
         usable = _usable(counts, entry)
         of_cells = shown_usable if entry.uses_teacher else shown
-        expected = measured = None
-        joint = None
+        joint = expected = measured = None
         if shown is not None and of_cells is not None:
             joint = _joint(labeller, cells, of_cells, usable)
             expected = label_quality(joint, shown.sum(axis=(0, 1)))
@@ -155,6 +155,8 @@ def _possible(
             left_out[_named(each)] = scores_fault
         elif each.needs_held_out and (teacher is None or not teacher.counted):
             left_out[_named(each)] = "it needs --held_out, a folder of spl_tf.cross_validate"
+        elif each.asks_scores and len(predictions.classes) > MOST_CLASSES:
+            left_out[_named(each)] = f"what the clips of a cell get is not kept of more than {MOST_CLASSES} classes"
         else:
             possible.append(each)
     return possible, left_out

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from spl_tf.labels.cell_truth import MOST_CLASSES
 from spl_tf.labels.comparison import Compared, Comparison
 from spl_tf.text_tables import aligned_table
 
@@ -16,8 +17,9 @@ def comparison_text(compared: Comparison) -> str:
             "Expected: nothing, as nobody measured the teacher: give --held_out (of spl_tf.cross_validate), or run "
             "spl_tf.evaluate on it"
         )
+    elif compared.right is None:
+        lines.append(f"Expected: nothing, as what every cell shows is not kept of more than {MOST_CLASSES} classes")
     else:
-        assert compared.right is not None
         query, teacher = compared.right
         lines += [
             f"Expected, from {compared.teacher}: {query:.1%} of the queries right, {teacher:.1%} of the predictions.",

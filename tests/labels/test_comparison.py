@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import math
+from unittest import mock
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +11,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from spl_tf.errors import UserError
-from spl_tf.labels import labellers
+from spl_tf.labels import comparison, labellers
 from spl_tf.labels.assign import assign_labels
 from spl_tf.labels.cell_truth import classes_of_queries, expected_truth
 from spl_tf.labels.comparison import compare_strategies
@@ -152,6 +153,14 @@ class ComparisonTest(TopScoresCase):
         compared = self._compare(counted=False)
         self.assertEqual(set(compared.left_out), {"cell_posterior", "crowdlab"})
         self.assertIn("Not compared: cell_posterior, crowdlab: it needs --held_out", comparison_text(compared))
+
+    def test_of_too_many_classes_nothing_is_expected_and_that_is_said(self):
+        with mock.patch.object(comparison, "MOST_CLASSES", 4):
+            compared = self._compare("spl_b", "mopro", listed=range(100))
+        self.assertEqual(list(compared.left_out), ["mopro"])
+        self.assertIsNone(compared.rows[0].expected)
+        self.assertIsNotNone(compared.rows[0].measured)
+        self.assertIn("Expected: nothing, as what every cell shows is not kept of more than", comparison_text(compared))
 
     def test_without_a_known_teacher_nothing_is_expected_and_that_is_said(self):
         compared = self._compare("spl_b", confusion=False)
