@@ -127,7 +127,7 @@ class CrossValidationTest(StageCase):
         code, out, err = run_command(command, *arguments, *options)
         self.assertEqual(code, 0, err)
         self.assertIn(f"of {len(self.heads):,} clean clips", out)
-        before = {path: path.stat().st_mtime_ns for path in self.output.glob("folds/*/network/*.keras")}
+        before = {path: path.stat().st_mtime_ns for path in self.output.glob("folds/*/network/folded.keras")}
         self.assertLen(before, 2)
         code, again, err = run_command(command, *arguments, *options)
         self.assertEqual((code, again.splitlines()[-4:]), (0, out.splitlines()[-4:]), err)
