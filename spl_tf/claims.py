@@ -128,7 +128,8 @@ class Claims:
                 difference = f"other {name}" if shown else f"{name} {theirs}, this one with {ours}"
                 raise UserError(
                     f"{self._task} is refused: the tasks of {self._folder.parent} work with {difference}; start all "
-                    "with the same flags, files and versions, or choose another --output_dir"
+                    "with the same flags, files and versions, or choose another --output_dir, or delete "
+                    f"{self._folder} if no task runs any more"
                 )
 
     @contextlib.contextmanager

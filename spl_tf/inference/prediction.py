@@ -123,7 +123,8 @@ def predict_clips(
     tasks = Claims(wanted.folder / _CLAIMS, task)
     asked = {"model_dir": str(model_dir), "batch_size": whole, "tensorflow": tf.__version__, "keras": keras.__version__}
     tasks.require_same(made_by | asked | {"dataset_sha256": files.sha256(pathlib.Path(dataset.folder) / FILE_NAME)})
-    if missing:
+    # Looked at again: other tasks may have finished while this one was starting.
+    if not all(wanted.path(dataset.shards[position].name).exists() for position in missing):
         predictions.remove_index(wanted.folder)
     with tasks.beating():
         _predict_with(tasks, scoring, wanted, missing, lambda: predictions.write_index(wanted, made_by, **notes()))

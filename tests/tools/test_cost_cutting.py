@@ -1,6 +1,7 @@
 """The cost of cutting: the model finds what made its runs, and a manifest's estimate is worked out by hand."""
 
 import csv
+import dataclasses
 import pathlib
 from unittest import mock
 
@@ -13,14 +14,17 @@ from tools.cost import cutting, cutting_model
 from tools.cost.cutting_model import Run, Work, fitted, left_out_errors, read_runs, typical, work_of
 from tools.cost.videos import Measured
 
-_COEFFICIENTS = np.array([3.0, 0.1, 0.004, 0.02])
+# Of a start, a video, a second compared, a megapixel decoded, and one converted or encoded.
+_SECONDS = np.array([3.0, 0.1, 0.01, 0.004, 0.02])
+# Of a megapixel encoded, and a frame.
+_BYTES = np.array([1e5, 500.0])
 
 
-def _runs(noise=0.0):
+def _runs():
     generator = np.random.default_rng(0)
-    works = [Work(*generator.uniform([10, 100, 50], [100, 2000, 1000])) for _ in range(9)]
+    works = [Work(*generator.uniform(10, 1000, 6)) for _ in range(9)]
     return [
-        Run(str(i), work, _COEFFICIENTS @ work.terms() * (1 + noise * generator.normal()), 1e5 * work.encoded)
+        Run(str(i), work, float(_SECONDS @ work.of_seconds()), float(_BYTES @ work.of_bytes()))
         for i, work in enumerate(works)
     ]
 
@@ -28,18 +32,17 @@ def _runs(noise=0.0):
 class CostCuttingTest(tf.test.TestCase):
     def test_the_model_finds_what_made_its_runs(self):
         model = fitted(_runs())
-        self.assertAllClose([model.start, model.video, model.decoded, model.encoded], _COEFFICIENTS, rtol=1e-6)
-        self.assertAllClose(model.bytes_per_megapixel, 1e5)
+        self.assertAllClose(model.second_parts, _SECONDS, rtol=1e-6)
+        self.assertAllClose(model.byte_parts, _BYTES, rtol=1e-6)
         self.assertAllClose(list(left_out_errors(_runs()).values()), np.zeros((9, 2)), atol=1e-6)
 
     def test_nothing_costs_less_than_nothing(self):
-        runs = [Run(run.name, run.work, 5 + 0.01 * run.work.decoded - 0.001 * run.work.encoded, 1.0) for run in _runs()]
-        model = fitted(runs)
-        self.assertGreaterEqual(min(model.start, model.video, model.decoded, model.encoded), 0)
+        runs = [dataclasses.replace(run, seconds=5e3 + run.work.decoded - run.work.encoded) for run in _runs()]
+        self.assertGreaterEqual(min(fitted(runs).second_parts), 0)
 
     def test_an_error_is_that_of_a_run_that_was_not_fitted(self):
         runs = _runs()
-        runs[0] = Run("0", runs[0].work, 2 * runs[0].seconds, runs[0].num_bytes)
+        runs[0] = dataclasses.replace(runs[0], seconds=2 * runs[0].seconds)
         self.assertAllClose(left_out_errors(runs)["0"][0], -0.5, atol=1e-6)
 
     def test_work_of_two_videos_by_hand(self):
@@ -48,9 +51,12 @@ class CostCuttingTest(tf.test.TestCase):
         work = work_of(videos, clip_seconds=10.0, fps=10.0, short_side=240, compares=False)
         megapixels = 640 * 480 / 1e6
         self.assertAllClose(work.decoded, (20 * 30 + 4 * 5) * megapixels)
+        self.assertAllClose(work.converted, (20 * 10 + 4 * 5) * megapixels)
         self.assertAllClose(work.encoded, (20 * 10 + 4 * 5) * megapixels / 4)
+        self.assertEqual((work.frames, work.compared), (20 * 10 + 4 * 5, 0))
         looked = work_of(videos, clip_seconds=10.0, fps=10.0, short_side=240, compares=True)
         self.assertAllClose(looked.decoded - work.decoded, (25 * 30 + 4 * 5) * megapixels)
+        self.assertEqual(looked.compared, 29)
 
     def test_the_stored_runs_are_told_within_a_third(self):
         """Those of results/cutting_cost.csv, each by a model of all others."""
@@ -77,9 +83,9 @@ class CostCuttingTest(tf.test.TestCase):
         self.assertIn("headers of 2 of 3 could be read", out)
         self.assertIn(f"{2 * videos:,.0f} clips in", out)
         megapixels = 100 * 80 * 60 / 1e6
-        cuts = videos * (0.1 + 0.004 * megapixels + 0.02 * megapixels)
+        cuts = videos * (0.1 + 0.004 * megapixels + 0.02 * 2 * megapixels)
         self.assertIn(f"cutting {cuts / 20 / 3600:,.1f} hours on 10 hosts, {cuts / 3600:,.0f} core hours", out)
-        looks = videos * 0.004 * megapixels
+        looks = videos * (0.01 * 10 + 0.004 * megapixels)
         self.assertIn(f"planning {looks / 2 / 3600:,.1f} hours on one host", out)
         self.assertIn("processor time: off by 0% (at most", out)
 

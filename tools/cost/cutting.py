@@ -16,6 +16,7 @@ file, writes alike, and what the tasks' claims need. How many clips are cut and 
 sample; with --clips, of a quota, each clip costs as one of the sample.
 """
 
+import dataclasses
 import math
 import pathlib
 
@@ -57,7 +58,15 @@ _SECONDS_PER_BEAT = 10.0
 
 def main() -> None:
     from spl_tf.errors import UserError
-    from tools.cost.cutting_model import compared, fitted, left_out_errors, read_runs, typical, work_of
+    from tools.cost.cutting_model import (
+        NOTHING,
+        fitted,
+        left_out_errors,
+        read_runs,
+        typical,
+        work_of,
+        work_of_looking,
+    )
     from tools.cost.videos import measured
 
     if not (FLAGS.fps and FLAGS.speed and FLAGS.megabytes_per_second):
@@ -73,7 +82,7 @@ def main() -> None:
     settings = {"clip_seconds": FLAGS.clip_seconds, "fps": FLAGS.fps, "short_side": FLAGS.short_side}
     work = work_of(some, **settings, compares=False)
     source = sum(video.num_bytes for video in some) * scale
-    stored = work.encoded * scale * share * model.bytes_per_megapixel
+    stored = model.num_bytes(work) * scale * share
     shards = max(4, math.ceil(stored / _SHARD_BYTES))
 
     def hours(processor: float, read: float, hosts: int) -> float:
@@ -82,11 +91,13 @@ def main() -> None:
         return max(busy, read / (1e6 * FLAGS.megabytes_per_second * hosts)) / 3600
 
     passes = 1 if FLAGS.keep_duplicates else 2
-    looks = 0.0 if FLAGS.keep_duplicates else model.decoded * compared(some) * scale
+    start = model.seconds(NOTHING)
+    looks = 0.0 if FLAGS.keep_duplicates else (model.seconds(work_of_looking(some)) - start) * scale
     # Whether few clips of a video are wanted or all, it is decoded up to the last of them.
-    cuts = scale * (model.video * work.videos + model.decoded * work.decoded + model.encoded * work.encoded * share)
-    planning = hours(model.start + looks, passes * source, 1)
-    cutting = hours(FLAGS.hosts * model.start + cuts, source, FLAGS.hosts)
+    fewer = dataclasses.replace(work, converted=work.converted * share, encoded=work.encoded * share)
+    cuts = (model.seconds(fewer) - start) * scale
+    planning = hours(start + looks, passes * source, 1)
+    cutting = hours(FLAGS.hosts * start + cuts, source, FLAGS.hosts)
     request = _REQUEST_BYTES[FLAGS.store]
     reads = (passes + 1) * (videos + source / request)
     beats = FLAGS.hosts * (planning + cutting) * 3600 / _SECONDS_PER_BEAT
@@ -94,7 +105,7 @@ def main() -> None:
     print(f"{videos:,.0f} videos, {source / 1e12:,.2f} TB; headers of {len(some):,} of {tried:,} could be read")
     print(f"{clips * share:,.0f} clips in {shards:,} shards of about 100 MB, {stored / 1e12:,.2f} TB")
     print(f"{reads:,.0f} requests to read, {writes:,.0f} to write and to share out the shards")
-    print(f"planning {planning:,.1f} hours on one host, {(model.start + looks) / 3600:,.0f} core hours")
+    print(f"planning {planning:,.1f} hours on one host, {(start + looks) / 3600:,.0f} core hours")
     print(f"cutting {cutting:,.1f} hours on {FLAGS.hosts} hosts, {cuts / 3600:,.0f} core hours")
     for what, found in zip(("processor time", "bytes"), zip(*errors, strict=True), strict=True):
         print(f"{what}: off by {typical(found)} on a run that the model was not fitted on, of {len(runs)}")

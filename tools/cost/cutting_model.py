@@ -12,9 +12,6 @@ from tools.cost.videos import Measured
 
 RUNS = pathlib.Path(__file__).parents[2] / "results" / "cutting_cost.csv"
 
-# Of the smallest part; fewer runs than these cannot tell the parts from each other.
-_FEWEST_RUNS = 6
-
 
 @dataclasses.dataclass(frozen=True)
 class Work:
@@ -22,34 +19,50 @@ class Work:
 
     Attributes:
       videos: that are opened.
+      compared: seconds of video that are looked at for copies.
       decoded: megapixels of all their frames, as often as they are decoded: twice where copies are looked for.
-      encoded: megapixels of the frames that are scaled, coded as JPEG and stored, each once.
+      converted: megapixels of those of them that clips show, before they are scaled.
+      encoded: megapixels of these frames scaled, which are coded as JPEG and stored.
+      frames: how many these are.
     """
 
     videos: float
+    compared: float
     decoded: float
+    converted: float
     encoded: float
+    frames: float
 
-    def terms(self) -> list[float]:
-        """What a model's coefficients stand before: a start, and these."""
-        return [1.0, *dataclasses.astuple(self)]
+    def of_seconds(self) -> tuple[float, ...]:
+        """What takes a processor's time: a start, and parts; two of them as one, which runs hardly tell apart."""
+        return 1.0, self.videos, self.compared, self.decoded, self.converted + self.encoded
+
+    def of_bytes(self) -> tuple[float, ...]:
+        """What takes room."""
+        return self.encoded, self.frames
+
+
+NOTHING = Work(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def work_of_looking(videos: Sequence[Measured]) -> Work:
+    """Of looking for copies among videos."""
+    compared, decoded = (sum(parts) for parts in zip(*((v.seconds, v.decoded(v.seconds)) for v in videos), strict=True))
+    return dataclasses.replace(NOTHING, compared=compared, decoded=decoded)
 
 
 def work_of(videos: Sequence[Measured], *, clip_seconds: float, fps: float, short_side: int, compares: bool) -> Work:
     """Of cutting all clips of videos, and, with `compares`, of looking for copies among them."""
-    cut = [video.cut_seconds(clip_seconds, fps) for video in videos]
-    pairs = list(zip(videos, cut, strict=True))
-    decoded = sum(video.decoded(seconds) for video, seconds in pairs)
+    pairs = [(video, video.cut_seconds(clip_seconds, fps)) for video in videos]
+    looking = work_of_looking(videos) if compares else NOTHING
     return Work(
         videos=len(videos),
-        decoded=decoded + compared(videos) if compares else decoded,
+        compared=looking.compared,
+        decoded=looking.decoded + sum(video.decoded(seconds) for video, seconds in pairs),
+        converted=sum(video.converted(seconds, fps) for video, seconds in pairs),
         encoded=sum(video.encoded(seconds, fps, short_side) for video, seconds in pairs),
+        frames=sum(video.shown_frames(seconds, fps) for video, seconds in pairs),
     )
-
-
-def compared(videos: Sequence[Measured]) -> float:
-    """Megapixels that are decoded to look for copies."""
-    return sum(video.decoded(video.seconds) for video in videos)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,17 +77,16 @@ class Run:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """Seconds of a processor: of a start, a video, a megapixel decoded and one encoded; and bytes of the latter."""
+    """Linear: what each part of `Work.of_seconds` takes in seconds of a processor, and of `Work.of_bytes` in bytes."""
 
-    start: float
-    video: float
-    decoded: float
-    encoded: float
-    bytes_per_megapixel: float
+    second_parts: tuple[float, ...]
+    byte_parts: tuple[float, ...]
 
     def seconds(self, work: Work) -> float:
-        coefficients = self.start, self.video, self.decoded, self.encoded
-        return float(np.dot(work.terms(), coefficients))
+        return float(np.dot(work.of_seconds(), self.second_parts))
+
+    def num_bytes(self, work: Work) -> float:
+        return float(np.dot(work.of_bytes(), self.byte_parts))
 
 
 def read_runs(path: pathlib.Path = RUNS) -> list[Run]:
@@ -90,21 +102,23 @@ def read_runs(path: pathlib.Path = RUNS) -> list[Run]:
 
 def fitted(runs: Sequence[Run]) -> Model:
     """The model of least squared relative errors without negative coefficients."""
-    if len(runs) < _FEWEST_RUNS:
-        raise ValueError(f"{len(runs)} runs")
-    seconds = np.array([run.seconds for run in runs])
-    scaled = np.array([run.work.terms() for run in runs]) / seconds[:, None]
+    return Model(
+        _coefficients([run.work.of_seconds() for run in runs], [run.seconds for run in runs]),
+        _coefficients([run.work.of_bytes() for run in runs], [run.num_bytes for run in runs]),
+    )
+
+
+def _coefficients(parts: Sequence[Sequence[float]], wanted: Sequence[float]) -> tuple[float, ...]:
+    scaled = np.array(parts) / np.array(wanted)[:, None]
     kept = list(range(scaled.shape[1]))
     while True:
-        found, *_ = np.linalg.lstsq(scaled[:, kept], np.ones(len(runs)), rcond=None)
+        found, *_ = np.linalg.lstsq(scaled[:, kept], np.ones(len(wanted)), rcond=None)
         if (found >= 0).all():
             break
         kept.pop(int(np.argmin(found)))  # As nothing costs less than nothing.
     coefficients = np.zeros(scaled.shape[1])
     coefficients[kept] = found
-    # Bytes of all frames over all frames: what differs is the content, which a mean serves best.
-    density = sum(run.num_bytes for run in runs) / sum(run.work.encoded for run in runs)
-    return Model(*coefficients.tolist(), density)
+    return tuple(coefficients.tolist())
 
 
 def left_out_errors(runs: Sequence[Run]) -> dict[str, tuple[float, float]]:
@@ -112,8 +126,7 @@ def left_out_errors(runs: Sequence[Run]) -> dict[str, tuple[float, float]]:
     errors = {}
     for place, run in enumerate(runs):
         model = fitted([*runs[:place], *runs[place + 1 :]])
-        estimated = model.seconds(run.work), model.bytes_per_megapixel * run.work.encoded
-        errors[run.name] = (estimated[0] / run.seconds - 1, estimated[1] / run.num_bytes - 1)
+        errors[run.name] = (model.seconds(run.work) / run.seconds - 1, model.num_bytes(run.work) / run.num_bytes - 1)
     return errors
 
 

@@ -42,6 +42,10 @@ _RUNS = (
     (6, 720, 256, 10.0, True),
     (6, 720, 256, 25.0, False),
     (6, 720, 72, 5.0, True),
+    (20, None, 72, 10.0, True),
+    (20, None, 256, 5.0, False),
+    (6, 360, 72, 5.0, False),
+    (4, 720, 128, 10.0, False),
 )
 
 _ONE = """
@@ -59,7 +63,7 @@ print(processor_seconds())
 def main() -> None:
     from spl_tf import files
     from spl_tf.data.dataset import load_dataset
-    from tools.cost.cutting_model import RUNS, work_of
+    from tools.cost.cutting_model import RUNS, Work, work_of
     from tools.cost.videos import measured
 
     folder, rows = pathlib.Path(FLAGS.folder), []
@@ -80,7 +84,7 @@ def main() -> None:
         print(*rows[-1], sep=", ", flush=True)
     with files.atomic_path(RUNS) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
         csv.writer(opened, lineterminator="\n").writerows(
-            [["run", "videos", "decoded", "encoded", "seconds", "bytes"], *rows]
+            [["run", *(field.name for field in dataclasses.fields(Work)), "seconds", "bytes"], *rows]
         )
 
 

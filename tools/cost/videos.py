@@ -36,14 +36,21 @@ class Measured:
             return self.seconds
         return min(self.seconds, clip_seconds * count_windows(round(self.seconds * 1e6), clip_seconds, fps))
 
+    def shown_frames(self, seconds: float, fps: float) -> float:
+        """Frames of so many seconds that clips show; one that is shown twice counts once."""
+        return seconds * min(self.fps, fps)
+
     def decoded(self, seconds: float) -> float:
         """Megapixels of the frames of so many seconds."""
         return seconds * self.fps * self.width * self.height / 1e6
 
+    def converted(self, seconds: float, fps: float) -> float:
+        """Megapixels of the frames that clips show."""
+        return self.shown_frames(seconds, fps) * self.width * self.height / 1e6
+
     def encoded(self, seconds: float, fps: float, short_side: int) -> float:
-        """Megapixels of the scaled frames of so many seconds of clips; a frame that is shown twice is coded once."""
-        scaled = self.width * self.height * (short_side / min(self.width, self.height)) ** 2
-        return seconds * min(self.fps, fps) * scaled / 1e6
+        """The same of the scaled frames."""
+        return self.converted(seconds, fps) * (short_side / min(self.width, self.height)) ** 2
 
 
 def measured(manifest: pathlib.Path, sample: int | None) -> tuple[list[Measured], int, int]:

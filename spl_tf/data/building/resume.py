@@ -79,13 +79,19 @@ class Progress:
         if not checksums.ends_with_checksum(path):
             print(f"{path} is damaged: planned anew; shards that are planned the same as before stay", flush=True)
             return None
-        with open(path, encoding="utf-8") as lines:
-            require_same_settings(settings, json.loads(next(lines)), self._output)
+        self.require_same_settings(settings)
         try:
             return StoredPlan(path)
         except ValueError:  # Whole, but rows had other fields.
             print(f"{path} is of another version of the package: planned anew", flush=True)
             return None
+
+    def require_same_settings(self, settings: Settings) -> None:
+        """Raises UserError where a whole plan is there, and is one of other settings."""
+        path = self.folder / _PLAN
+        if checksums.ends_with_checksum(path):
+            with open(path, encoding="utf-8") as lines:
+                require_same_settings(settings, json.loads(next(lines)), self._output)
 
     def has_plan(self) -> bool:
         """Whether there is one, of this run or not."""

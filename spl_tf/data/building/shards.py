@@ -109,6 +109,7 @@ def write_shards(
             if task is None:
                 building.run(None)
             else:
+                progress.require_same_settings(settings)  # Before this task's own are what all others must have.
                 tasks = Claims(progress.claims, task)
                 asked = {"manifest_path": str(manifest), "seconds_per_video": seconds_per_video}
                 tasks.require_same(asked | settings.as_json())

@@ -31,12 +31,12 @@ def contents(folder):
 class ShardTasksTest(ShardsCase):
     def setUp(self):
         super().setUp()
-        self.write(self.folder / "E", num_shards=5)
+        self.write(self.folder / "E", num_shards=5, keep_duplicates=True)
         self.expected = contents(self.folder / "E")
 
     def write_as(self, task, **changes):
         with contextlib.redirect_stdout(io.StringIO()):
-            return self.write(**{"num_shards": 5, "task": task, **changes})
+            return self.write(**{"num_shards": 5, "keep_duplicates": True, "task": task, **changes})
 
     def assert_finished(self):
         self.assertEqual(contents(self.output), self.expected)
@@ -110,15 +110,14 @@ class ShardTasksTest(ShardsCase):
         self.assert_finished()
 
     def test_what_differs_is_refused_by_name(self):
-        (self.output / ".progress").mkdir(parents=True)
         tasks = Progress(self.output).claims
         stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
         with stopped, self.assertRaises(KeyboardInterrupt):
             self.write_as(Task(1, 2, LEASE))
         asked = (tasks / "asked.json").read_bytes()
         for changes, message in (
-            ({"fps": 5.0}, "^task 2/2 is refused: the tasks of .* work with fps 10.0, this one with 5.0; start all"),
-            ({"classes": CLASSES[::-1]}, "work with other classes;"),
+            ({"fps": 5.0}, "made with fps 10.0, not 5.0: choose another"),
+            ({"classes": CLASSES[::-1]}, "made with another list of classes"),
             ({"task": Task(2, 2, 5.0)}, "work with lease_seconds 2.0, this one with 5.0"),
             ({"task": Task(2, 2, LEASE, "9.9")}, "work with version , this one with 9.9"),
             ({"seconds_per_video": 9.0}, "work with seconds_per_video 600.0, this one with 9.0"),
@@ -126,9 +125,24 @@ class ShardTasksTest(ShardsCase):
             with self.assertRaisesRegex(UserError, message):
                 self.write_as(**{"task": Task(2, 2, LEASE), **changes})
         self.write_manifest(self.rows[1:])
+        with self.assertRaisesRegex(UserError, "made with another content of the manifest"):
+            self.write_as(Task(2, 2, LEASE))
+        (self.output / ".progress/plan.jsonl").unlink()  # As while it is made.
         with self.assertRaisesRegex(UserError, "work with manifest_sha256 .*, this one with"):
             self.write_as(Task(2, 2, LEASE))
+        self.write_manifest(self.rows)
+        with self.assertRaisesRegex(UserError, "^task 2/2 is refused: .* work with other classes; start all"):
+            self.write_as(Task(2, 2, LEASE), classes=CLASSES[::-1])
         self.assertEqual((tasks / "asked.json").read_bytes(), asked)
+
+    def test_a_task_that_a_plan_of_other_settings_refuses_leaves_nothing_that_refuses_others(self):
+        stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
+        with stopped, self.assertRaises(KeyboardInterrupt):
+            self.write_as(None)
+        with self.assertRaisesRegex(UserError, "made with fps 10.0, not 5.0: choose another --output_dir"):
+            self.write_as(Task(1, 2, LEASE), fps=5.0)
+        self.write_as(Task(1, 2, LEASE))
+        self.assertEqual(contents(self.output).keys(), self.expected.keys())
 
     def test_a_host_without_the_videos_rejects_none(self):
         stopped = mock.patch.object(shard_files, "write_missing_shards", side_effect=KeyboardInterrupt)
