@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spl_tf import files
@@ -160,13 +161,14 @@ def _join(
     prediction_files.remove_index(output_dir)
     confusion = np.zeros((dataset.num_classes,) * 2, np.int64)
     for shard in dataset.shards:
-        tables = [pq.read_table(part.path(shard.name)) for part in parts]
         own = folds[shard.start : shard.start + shard.records]
-        rows = [tables[fold].slice(row, 1).to_pylist()[0] for row, fold in enumerate(own)]
-        columns = {name: [row[name] for row in rows] for name in tables[0].column_names}
-        clip_ids = columns.pop("clip_id")
-        scores: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
-        if not rows:
+        tables = pa.concat_tables(pq.read_table(part.path(shard.name)) for part in parts)
+        rows = tables.take(own.astype(np.int64) * shard.records + np.arange(shard.records))
+        clip_ids = rows["clip_id"].to_pylist()
+        scores: dict[str, Any] = {
+            name: np.array(rows[name].to_pylist()) for name in rows.column_names if name != "clip_id"
+        }
+        if not clip_ids:
             scores = {name: np.zeros(0) for name in ("weak", "teacher", "confidence")}
         sidecar_files.write_predictions(
             joined.path(shard.name), clip_ids=clip_ids, shard_fingerprint=shard.fingerprint, made_by=found, **scores
