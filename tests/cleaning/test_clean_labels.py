@@ -103,7 +103,8 @@ class CleanLabelsTest(parameterized.TestCase, tf.test.TestCase):
             summary = self._clean("cleannet_soft")
         other = assign_labels(self.predictions, "weak", self.folder / "W")
         self.assertEqual(summary, json.loads((self.folder / "L" / "summary.json").read_text()))
-        self.assertEqual(summary.keys(), other.keys() | {"cleaning"})
+        # What a strategy is expected to make of a cell says nothing of labels that go by features.
+        self.assertEqual(summary.keys(), other.keys() - {"expected"} | {"cleaning"})
         for name in ("class_names", "num_classes", "clips", "noise_ratio", "query_agreement", "min_confidence"):
             self.assertEqual(summary[name], other[name])
         self.assertEqual(summary["strategy"], "cleannet_soft")

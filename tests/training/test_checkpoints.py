@@ -41,9 +41,9 @@ class CheckpointsTest(parameterized.TestCase, tf.test.TestCase):
         state, said = _State(), io.StringIO()
         with contextlib.redirect_stdout(said):
             checkpoints = Checkpoints(self.folder, state)
-            found = checkpoints.restore_latest()
+            checkpoints.restore_latest()
         self.assertAllEqual(state.values, np.full(300, state.step.numpy()))
-        return int(state.step.numpy()) if found else None, said.getvalue()
+        return int(state.step.numpy()) or None, said.getvalue()
 
     def test_whole_checkpoints_need_no_word(self):
         self.assertEqual(self.restored(), (10, ""))

@@ -55,7 +55,7 @@ class StoppingTest(parameterized.TestCase, tf.test.TestCase):
         looking_on = contextlib.ExitStack()
         if validated is not None:
             shards["validation_shards"] = self.shards / "test"
-            looking_on.enter_context(mock.patch("spl_tf.training.stage.score_clips", return_value=[]))
+            looking_on.enter_context(mock.patch("spl_tf.training.validation.score_clips", return_value=[]))
             values = {3 * number: value for number, value in enumerate(validated, 1)}
             offer = Selection.offer
 

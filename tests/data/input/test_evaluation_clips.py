@@ -100,8 +100,8 @@ class EvaluationClipsTest(parameterized.TestCase, tf.test.TestCase):
     def test_a_record_is_parsed_once_for_all_its_views(self):
         parsed = []
 
-        def parse(serialized):
-            parsed_clip = record_decoding_parse(serialized)
+        def parse(serialized, *form):
+            parsed_clip = record_decoding_parse(serialized, *form)
             tf.py_function(lambda clip_id: parsed.append(clip_id.numpy()), [parsed_clip.clip_id], [])
             return parsed_clip
 
