@@ -243,4 +243,5 @@ ALONE = Hosts()
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    """Beginning and end, for paths of one folder differ in the end."""
+    return text if len(text) <= 80 else f"{text[:30]}...{text[-47:]}"

@@ -13,6 +13,7 @@ import gin
 import pytest
 from absl.testing import parameterized
 
+from spl_tf import checksums
 from spl_tf.hardware.hosts import GRACE_SECONDS
 from spl_tf.training.outcome import read_metrics
 from tests.training.stage_case import StageCase
@@ -82,9 +83,18 @@ class SeveralHostsTest(HostsCase):
     def test_everything_that_training_keeps_is_that_of_one_host(self, count):
         """Data Parameters, EMA, precise statistics, accumulation, validation spread over hosts, the best weights."""
         validation = f"train_stage.validation_shards = '{self.shards / 'test'}'"
-        self.train("one", bindings=[*EVERYTHING, validation, f"training_clips.lanes = {count}"])
-        hosts = self.hosts("several", count, [*EVERYTHING, validation, f"training_clips.lanes = {count}"])
+        options = [*EVERYTHING, validation, f"training_clips.lanes = {count}"]
+        replicas = self.hosts(
+            "one",
+            1,
+            [*options, "device_strategy.name = 'mirrored'"],
+            arguments={0: ["--gin_import=tests.logical_devices"]},
+            environments={0: {"LOGICAL_CPUS": str(count)}},
+        )
+        self.assert_ended(replicas, [0], "finished after 4 steps")
+        hosts = self.hosts("several", count, options)
         self.assert_ended(hosts, [0] * count, *["finished after 4 steps"] * count)
+        self.assert_near(self.folder / "one", self.folder / "several")
         one, several = (read_metrics(self.folder / name) for name in ("one", "several"))
         for expected, found in zip(one["evaluations"], several["evaluations"], strict=True):
             self.assertAllClose(expected, found, rtol=1e-4)
@@ -143,7 +153,7 @@ class SeveralHostsTest(HostsCase):
     def test_hosts_of_other_settings_classes_and_folders_are_told_apart(self):
         other = shutil.copytree(self.shards / "target", self.folder / "other")
         for path in other.glob("*.json"):
-            path.write_text(path.read_text().replace("green", "verde"))
+            checksums.complete(other, {}, path.name, path.read_text().replace("green", "verde"))
         for name, arguments, message in (
             ("gin", "--gin_param=train_stage.epochs = 3", "train_stage.epochs is 3 on host 1 .* and 4 on host 0"),
             ("classes", f"--gin_param=train_stage.train_shards = '{other}'", "classes is red, verde, blue on host 1"),
