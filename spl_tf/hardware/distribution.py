@@ -4,6 +4,8 @@ import functools
 
 import gin
 import tensorflow as tf
+from tensorflow.python.distribute import collective_all_reduce_strategy as hosts_strategy
+from tensorflow.python.eager import context
 
 from spl_tf.errors import UserError
 from spl_tf.hardware.cluster import Cluster, cluster_of_process
@@ -46,7 +48,13 @@ def device_strategy(name: str = "auto", *, cluster: Cluster | None = None) -> tf
 
 
 def _of_hosts(cluster: Cluster) -> tf.distribute.Strategy:
-    """Starts TensorFlow's server at this host's port, which `meeting` has just found free."""
+    """Starts TensorFlow's server at this host's port, which `meeting` has just found free.
+
+    Its own service for finding and watching the hosts is left out. At the start it waits for all of them without end,
+    and holds Python's lock meanwhile, so that neither a signal nor the end of another host is heard; `hosts` does both.
+    """
+    context.context().configure_coordination_service(service_type="")
+    hosts_strategy.CollectiveAllReduceExtended._enable_check_health = False
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),
         task_type="worker",
