@@ -95,8 +95,8 @@ class TrainStageTest(StageCase):
         for name, kernel in kernels.items():
             self.assertAllClose(second[name], kernel, atol=1e-6)
 
-    @pytest.mark.slow
     @parameterized.parameters("s3d", "r2plus1d")
+    @pytest.mark.slow
     def test_other_networks_are_trained_saved_and_read(self, network):
         self._assert_trained_saved_and_read(network)
 
