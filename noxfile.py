@@ -73,10 +73,34 @@ def benchmark_labels(session: nox.Session) -> None:
 
 
 @nox.session
-def benchmark_networks(session: nox.Session) -> None:
-    """Training and inference beside stock Keras and PyTorch: tools/benchmark/README.md."""
+def benchmark_input(session: nox.Session) -> None:
+    """Training clips beside the input of tf-models-official, with its TensorFlow: tools/benchmark/README.md."""
+    session.install("--upgrade", "pip")
+    session.install("tf-models-official==2.20.0", "pyarrow<26", "--editable", ".[modelgarden]")
+    session.run("python", "-m", "tools.benchmark.input", "--model_garden", *session.posargs)
+
+
+@nox.session
+def benchmark_cutting(session: nox.Session) -> None:
+    """spl_tf.shard beside ffmpeg: tools/benchmark/README.md."""
+    session.install("imageio-ffmpeg==0.8.1")
+    session.install("--constraint", "constraints.txt", "--editable", ".")
+    session.run("python", "-m", "tools.benchmark.cutting", *session.posargs)
+
+
+@nox.session
+def benchmark_start(session: nox.Session) -> None:
+    """Command to first training step, beside stock Keras and PyTorch: tools/benchmark/README.md."""
     session.install("torch==2.14.1", "torchvision==0.29.1")
     session.install("--constraint", "constraints.txt", "--editable", ".")
+    session.run("python", "-m", "tools.benchmark.start", *session.posargs)
+
+
+@nox.session
+def benchmark_networks(session: nox.Session) -> None:
+    """Training and inference beside stock Keras, PyTorch and OpenVINO: tools/benchmark/README.md."""
+    session.install("torch==2.14.1", "torchvision==0.29.1")
+    session.install("--constraint", "constraints.txt", "--editable", ".[openvino]")
     session.run("python", "-m", "tools.benchmark.networks", *session.posargs)
 
 

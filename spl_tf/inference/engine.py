@@ -67,7 +67,7 @@ def run_of(trained: TrainedModel, dataset: ClipDataset, strategy: tf.distribute.
         engine = None
     if engine is None:
         return tensorflow_run(trained.network, strategy, trained.target)
-    forward = functools.partial(_forward, with_precision(trained.network, "float32"), trained.target)
+    forward = functools.partial(scores_and_features, with_precision(trained.network, "float32"), trained.target)
     sample = sample_of(dataset, trained.clip_input, batch_size)
     run, title = engine.compiled(forward, np.concatenate(sample.batches), batch_size), engine.title()
     agreement = sample.agreement(lambda clips: forward(clips)[0].numpy(), lambda batch: run(batch)[0])
@@ -88,7 +88,7 @@ def agreement_with_float32(trained: TrainedModel, dataset: ClipDataset, run: Run
     exact = with_precision(trained.network, "float32")
     sample = sample_of(dataset, trained.clip_input, batch_size)
     return sample.agreement(
-        lambda clips: _forward(exact, trained.target, clips)[0].numpy(), lambda batch: run(batch)[0]
+        lambda clips: scores_and_features(exact, trained.target, clips)[0].numpy(), lambda batch: run(batch)[0]
     )
 
 
@@ -105,11 +105,11 @@ def tensorflow_run(network: keras.Model, strategy: tf.distribute.Strategy, targe
 
 @functools.lru_cache(maxsize=1)  # Every validation of a training run would trace the network again.
 def _compiled(network: keras.Model, strategy: tf.distribute.Strategy, target: str) -> Callable:
-    forward = functools.partial(_forward, network, target)
+    forward = functools.partial(scores_and_features, network, target)
     return tf.function(lambda clips: strategy.run(forward, args=(clips,)), autograph=False)
 
 
-def _forward(network: keras.Model, target: str, clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def scores_and_features(network: keras.Model, target: str, clips: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """uint8 clips [B, T, H, W, 3] -> scores [B, N], of no columns without class scores, and features [B, C]."""
     outputs = network(normalize(clips), training=False)
     features = outputs["features"]

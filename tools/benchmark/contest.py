@@ -52,9 +52,10 @@ def serve(title: str, call: Callable[[], object]) -> None:
       title: what it is, with versions.
       call: the work, done when it returns.
     """
-    for _ in range(_WARM_UP):
-        call()
+    call()
     print(f"> {title}", flush=True)
+    for _ in range(_WARM_UP - 1):
+        call()
     for line in sys.stdin:
         begin, calls = time.perf_counter(), 0
         while (elapsed := time.perf_counter() - begin) < float(line) or not calls:

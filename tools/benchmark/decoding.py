@@ -8,21 +8,23 @@ work on the machine changes less; the least time of several short files is chang
 
 import collections
 import itertools
+import pathlib
 import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
 
 import cv2
-import tabulate
 from absl import app, flags
 
 from spl_tf.data.video.reader import VideoReader
 from spl_tf.data.video.scaling import frames_in_turn, scaled, scaled_in_turn, scaled_size
 from spl_tf.errors import UserError
+from tools.benchmark.record import define_results_flag, publish
 
 _ROUNDS = flags.DEFINE_integer("rounds", 9, "Readings of each file by each reader.", lower_bound=1)
 _SHORT_SIDE = flags.DEFINE_integer("short_side", 128, "Of the scaled frames, pixels.", lower_bound=1)
+define_results_flag(flags.FLAGS)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -41,11 +43,12 @@ def main(argv: Sequence[str]) -> None:
         ratios = sorted(theirs / ours for ours, theirs in zip(seconds["spl_tf"], seconds["OpenCV"], strict=True))
         spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         speed = frames["spl_tf"] / statistics.median(seconds["spl_tf"])
-        rows.append([path, *frames.values(), f"{speed:,.0f}", spread])
+        rows.append([pathlib.PurePath(path).name, *frames.values(), f"{speed:,.0f}", spread])
         least.update({name: min(spent) for name, spent in seconds.items()})
     headers = ["video", "frames", "by OpenCV", "frames a second", "OpenCV's time / ours"]
-    print(tabulate.tabulate(rows, headers))
-    print(f"of the least time of each file: {least['OpenCV'] / least['spl_tf']:.3f}")
+    rows.append(["all, of the least times", "", "", "", f"{least['OpenCV'] / least['spl_tf']:.3f}"])
+    table, results = f"short side {_SHORT_SIDE.value}", flags.FLAGS.results
+    publish("decoding", table, headers, rows, results=results, packages=["av"])
     print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
 

@@ -10,15 +10,16 @@ import collections
 import time
 from typing import NamedTuple
 
-import tabulate
 from absl import flags
 
 from spl_tf import command
 from tools.benchmark.network_sizes import SIZES
+from tools.benchmark.record import define_results_flag, publish
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_multi_enum("network", list(SIZES), list(SIZES), "Network, repeatable.", flag_values=FLAGS)
 flags.DEFINE_integer("rounds", 7, "Turns of each; the fastest counts.", lower_bound=1, flag_values=FLAGS)
+define_results_flag(FLAGS)
 
 
 class _Convolution(NamedTuple):
@@ -42,11 +43,19 @@ def main() -> None:
         chosen = "products" if is_faster(tf.TensorShape(inputs), kernel, strides) else "library"
         shape, taps = "x".join(map(str, inputs)), "x".join(map(str, kernel[:3]))
         rows.append(
-            [", ".join(networks), shape, taps, kernel[-1], max(strides), library, products, library / products, chosen]
+            [
+                ", ".join(networks),
+                shape,
+                taps,
+                kernel[-1],
+                max(strides),
+                *(f"{value:.2f}" for value in (library, products, library / products)),
+                chosen,
+            ]
         )
         print(*rows[-1], sep="\t", flush=True)
     headers = ["networks", "inputs", "taps", "filters", "stride", "library, ms", "products, ms", "ratio", "chosen"]
-    print(tabulate.tabulate(rows, headers, floatfmt=".2f", tablefmt="pipe"))
+    publish("filters", ", ".join(FLAGS.network), headers, rows, results=FLAGS.results)
 
 
 def _convolutions() -> dict[_Convolution, list[str]]:

@@ -3,7 +3,7 @@
   python -m tools.benchmark.growth --clips=1000,100000,10000000 --folder=/tmp/made
 
 A record is one frame of 8 x 8 pixels with five labels, some 700 bytes; a shard holds 4,096, and full ones are one file.
-Each number of clips is measured in a process of its own, which prints a line of the table: the seconds to join labels
+Each number of clips is measured in a process of its own: the seconds to join labels
 (those of label side-cars, then the several that records carry), until the first batch of the first epoch and of the
 middle of the second, and the memory that joining and reading added. The folder is kept, and used again.
 """
@@ -20,10 +20,12 @@ import numpy as np
 from absl import flags
 
 from spl_tf import command
+from tools.benchmark.record import define_results_flag, publish
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("clips", ["1000", "100000", "10000000"], "How many clips there are.", flag_values=FLAGS)
 flags.DEFINE_string("folder", None, "For the made shards.", flag_values=FLAGS)
+define_results_flag(FLAGS)
 
 _PER_SHARD = 4096
 _CLASSES = 1000
@@ -34,11 +36,16 @@ _BATCH = 64
 def main() -> None:
     command.require_flags(FLAGS, "folder")
     if len(FLAGS.clips) > 1:
-        print("| clips | side-cars joined | labels of records read | first batch | one of epoch 2 | memory added |")
-        print("|---|---|---|---|---|---|", flush=True)
-        for clips in FLAGS.clips:
-            arguments = [f"--clips={clips}", f"--folder={FLAGS.folder}"]
-            subprocess.run([sys.executable, "-m", "tools.benchmark.growth", *arguments], check=True)
+        rows = [_measured_apart(clips) for clips in FLAGS.clips]
+        headers = [
+            "clips",
+            "side-cars joined",
+            "labels of records read",
+            "first batch",
+            "one of epoch 2",
+            "memory added",
+        ]
+        publish("growth", ", ".join(row[0] for row in rows) + " clips", headers, rows, results=FLAGS.results)
         return
     clips, folder = int(FLAGS.clips[0]), pathlib.Path(FLAGS.folder) / FLAGS.clips[0]
     from spl_tf.data.input.record_labels import read_record_labels
@@ -55,8 +62,18 @@ def main() -> None:
     steps_per_epoch = clips // _BATCH
     _, first = _timed(lambda: _first_batch(dataset, targets, 0))
     _, later = _timed(lambda: _first_batch(dataset, targets, steps_per_epoch + steps_per_epoch // 2))
-    times = " | ".join(f"{seconds:.2f} s" for seconds in (joined, several, first, later))
-    print(f"| {clips:,} | {times} | {(_peak() - before) / 1e6:,.0f} MB |", flush=True)
+    times = "\t".join(f"{seconds:.2f} s" for seconds in (joined, several, first, later))
+    print(f"{clips:,}\t{times}\t{(_peak() - before) / 1e6:,.0f} MB", flush=True)
+
+
+def _measured_apart(clips: str) -> list[str]:
+    """A row of the table, by a process that measures one number of clips."""
+    arguments = [f"--clips={clips}", f"--folder={FLAGS.folder}"]
+    command_line = [sys.executable, "-m", "tools.benchmark.growth", *arguments]
+    done = subprocess.run(command_line, check=True, stdout=subprocess.PIPE, text=True)
+    row = done.stdout.splitlines()[-1]
+    print(row, file=sys.stderr, flush=True)
+    return row.split("\t")
 
 
 def _first_batch(dataset, targets, start_step: int) -> None:

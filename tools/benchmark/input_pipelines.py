@@ -40,6 +40,24 @@ def _decoding(dataset: ClipDataset, shape: ViewShape, batch_size: int) -> tf.dat
     return _batched(clips, lambda clip: _first_frames(EncodedClip(**clip), shape), batch_size)
 
 
+def model_garden(dataset: ClipDataset, shape: ViewShape, batch_size: int) -> tf.data.Dataset:
+    """Of tf-models-official's task of video classification, as it trains: windows and flips by chance, shuffled."""
+    from official.vision.configs import video_classification as configs
+    from official.vision.tasks.video_classification import VideoClassificationTask
+
+    data = configs.DataConfig(
+        input_path=[shard.path for shard in dataset.shards],
+        file_type="tfrecord",
+        num_classes=len(dataset.classes),
+        feature_shape=(shape.num_frames, shape.crop_size, shape.crop_size, 3),
+        temporal_stride=shape.frame_stride,
+        min_image_size=dataset.short_side,
+        is_training=True,
+        global_batch_size=batch_size,
+    )
+    return VideoClassificationTask(configs.VideoClassificationTask(train_data=data)).build_inputs(data)
+
+
 def _first_frames(clip: EncodedClip, shape: ViewShape) -> tf.Tensor:
     indices = shape.frame_stride * tf.range(shape.num_frames) % clip.num_frames
     window = view_window(clip.height, clip.width, shape.crop_size, tf.constant(0), 1)

@@ -17,16 +17,17 @@ import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import tabulate
 from absl import flags
 
 from spl_tf import command
+from tools.benchmark.record import define_results_flag, publish
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_integer("pairs", 24_000_000, "How many clips there are.", flag_values=FLAGS)
 flags.DEFINE_integer("rounds", 3, "Turns of each.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_string("folder", None, "For the made predictions, which are kept, and the labels.", flag_values=FLAGS)
 flags.DEFINE_string("only", None, "One of them, once: prints its seconds.", flag_values=FLAGS)
+define_results_flag(FLAGS)
 
 _PER_SHARD = 1_000_000
 _CLASSES = 400
@@ -53,8 +54,9 @@ def main() -> None:
         [name, *map(_spread, (measured, [own / one for own, one in zip(measured, seconds["spl_tf"], strict=True)]))]
         for name, measured in seconds.items()
     ]
-    print(f"{FLAGS.pairs:,} pairs, {_CLASSES} classes")
-    print(tabulate.tabulate(rows, ["", "seconds", "times spl_tf's"], disable_numparse=True, tablefmt="github"))
+    table = f"{FLAGS.pairs:,} pairs, {_CLASSES} classes"
+    headers = ["", "seconds", "times spl_tf's"]
+    publish("labels", table, headers, rows, results=FLAGS.results, packages=["polars", "duckdb", "pyarrow"])
 
 
 def _spread(values: Sequence[float]) -> str:

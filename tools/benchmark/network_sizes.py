@@ -3,6 +3,8 @@
 from typing import NamedTuple
 
 CLASSES = 200
+# Of the matrices whose product the networks are compared with.
+MATRIX_SIDE = 2048
 
 
 class Size(NamedTuple):

@@ -1,4 +1,4 @@
-"""This package, or the same network of Keras' own layers under `fit` and `predict_on_batch`.
+"""This package, its network in OpenVINO, or one of Keras' own layers under `fit` and `predict_on_batch`.
 
 python -m tools.benchmark.contestants.of_spl_tf r3d50g training float32 spl_tf
 """
@@ -10,7 +10,7 @@ from absl import flags
 
 from spl_tf import command
 from tools.benchmark.contest import serve
-from tools.benchmark.network_sizes import CLASSES, SIZES, Size
+from tools.benchmark.network_sizes import CLASSES, MATRIX_SIDE, SIZES, Size
 
 FLAGS = flags.FlagValues()
 
@@ -20,10 +20,17 @@ def main() -> None:
     import keras
     import tensorflow as tf
 
+    framework = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
+    if form == "matrices":
+        serve(f"product of matrices, {framework}, {precision}", _product(precision))
+        return
+    if form.startswith("openvino"):
+        title, run = _by_openvino(name, SIZES[name], "int8" if form.endswith("int8") else precision)
+        serve(title, run)
+        return
     keras.mixed_precision.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
     calls = {"spl_tf": (_training, _inference), "keras": (_keras_training, _keras_inference)}
     call, parameters = calls[form][work == "inference"](name, SIZES[name])
-    framework = f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
     serve(f"{form}, {framework}, {precision}, {parameters:,} parameters", call)
 
 
@@ -87,6 +94,32 @@ def _inference(name: str, size: Size) -> tuple[Callable, int]:
     return lambda: run(clips), _trained(network)
 
 
+def _product(precision: str) -> Callable:
+    import tensorflow as tf
+
+    matrix = tf.cast(tf.random.stateless_normal([MATRIX_SIDE, MATRIX_SIDE], [0, 1]), precision)
+    product = tf.function(lambda one: tf.reduce_sum(tf.matmul(one, one)[0]), autograph=False)
+    return lambda: product(matrix).numpy()
+
+
+def _by_openvino(name: str, size: Size, precision: str) -> tuple[str, Callable]:
+    """As `inference_engine.engine = @openvino` runs it; in 8 bits calibrated on chance, which costs as much."""
+    import functools
+
+    import numpy as np
+
+    from spl_tf.inference.engine import scores_and_features
+    from spl_tf.inference.openvino_engine import openvino
+    from spl_tf.labels.targets import SINGLE
+
+    engine, clips = openvino(precision=precision), _clips(size)
+    some = np.random.default_rng(0).integers(0, 256, clips.shape, np.uint8)
+    run = engine.compiled(
+        functools.partial(scores_and_features, network_of(name, folded=True), SINGLE), some, size.clips
+    )
+    return engine.title(), lambda: run(clips)
+
+
 def _keras_training(name: str, size: Size) -> tuple[Callable, int]:
     import keras
     import tensorflow as tf
@@ -141,6 +174,4 @@ def _trained(network) -> int:
 
 
 if __name__ == "__main__":
-    from absl import app  # noqa: F401
-
     command.execute(main, FLAGS, __doc__ or "", sys.argv[:1])
