@@ -64,7 +64,7 @@ def finished(images, tiny_bindings, tmp_path_factory):
     def run(*arms):
         configuration.parse([], bindings)
         try:
-            run_arms(table6_study(folder / "o"), arms, folder / "results.jsonl")
+            run_arms(table6_study(folder / "o", num_seeds=1), arms, folder / "results.jsonl")
         finally:
             gin.clear_config()
             keras.mixed_precision.set_dtype_policy("float32")

@@ -6,14 +6,16 @@ import itertools
 from spl_tf.experiment import arms
 from spl_tf.experiment.noise_matrices import counted_transition, estimated_transition
 
-SEEDS = (0, 1, 2)
-
 _LOSS = "pretrain/train_stage.loss = @{}_correction"
 
 
 def _data_parameters(mode: str) -> arms.Arm:
     bindings = "pretrain/train_stage.data_parameters = @DataParameters", f"pretrain/DataParameters.mode = '{mode}'"
     return arms.Arm(f"data_parameters_{mode}", "weak", bindings=bindings)
+
+
+def _of(labels: str, objective: str) -> arms.Arm:
+    return arms.Arm(labels, labels, bindings=(f"pretrain/train_stage.objective = @{objective}",))
 
 
 # Lines of a results file know a row by its name: one with other settings needs another name.
@@ -37,6 +39,12 @@ ROWS = {
         arms.Arm("cleannet_soft", "cleannet_soft"),
         arms.Arm("cleannet_hard", "cleannet_hard"),
         arms.Arm("confident_learning", "confident_learning"),
+        # Not of the paper's table.
+        arms.Arm("spl_ib", "spl_ib"),
+        arms.Arm("mopro", "mopro"),
+        _of("partial", "partial_label"),
+        _of("cell_posterior", "soft_label"),
+        _of("crowdlab", "soft_label"),
     )
 }
 
@@ -49,6 +57,6 @@ class Arm:
     seed: int
 
 
-def all_arms() -> list[Arm]:
+def all_arms(num_seeds: int) -> list[Arm]:
     """Seed by seed, so that whatever is finished can be compared."""
-    return [Arm(row, seed) for seed, row in itertools.product(SEEDS, ROWS)]
+    return [Arm(row, seed) for seed, row in itertools.product(range(num_seeds), ROWS)]

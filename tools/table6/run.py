@@ -13,24 +13,27 @@ command started twice shares the work:
 --rows=weak,spl runs these only.
 """
 
+from absl import flags
+
 from spl_tf import command
 from tools.study.chosen import chosen_arms, study_flags
 
 FLAGS = study_flags("rows", "Rows to run")
+flags.DEFINE_integer("seeds", 3, "Of every row, from 0 on.", lower_bound=1, flag_values=FLAGS)
 
 
 def main() -> int:
     command.require_flags(FLAGS, "output_dir", "results")
     from tools.table6.rows import all_arms
 
-    arms = chosen_arms(all_arms(), "row", "rows", FLAGS.rows)
+    arms = chosen_arms(all_arms(FLAGS.seeds), "row", "rows", FLAGS.rows)
     command.parse_gin(FLAGS)
     from spl_tf.experiment.resumable import replacing_changed
     from tools.study.run import run_arms
     from tools.table6.study import table6_study
 
     with replacing_changed(FLAGS.replace_changed):
-        run_arms(table6_study(FLAGS.output_dir), arms, FLAGS.results)
+        run_arms(table6_study(FLAGS.output_dir, FLAGS.seeds), arms, FLAGS.results)
     return 0
 
 

@@ -9,9 +9,9 @@ from tools.study.run import Study
 from tools.table6.rows import ROWS, all_arms
 
 
-def table6_study(output_dir: files.Path) -> Study:
+def table6_study(output_dir: files.Path, num_seeds: int) -> Study:
     """With the settings of the recipe's gin file."""
-    arms = {key: ROWS[key.row] for key in all_arms()}
+    arms = {key: ROWS[key.row] for key in all_arms(num_seeds)}
     return Study(output_dir, arms, ROWS["weak"], settings_of=_counted_on)
 
 
