@@ -41,6 +41,8 @@ def images(tmp_path_factory):
                 wrong = name == "web" and number == 3
                 rows.append(f"{path},{names[(place + wrong) % 3]}")
         (folder / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    truths = [f"web_{color}{number},{color}" for color in COLORS for number in range(4)]
+    (folder / "web_truth.csv").write_text("\n".join(["path,label", *truths]) + "\n")
     return folder
 
 
@@ -89,6 +91,15 @@ class Table6RunTest(tf.test.TestCase):
         for row in read_rows(self.results):
             self.assertLen(row["correct"], 12)
             self.assertAllClose(row["top_1"], row["correct"].count("1") / 12)
+
+    def test_a_line_tells_what_the_labels_show_where_somebody_looked(self):
+        none, teacher, forward = read_rows(self.results)
+        self.assertNotIn("label_truth", none)
+        # Every fourth image of a class has the next one's name.
+        self.assertAllEqual(forward["label_truth"], [[3, 0, 1], [1, 3, 0], [0, 1, 3], [0, 0, 0]])
+        self.assertEqual((forward["weak_right"], teacher["weak_right"]), (0.75, 0.75))
+        self.assertAllEqual(np.sum(teacher["label_truth"], axis=0), [4, 4, 4])
+        self.assertAllClose(teacher["teacher_right"], np.trace(teacher["label_truth"][:3]) / 12)
 
     def test_forward_is_trained_with_a_matrix_estimated_from_the_row_weak(self):
         (path,) = (self.folder / "seed0/forward_estimated/transition/matrix").glob("*.npy")

@@ -1,26 +1,23 @@
 """The study on ucf6: each of its rows as an arm of an experiment, and what its web clips really show."""
 
+import functools
 import pathlib
 from collections.abc import Sequence
 
 import gin
-import numpy as np
 
 from spl_tf import files
 from spl_tf.experiment.arms import Arm
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import Result
 from spl_tf.experiment.video_lists import video_folder
-from spl_tf.labels import predictions as prediction_files
-from spl_tf.labels.classes import read_classes
-from spl_tf.labels.label_folder import read_summary
 from tools.study import manifests
 from tools.study.arms import MAIN, all_arms
 from tools.study.arms import Arm as Key
 from tools.study.results import Row
 from tools.study.run import Study
-from tools.study.steps import PartOfTarget, Relabelled, inflated_frames, read_sidecar, truths_of
-from tools.study.truth import label_truth_table
+from tools.study.steps import PartOfTarget, Relabelled, inflated_frames, truths_of
+from tools.study.truth_columns import truth_columns
 from tools.study.variants import VARIANTS
 
 
@@ -73,20 +70,4 @@ def _arm(key: Key, output_dir: pathlib.Path) -> Arm:
 
 
 def _compare_with_truth(runner: Runner, arm: Arm, result: Result) -> Row:
-    """How many weak labels and predictions are right, and what the classes of the new label space show."""
-    if result.web is None:
-        return {}
-    source = prediction_files.open_predictions(result.web.predictions)
-    tables = [read_sidecar(source.path(shard)) for shard in source.shards]
-    folder = runner.folder(arm, result.seed) / "labels"
-    labels = np.concatenate([read_sidecar(folder / f"{shard}.parquet")["label"] for shard in source.shards])
-    weak, teacher = (np.concatenate([table[name] for table in tables]) for name in ("weak", "teacher"))
-    truths = truths_of(runner, arm, [clip_id for table in tables for clip_id in table["clip_id"]])
-    names = list(read_summary(folder).class_names)
-    num_classes = len(read_classes(runner.sets.lists(arm).classes))
-    return {
-        "weak_right": float(np.mean(weak == truths)),
-        "teacher_right": float(np.mean(teacher == truths)),
-        "label_names": names,
-        "label_truth": label_truth_table(labels, truths, len(names), num_classes).tolist(),
-    }
+    return truth_columns(runner, arm, result, functools.partial(truths_of, runner, arm))
