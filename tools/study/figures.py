@@ -1,4 +1,4 @@
-"""The figures of RESULTS.md."""
+"""The figures of results/ucf6.md."""
 
 import itertools
 import pathlib

@@ -1,4 +1,4 @@
-"""The tables of RESULTS.md, in Markdown."""
+"""The tables of results/ucf6.md and results/ucf6_paper.md, in Markdown."""
 
 import dataclasses
 import itertools
