@@ -1,6 +1,8 @@
 """Rows of table 6 trained for real on coloured images: what is shared, what is not done again, and the table."""
 
+import collections
 import hashlib
+import itertools
 import json
 import pathlib
 
@@ -13,8 +15,11 @@ import tensorflow as tf
 
 from spl_tf import configuration
 from spl_tf.training.identity import stage_settings
+from tests.commands import assert_mistake, run_command
+from tools.study import manifests
 from tools.study.results import read_rows
 from tools.study.run import run_arms
+from tools.table6 import target_sizes
 from tools.table6.rows import ROWS, Arm
 from tools.table6.study import table6_study
 from tools.table6.table import table
@@ -127,6 +132,31 @@ class RowsTest(tf.test.TestCase):
         for row in ROWS.values():
             with configuration.overridden([*row.bindings, *_OF_CLEANING]):
                 self.assertEqual({stage: stage_settings(stage) for stage in usual}, usual)
+
+
+class TargetSizesTest(tf.test.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+        for name, count in (("target_train", 8), ("validation", 4)):
+            rows = [f"{name}_{label}{number}.png,{label}" for label in COLORS for number in range(count)]
+            (self.folder / f"{name}.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+
+    def test_smaller_sets_are_parts_of_larger_ones_and_hold_as_many_of_every_class(self):
+        code, out, _ = run_command(target_sizes, f"--data={self.folder}", "--sizes=6,12,24,30,36")
+        self.assertEqual(code, 0)
+        self.assertEqual(out.count("\n"), 5)
+        sizes = [manifests.read(self.folder / f"target_{size}.csv") for size in (6, 12, 24, 30, 36)]
+        self.assertEqual([len(rows) for rows in sizes], [6, 12, 24, 30, 36])
+        for smaller, larger in itertools.pairwise(sizes):
+            self.assertLess(set(smaller), set(larger))
+        for rows in sizes:
+            self.assertEqual(set(collections.Counter(row.label for row in rows).values()), {len(rows) // 3})
+        self.assertEqual(sizes[2], manifests.read(self.folder / "target_train.csv"))
+
+    def test_a_size_that_there_is_not_is_refused(self):
+        for size in ("0", "37", "many"):
+            assert_mistake(run_command(target_sizes, f"--data={self.folder}", f"--sizes={size}"), "from 1 to 36")
 
 
 class TableTest(tf.test.TestCase):
