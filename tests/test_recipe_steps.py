@@ -125,6 +125,7 @@ class RecipeStepsTest(tf.test.TestCase):
                 self._train_two_steps(table, arm, predictions, self.folder / str(number), size)
             backbones.add(backbone)
 
+    @pytest.mark.slow
     def test_what_noisyactions2m_learns_takes_two_steps(self):
         """With a small network: its own are built whole in tests/models."""
         trainings = _trainings()
