@@ -29,18 +29,17 @@ from the beginning.
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import LABELS, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_string("model_dir", None, "Folder of the teacher.", flag_values=FLAGS)
-flags.DEFINE_string("shards", None, "Folder of the web shards.", flag_values=FLAGS)
-flags.DEFINE_string("clean_shards", None, "Folder of the clean shards; for CleanNet.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of the teacher.", FLAGS)
+define_folder("shards", "Folder of the web shards.", FLAGS)
+define_folder("clean_shards", "Folder of the clean shards; for CleanNet.", FLAGS)
 flags.DEFINE_string("method", None, "cleannet_soft, cleannet_hard or confident_learning.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
-flags.DEFINE_string(
-    "features_dir", None, "Folder for the features; output_dir/features when not given.", flag_values=FLAGS
-)
+define_folder("output_dir", "Folder for the labels.", FLAGS)
+define_folder("features_dir", "Folder for the features; output_dir/features when not given.", FLAGS)
 flags.DEFINE_integer("seed", 0, "Of CleanNet's weights, references and batches.", lower_bound=0, flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards", "method", "output_dir"], flag_values=FLAGS)
 

@@ -21,14 +21,15 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_files, define_folder, define_folders
 from spl_tf.output_folders import PREDICTIONS, require_own_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_multi_string("predictions", None, "Folder of predictions, repeatable.", flag_values=FLAGS)
-flags.DEFINE_multi_string("scores", [], "Parquet file of scores, repeatable.", flag_values=FLAGS)
+define_folders("predictions", "Folder of predictions, repeatable.", FLAGS)
+define_files("scores", "Parquet file of scores, repeatable.", FLAGS)
 flags.DEFINE_list("weights", None, "A number a teacher, with commas; all alike when not given.", flag_values=FLAGS)
 flags.DEFINE_integer("top_k", 5, "Highest scores that are kept.", lower_bound=1, flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the predictions.", flag_values=FLAGS)
+define_folder("output_dir", "Folder for the predictions.", FLAGS)
 flags.mark_flags_as_required(["predictions", "output_dir"], flag_values=FLAGS)
 
 

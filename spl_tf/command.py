@@ -6,6 +6,7 @@ training was lost, 130 after Ctrl-C, 143 after SIGTERM with the state saved. A d
 ours shows its traceback.
 """
 
+import contextlib
 import dataclasses
 import errno
 import importlib
@@ -21,8 +22,10 @@ from absl import flags
 from spl_tf import __version__
 from spl_tf.claims import LEASE_SECONDS, Task, task_of
 from spl_tf.errors import HostEndedError, Terminated, UserError
+from spl_tf.folder_flags import WithAddresses, open_places
 from spl_tf.light_start import light_start
 from spl_tf.quiet_start import quiet_start
+from spl_tf.remote import addresses
 from spl_tf.stages import STAGES
 
 FILE_ERRORS = {
@@ -42,6 +45,15 @@ FILE_ERRORS = {
     errno.EIO: "the disk reports an error",
     errno.ENOLCK: "the file system has no locks",
 }
+
+# Settings that may be addresses.
+_MAY_LIE_IN_STORES = (
+    "train_stage.train_shards",
+    "train_stage.labels_dir",
+    "train_stage.validation_shards",
+    "train_stage.init_weights",
+    "video_folder.folder",
+)
 
 _SECONDS_TO_LEAVE_DESTRUCTOR = 0.05
 
@@ -87,7 +99,9 @@ def execute(
             flag_values[argument].value = rest.pop(0)
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: every option is a --flag, see --help")
-        with quiet_start(), light_start():
+        with quiet_start(), light_start(), contextlib.ExitStack() as shown:
+            if open_places(flag_values):
+                shown.enter_context(contextlib.redirect_stdout(WithAddresses(sys.stdout)))
             return main() or 0
     except BaseException as error:
         if (explained := explain(error)) is None:
@@ -126,7 +140,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     if found is None:
         return None
     message = found[0].split("\n  In call to configurable")[0]  # gin appends where it was called from.
-    return " ".join(message.split()), found[1]
+    return addresses.with_addresses(" ".join(message.split())), found[1]
 
 
 def _errno_and_file(error: OSError) -> tuple[int | None, str | None]:
@@ -186,6 +200,8 @@ def task(flag_values: flags.FlagValues) -> Task | None:
     if flag_values.task is None:
         require_unset(flag_values, ["lease_seconds"], "without --task there are no leases")
         return None
+    if address := addresses.address_of(flag_values.output_dir or ""):
+        raise UserError(f"--task and --output_dir={address}: tasks share out work by locks, which stores do not have")
     return dataclasses.replace(task_of(flag_values.task, flag_values.lease_seconds), version=__version__)
 
 
@@ -216,8 +232,10 @@ def parse_gin(flag_values: flags.FlagValues) -> None:
                 f"--gin_import={module}: {error}; give a module's name, e.g. my_losses for a my_losses.py in a folder "
                 "on PYTHONPATH"
             ) from error
-    for line in configuration.parse(flag_values.gin_file or (), flag_values.gin_param, flag_values.gin_search_path):
+    lines = configuration.parse(flag_values.gin_file or (), flag_values.gin_param, flag_values.gin_search_path)
+    for line in lines:
         print(f"gin: {line}", file=sys.stderr, flush=True)
+    configuration.require_local(_MAY_LIE_IN_STORES)
 
 
 def _terminate(signal_number, frame):

@@ -33,11 +33,12 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_file, define_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
-flags.DEFINE_string("held_out", None, "Folder that spl_tf.cross_validate wrote.", flag_values=FLAGS)
-flags.DEFINE_string("truth", None, "CSV file of what some web clips show.", flag_values=FLAGS)
+define_folder("predictions", "Folder that spl_tf.predict wrote.", FLAGS)
+define_folder("held_out", "Folder that spl_tf.cross_validate wrote.", FLAGS)
+define_file("truth", "CSV file of what some web clips show.", FLAGS)
 flags.DEFINE_list("strategies", [], "Strategies to compare, with commas; all when not given.", flag_values=FLAGS)
 flags.DEFINE_list(
     "num_labels",
@@ -47,7 +48,7 @@ flags.DEFINE_list(
 )
 flags.DEFINE_bool("calibrate", False, "As of spl_tf.label.", flag_values=FLAGS)
 flags.DEFINE_float("min_confidence", 0.0, "As of spl_tf.label.", 0.0, 1.0, flag_values=FLAGS)
-flags.DEFINE_string("output", None, "CSV file for the table.", flag_values=FLAGS)
+define_file("output", "CSV file for the table.", FLAGS, written=True)
 flags.mark_flag_as_required("predictions", flag_values=FLAGS)
 
 

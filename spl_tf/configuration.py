@@ -6,7 +6,7 @@ Nothing is registered here: whoever parses imports `spl_tf.configurables` first,
 import contextlib
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import gin
 
@@ -20,6 +20,7 @@ from spl_tf.errors import UserError
 from spl_tf.stages import STAGES
 
 _PACKAGE = pathlib.Path(__file__).parent
+_IN_A_STORE = re.compile(r"['\"](?!https?:)[a-z][a-z0-9+.-]*://")
 
 
 def search_folders(extra: Sequence[str] = ()) -> list[pathlib.Path]:
@@ -92,6 +93,23 @@ def stage_bindings(stage: str, is_wanted: Callable[[str], bool] = bool) -> dict[
             if binding.scope == wanted_scope and not binding.is_macro and is_wanted(binding.selector)
         }
     return bindings
+
+
+def require_local(may_be_addresses: Collection[str]) -> None:
+    """Refuses an address of a store where a setting takes local files only.
+
+    Args:
+      may_be_addresses: names of the settings that take both, as "train_stage.train_shards".
+
+    Raises:
+      UserError: another one is an address.
+    """
+    for binding in tables.bound():
+        value = _without_macros(repr(binding.value))
+        if not binding.is_macro and binding.short_name not in may_be_addresses and _IN_A_STORE.search(value):
+            raise UserError(
+                f"gin binding {binding.name} = {value} cannot lie in a store: give a local one (docs/remote.md)"
+            )
 
 
 def write_operative_config(path: files.Path) -> None:

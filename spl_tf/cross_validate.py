@@ -18,12 +18,13 @@ Costs as much as --folds teachers. Stopped at any moment, the same command goes 
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import PREDICTIONS, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_string("shards", None, "Folder of the clean shards.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the predictions.", flag_values=FLAGS)
+define_folder("shards", "Folder of the clean shards.", FLAGS)
+define_folder("output_dir", "Folder for the predictions.", FLAGS)
 flags.DEFINE_integer("folds", 5, "Parts, and so teachers.", lower_bound=2, flag_values=FLAGS)
 flags.DEFINE_integer("seed", 0, "Of folds and training.", lower_bound=0, flag_values=FLAGS)
 flags.DEFINE_string("same_scene", None, "Regular expression, see above.", flag_values=FLAGS)

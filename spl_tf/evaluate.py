@@ -40,15 +40,16 @@ Written into --output_dir (default M/evaluate-<name of D>):
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
-flags.DEFINE_string("shards", None, "Folder of shards with true labels.", flag_values=FLAGS)
-flags.DEFINE_string("labels", None, "Labels of the pre-training, of a network of SPL classes.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of a finished stage.", FLAGS)
+define_folder("shards", "Folder of shards with true labels.", FLAGS)
+define_folder("labels", "Labels of the pre-training, of a network of SPL classes.", FLAGS)
 flags.DEFINE_alias("labels_dir", "labels", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the metrics.", flag_values=FLAGS)
+define_folder("output_dir", "Folder for the metrics.", FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards"], flag_values=FLAGS)
 
 # What is printed of metrics.json, where it is there: measures of a class, and of all videos.

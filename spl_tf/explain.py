@@ -38,12 +38,13 @@ in O stay. Maps are computed in float32.
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
-flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the pictures.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of a finished stage.", FLAGS)
+define_folder("shards", "Folder of shards.", FLAGS)
+define_folder("output_dir", "Folder for the pictures.", FLAGS)
 flags.DEFINE_integer("num_clips", 20, "How many clips.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_list("clips", [], "Ids of clips; one with a comma in double quotes: '\"a,b@0\",c@0'.", flag_values=FLAGS)
 flags.DEFINE_string("label", None, "Weak label of the clips.", flag_values=FLAGS)
@@ -51,9 +52,9 @@ flags.DEFINE_string("spl_class", None, "SPL class of the clips, by --labels.", f
 flags.DEFINE_string("target", "predicted", "predicted, weak, or a class of the network.", flag_values=FLAGS)
 flags.DEFINE_string("layer", None, "Layer whose feature map is shown; the last one by default.", flag_values=FLAGS)
 flags.DEFINE_bool("per_frame_weights", False, "Mean gradients over each frame of the map.", flag_values=FLAGS)
-flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote for D.", flag_values=FLAGS)
+define_folder("predictions", "Folder that spl_tf.predict wrote for D.", FLAGS)
 flags.DEFINE_alias("predictions_dir", "predictions", flag_values=FLAGS)
-flags.DEFINE_string("labels", None, "Folder that spl_tf.label wrote for D.", flag_values=FLAGS)
+define_folder("labels", "Folder that spl_tf.label wrote for D.", FLAGS)
 flags.DEFINE_alias("labels_dir", "labels", flag_values=FLAGS)
 flags.DEFINE_enum("format", "png", ["png", "gif", "mp4"], "png: strips only.", flag_values=FLAGS)
 flags.DEFINE_integer("batch_size", 8, "Clips at once.", lower_bound=1, flag_values=FLAGS)

@@ -39,11 +39,12 @@ A faulty request fails with a message that names the fault; the model goes on se
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("model_dir", None, "Folder of a finished stage.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder of the exported versions.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of a finished stage.", FLAGS)
+define_folder("output_dir", "Folder of the exported versions.", FLAGS)
 flags.DEFINE_string("precision", "float32", "float32, bfloat16, float16 or auto.", flag_values=FLAGS)
 flags.DEFINE_boolean("onnx", False, "Write an ONNX file too; needs tf2onnx.", flag_values=FLAGS)
 flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)

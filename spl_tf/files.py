@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spl_tf.errors import UserError
+from spl_tf.remote import addresses, mirror
+from spl_tf.remote.stores import StoreError
 
 Path = str | os.PathLike[str]
 
@@ -36,12 +38,14 @@ def atomic_path(path: Path, *, first: bool = False) -> Iterator[pathlib.Path]:
     """Yields a temporary name beside `path`; on success it is synced and renamed to `path`.
 
     On any exception the temporary file is removed and `path` keeps its old content, and so it does with `first` when
-    there is one. The folder of `path` is created when missing.
+    there is one. The folder of `path` is created when missing. In the mirror of a store the file is uploaded at once.
 
     Raises:
       OSError: with the name of `path` when the temporary file cannot be written or renamed; and ENOSPC, EDQUOT or
         EFBIG when the body failed for want of room. HDF5, Keras and Arrow report that with exceptions of their own.
+      UserError: `path` is an address, or the store of its mirror does not take it.
     """
+    addresses.require_no_address(path)
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept: matplotlib and Keras choose the format by it.
@@ -66,6 +70,7 @@ def atomic_path(path: Path, *, first: bool = False) -> Iterator[pathlib.Path]:
             raise OSError(number, os.strerror(number), str(path)) from error
         raise
     sync(path.parent)
+    mirror.upload(path)
 
 
 def _full_disk(folder: pathlib.Path, error: BaseException) -> int | None:
@@ -99,9 +104,13 @@ def locked(folder: Path, what: str, *, wait: bool = False, shared: bool = False)
       shared: with others that share it, see `spl_tf.claims`; it keeps out those that do not. File systems without
         locks take it too, which is told.
 
+    A folder that is the mirror of one in a store is held on this machine alone, which is told; at the end of the block
+    the store is made equal to it.
+
     Raises:
       UserError: another run holds the folder, or it is no folder and none can be made.
     """
+    addresses.require_no_address(folder)
     folder = pathlib.Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,7 +129,15 @@ def locked(folder: Path, what: str, *, wait: bool = False, shared: bool = False)
             if not shared or error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
             print(f"{folder} lies on a file system without locks: start no run of another kind in it", flush=True)
-        yield
+        mirror.tell_without_locks(folder)
+        try:
+            yield
+        except StoreError:
+            raise  # To push would fail again.
+        except BaseException:
+            mirror.push(folder)
+            raise
+        mirror.push(folder)
 
 
 def unused_name(path: Path) -> pathlib.Path:
@@ -139,16 +156,19 @@ def put_first(path: Path, text: str) -> bool:
     temporary = path.with_name(f".{os.uname().nodename}.{os.getpid()}.tmp.{secrets.token_hex(8)}")
     try:
         temporary.write_text(text, encoding="utf-8")
-        return link_first(temporary, path)
+        was_first = link_first(temporary, path)
     except FileNotFoundError:
         return False
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        return _write_first(path, text)
+        was_first = _write_first(path, text)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+    if was_first:
+        mirror.upload(path)
+    return was_first
 
 
 def _rename_first(temporary: pathlib.Path, path: pathlib.Path) -> None:

@@ -40,15 +40,16 @@ Letters that matplotlib's font lacks (Chinese, Japanese, Korean, ...) are taken 
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
-flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote for these shards.", flag_values=FLAGS)
-flags.DEFINE_string("labels", None, "Folder that spl_tf.label made of the predictions.", flag_values=FLAGS)
+define_folder("shards", "Folder of shards.", FLAGS)
+define_folder("predictions", "Folder that spl_tf.predict wrote for these shards.", FLAGS)
+define_folder("labels", "Folder that spl_tf.label made of the predictions.", FLAGS)
 flags.DEFINE_enum("per", "class", ["class", "cell"], "What a row of the sheets shows.", flag_values=FLAGS)
 flags.DEFINE_multi_string("only", [], "Class that gets a row, repeatable; all without.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the contact sheets; none are drawn without it.", flag_values=FLAGS)
+define_folder("output_dir", "Folder for the contact sheets; none are drawn without it.", FLAGS)
 flags.DEFINE_integer("clips", 8, "Clips of a row.", lower_bound=1, flag_values=FLAGS)
 flags.DEFINE_integer("frames", 4, "Frames of a clip.", lower_bound=1, upper_bound=16, flag_values=FLAGS)
 flags.DEFINE_integer("rows", 200, "Most rows of all sheets together.", lower_bound=1, flag_values=FLAGS)

@@ -66,19 +66,20 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import LABELS, require_own_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("predictions", None, "Folder that spl_tf.predict wrote.", flag_values=FLAGS)
+define_folder("predictions", "Folder that spl_tf.predict wrote.", FLAGS)
 flags.DEFINE_string("strategy", None, "Name of a strategy, see above.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the labels.", flag_values=FLAGS)
+define_folder("output_dir", "Folder for the labels.", FLAGS)
 flags.DEFINE_integer(
     "num_labels",
     None,
     "Classes of spl_m, spl_d and spl_ib, from N to N * N; 2 N when not given.",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("held_out", None, "Folder that spl_tf.cross_validate wrote.", flag_values=FLAGS)
+define_folder("held_out", "Folder that spl_tf.cross_validate wrote.", FLAGS)
 flags.DEFINE_bool(
     "calibrate", False, "Bring the teacher's scores to the temperature that fits --held_out best.", flag_values=FLAGS
 )

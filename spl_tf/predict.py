@@ -44,14 +44,15 @@ from absl import flags
 from spl_tf import command
 from spl_tf.claims import Task
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_file, define_folder
 from spl_tf.output_folders import PREDICTIONS, require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_string("model_dir", None, "Folder of the teacher.", flag_values=FLAGS)
-flags.DEFINE_string("shards", None, "Folder of shards.", flag_values=FLAGS)
-flags.DEFINE_string("video", None, "A video to predict over time, in place of shards.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the predictions.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of the teacher.", FLAGS)
+define_folder("shards", "Folder of shards.", FLAGS)
+define_file("video", "A video to predict over time, in place of shards.", FLAGS)
+define_folder("output_dir", "Folder for the predictions.", FLAGS)
 command.define_task_flags(FLAGS)
 flags.mark_flags_as_required(["model_dir", "output_dir"], flag_values=FLAGS)
 

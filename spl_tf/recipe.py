@@ -69,11 +69,12 @@ tensorboard --logdir=O shows every stage and test; its tab HParams has a row for
 from absl import flags
 
 from spl_tf import command
+from spl_tf.folder_flags import define_folder
 from spl_tf.output_folders import require_own_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder of the experiment.", flag_values=FLAGS)
+define_folder("output_dir", "Folder of the experiment.", FLAGS)
 flags.DEFINE_list("arms", [], "Arms to run, by name; all by default.", flag_values=FLAGS)
 flags.DEFINE_bool(
     "replace_changed",

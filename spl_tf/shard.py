@@ -92,23 +92,18 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_file, define_files, define_folder
 from spl_tf.output_folders import SHARDS, require_own_folder
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string(
-    "manifest",
-    None,
-    "CSV or JSONL file with one video a row, or a folder of class folders.",
-    flag_values=FLAGS,
-)
+define_file("manifest", "CSV or JSONL file with one video a row, or a folder of class folders.", FLAGS)
 flags.DEFINE_string("label_column", "label", "Column of the manifest with the class name.", flag_values=FLAGS)
-flags.DEFINE_string("classes", None, "Text file with one class name a line.", flag_values=FLAGS)
-flags.DEFINE_string("output_dir", None, "Folder for the shards.", flag_values=FLAGS)
-flags.DEFINE_multi_string(
+define_file("classes", "Text file with one class name a line.", FLAGS)
+define_folder("output_dir", "Folder for the shards.", FLAGS)
+define_files(
     "exclude",
-    [],
     "Manifest (column video_id, path, address or all) whose videos must not get into the shards, repeatable.",
-    flag_values=FLAGS,
+    FLAGS,
 )
 flags.DEFINE_boolean("keep_duplicates", False, "Do not look for copies of one upload by content.", flag_values=FLAGS)
 flags.DEFINE_float("clip_seconds", 10.0, "Length of a clip in seconds; 0 for the whole video.", flag_values=FLAGS)
@@ -128,7 +123,7 @@ flags.DEFINE_integer("workers", None, "Decoding processes; one per core when not
 flags.DEFINE_integer("seed", 0, "Of the order of the videos and of the quota's choice.", flag_values=FLAGS)
 flags.DEFINE_float("seconds_per_video", 600.0, "A video that takes longer is rejected.", flag_values=FLAGS)
 command.define_task_flags(FLAGS)
-flags.DEFINE_string("verify", None, "Folder of shards to check; nothing is written.", flag_values=FLAGS)
+define_folder("verify", "Folder of shards to check; nothing is written.", FLAGS)
 
 _NEEDED = ("manifest", "classes", "output_dir")
 

@@ -66,15 +66,17 @@ from absl import flags
 
 from spl_tf import __version__, command, files
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_folder
 from spl_tf.hardware.cluster import cluster_of_process
 from spl_tf.hardware.hosts import Hosts
 from spl_tf.output_folders import NETWORK, require_own_folder
 from spl_tf.quiet_start import without_errors
+from spl_tf.remote import addresses
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
 command.define_stage_flag(FLAGS)
-flags.DEFINE_string("model_dir", None, "Folder of the stage.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of the stage.", FLAGS)
 flags.DEFINE_string("profile_steps", None, "Steps to profile, FIRST:LAST.", flag_values=FLAGS)
 flags.DEFINE_float(
     "wait_for_hosts", 300.0, "Seconds to wait for the other hosts of TF_CONFIG or SLURM.", 0.0, flag_values=FLAGS
@@ -91,6 +93,8 @@ def main() -> None:
 
 
 def _train(hosts: Hosts) -> None:
+    if hosts.count > 1 and (address := addresses.address_of(FLAGS.model_dir)):
+        raise UserError(f"--model_dir={address}: several hosts need a folder that all of them see")
     require_own_folder("model_dir", FLAGS.model_dir, own=NETWORK)
     command.parse_gin(FLAGS)
     import gin

@@ -28,15 +28,16 @@ from absl import flags
 
 from spl_tf import command
 from spl_tf.errors import UserError
+from spl_tf.folder_flags import define_file, define_folder
 
 FLAGS = flags.FlagValues()
 command.define_gin_flags(FLAGS)
-flags.DEFINE_string("model_dir", None, "Folder of a network that learned the noisy labels.", flag_values=FLAGS)
-flags.DEFINE_string("shards", None, "Folder of the shards it learned from.", flag_values=FLAGS)
-flags.DEFINE_string("labels", None, "Folder that spl_tf.label wrote.", flag_values=FLAGS)
-flags.DEFINE_string("both_labels", None, "CSV file with the columns label and query.", flag_values=FLAGS)
-flags.DEFINE_string("classes", None, "File with the class names of --both_labels.", flag_values=FLAGS)
-flags.DEFINE_string("output", None, "File to write, .npy.", flag_values=FLAGS)
+define_folder("model_dir", "Folder of a network that learned the noisy labels.", FLAGS)
+define_folder("shards", "Folder of the shards it learned from.", FLAGS)
+define_folder("labels", "Folder that spl_tf.label wrote.", FLAGS)
+define_file("both_labels", "CSV file with the columns label and query.", FLAGS)
+define_file("classes", "File with the class names of --both_labels.", FLAGS)
+define_file("output", "File to write, .npy.", FLAGS, written=True)
 flags.DEFINE_float("percentile", None, "Look for the surest clip below this percentile, 0 to 100.", flag_values=FLAGS)
 flags.mark_flag_as_required("output", flag_values=FLAGS)
 

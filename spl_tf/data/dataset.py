@@ -3,13 +3,13 @@
 import dataclasses
 import os
 import pathlib
-import stat
 from typing import Annotated, Literal
 
 import msgspec
 
 from spl_tf import checksums, files
 from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 from spl_tf.stored import Count, Name, Positive, Seconds, read_json
 
 FORMAT_VERSION = 1
@@ -202,13 +202,11 @@ def file_fault(shard: Shard) -> str | None:
     """What is wrong with a shard's file as such: missing, no file or of another size. None when nothing is."""
     if shard.heads and not os.path.isfile(shard.heads):
         return f"has no {shard.heads}"
-    try:
-        status = os.stat(shard.path)
-    except FileNotFoundError:
+    num_bytes = mirror.size(shard.path)
+    if num_bytes is None:
         return "is missing"
-    if not stat.S_ISREG(status.st_mode):
+    if os.path.exists(shard.path) and not os.path.isfile(shard.path):
         return "is no regular file"
-    num_bytes = status.st_size
     if num_bytes != shard.num_bytes:
         return f"has {num_bytes:,} bytes, {FILE_NAME} says {shard.num_bytes:,}"
     return None

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from spl_tf.data.dataset import HEADS, ForeignRecords
 from spl_tf.data.record_lengths import impossible_length
+from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 
 
 def shard_records(
@@ -44,8 +46,16 @@ def with_possible_lengths(paths: tf.Tensor, foreign: ForeignRecords | None = Non
 
 
 def _first_fault(paths: np.ndarray) -> bytes:
-    """Empty for none, also where a file is gone, which is left to TensorFlow's reader."""
-    for path in map(os.fsdecode, paths):
+    """Empty for none, also where a file is gone, which is left to TensorFlow's reader.
+
+    Shards of a store are fetched first.
+    """
+    names = [os.fsdecode(path) for path in paths]
+    try:
+        mirror.fetch(*names)
+    except UserError as error:
+        return f"cannot be fetched: {error}".encode(errors="backslashreplace")
+    for path in names:
         if os.path.isfile(path) and (fault := impossible_length(path)):
             return f"{path} record {fault[0]} {fault[1]}".encode(errors="backslashreplace")
     return b""

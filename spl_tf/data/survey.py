@@ -15,6 +15,7 @@ from spl_tf.data import example_proto, record
 from spl_tf.data.dataset import ClipDataset, Shard
 from spl_tf.data.record_files import BYTES_BEFORE, BYTES_BEHIND
 from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 
 # A SequenceExample starts with its context: field 1, a varint length, the bytes. Ours take a few hundred.
 _CONTEXT_TAG = 0x0A
@@ -107,6 +108,7 @@ def read_heads(dataset: ClipDataset) -> Iterator[ClipHead]:
 
 def _shard_heads(position: int, shard: Shard) -> Iterator[ClipHead]:
     path = shard.heads or shard.path
+    mirror.fetch(path)
     if not os.path.exists(path):
         return
     with open(path, "rb") as opened:

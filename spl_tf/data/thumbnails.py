@@ -16,6 +16,7 @@ from spl_tf.data.record import FRAMES, clip_from_bytes
 from spl_tf.data.record_lengths import impossible_length
 from spl_tf.data.record_reading import shard_records
 from spl_tf.data.sidecars import Place
+from spl_tf.remote import mirror
 
 BOX_WIDTH, BOX_HEIGHT = 112, 84
 """Pixels of one frame in a strip; other shapes are fitted inside."""
@@ -64,6 +65,7 @@ def read_strips(dataset: ClipDataset, places: Sequence[Place], num_frames: int) 
 def _read_records(names: Sequence[tuple[str, int]], foreign: ForeignRecords | None) -> Iterator[bytes]:
     """Contents of records given by file and row; empty where the file is missing, too short, damaged or hostile."""
     done = 0
+    mirror.fetch(*{path for path, _ in names})
     compressed = foreign is not None and foreign.compression
     unusable = {
         path

@@ -29,6 +29,7 @@ from spl_tf.data.record_reading import shard_records
 from spl_tf.data.video.scaling import scaled_size
 from spl_tf.errors import UserError
 from spl_tf.labels.sidecar_files import ids_digest
+from spl_tf.remote import mirror
 
 _SHOWN_FAULTS = 100
 _THREADS = os.cpu_count() or 1
@@ -115,6 +116,7 @@ class _Findings:
 
 def _check_file(shard: Shard, faults: list[str]) -> bool:
     """Whether there is anything to read."""
+    mirror.fetch(shard.path)
     fault = file_fault(shard)
     is_file = os.path.isfile(shard.path)  # A pipe would be waited for.
     if fault is None and files.sha256(*filter(None, (shard.path, shard.heads))) != shard.fingerprint:

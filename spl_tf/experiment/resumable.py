@@ -12,6 +12,7 @@ import msgspec
 
 from spl_tf import checksums, files
 from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 from spl_tf.stored import Count, Seconds
 from spl_tf.training.identity import first_difference
 
@@ -141,7 +142,10 @@ def _write_marker(
 def _set_aside(folder: pathlib.Path, difference: str) -> None:
     """Gives a folder another name, in one move, where that is wanted."""
     aside = _require_agreed(folder, difference)
+    mirror.fetch_folder(folder)
     folder.rename(aside)
+    mirror.push(aside)
+    mirror.push(folder)
     print(f"{folder}: {difference}; done anew, what was there is set aside as {aside.name}", flush=True)
 
 

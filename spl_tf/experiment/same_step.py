@@ -10,6 +10,7 @@ from spl_tf import checksums, files
 from spl_tf.errors import UserError
 from spl_tf.experiment.resumable import MARKER, REMEDY, Json
 from spl_tf.inference.stage_folder import FINISHED
+from spl_tf.remote import mirror
 
 # The name alone of a stage trains nothing; what gin says to it is in the identity by itself.
 _NAME = "stage"
@@ -67,6 +68,7 @@ def _read(marker: pathlib.Path) -> _Finished | None:
 
 def _copy(source: pathlib.Path, folder: pathlib.Path, without: Set[str]) -> None:
     """Every file, the mark of a finished stage last."""
+    mirror.fetch_folder(source)
     found = [path for path in source.rglob("*") if path.is_file() and not path.match(files.TEMPORARY)]
     for path in sorted(found, key=lambda path: (path.name == FINISHED, path)):
         name = path.relative_to(source)

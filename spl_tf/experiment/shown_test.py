@@ -1,7 +1,6 @@
 """What TensorBoard shows of a test: its numbers by strategy in the tab HParams, every class, the confusion matrix."""
 
 import pathlib
-import shutil
 from collections.abc import Mapping
 
 import msgspec
@@ -10,6 +9,7 @@ import numpy as np
 from spl_tf.arrays import map_array
 from spl_tf.errors import UserError
 from spl_tf.metrics.evaluation import Evaluation
+from spl_tf.remote import mirror
 from spl_tf.stored import read_json
 from spl_tf.training.board import write_evaluation
 
@@ -46,7 +46,7 @@ def show_test(folder: pathlib.Path, shown: Mapping[str, str | int]) -> None:
     """
     classes, found = read_test(folder)
     logs = folder / "logs"
-    shutil.rmtree(logs, ignore_errors=True)  # Of a run that was stopped: TensorBoard would show both.
+    mirror.remove_folder(logs)  # Of a run that was stopped: TensorBoard would show both.
     write_evaluation(logs, "test", found, classes, {"stage": "test", **shown})
 
 

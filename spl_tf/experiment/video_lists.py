@@ -9,6 +9,7 @@ import gin
 from spl_tf import configuration, files
 from spl_tf.demo.rendered_actions import render_actions
 from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 
 _OF_LISTS = ("video_folder.", "render_actions.")
 _SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl")
@@ -79,7 +80,7 @@ def video_folder(
       UserError: lists are missing; all of them are named.
     """
     del output_dir
-    root = pathlib.Path(folder)
+    root = mirror.open_folder(folder)
     if not root.is_dir():
         raise UserError(f"{root} is no folder: {how_to_get} ({_MANUAL})")
     names = {"classes": classes, "target": target, "web": web, "test": test, "validation": validation}

@@ -34,6 +34,7 @@ from spl_tf.metrics.multi_label import evaluate_multi_label
 from spl_tf.metrics.single_label import evaluate_single_label
 from spl_tf.metrics.video_scores import VideoScores
 from spl_tf.ranges import Part
+from spl_tf.remote import addresses, mirror
 
 
 @gin.configurable
@@ -117,19 +118,23 @@ def evaluate_model(
     metrics: dict[str, Any] = {name: _number(value) for name, value in found.metrics.items()}
     clips_of_class = trained.clips_of_class if several else None
     metrics |= _per_class(found, videos, dataset, background, clips_of_class) | {"clips": dataset.num_clips}
-    metrics |= {"shards": str(shards), "model": str(model_dir), "precision": trained.precision}
+    metrics |= {"shards": addresses.shown(shards), "model": addresses.shown(model_dir), "precision": trained.precision}
     metrics |= {name: getattr(view, name) for name in given}
     metrics |= {"num_views": num_views, "num_crops": num_crops, "fully_convolutional": fully_convolutional}
     metrics |= {"background": background, "target": trained.target}
     if shares is not None:
-        metrics |= {"labels": str(labels_dir), "query_share": query_share, "classes_summed": len(shares.class_names)}
+        metrics |= {
+            "labels": addresses.shown(str(labels_dir)),
+            "query_share": query_share,
+            "classes_summed": len(shares.class_names),
+        }
     arrays = {"scores": videos.means().astype(np.float32)}
     if found.confusion is not None:
         arrays["confusion"] = found.confusion
     finished = output_dir / "metrics.json"
     if finished.exists():
         print(f"{output_dir}: replaces the evaluation that lies there", flush=True)
-        finished.unlink()  # Until it is back the folder is incomplete.
+        mirror.remove(finished)  # Until it is back the folder is incomplete.
     for name, values in arrays.items():
         with files.atomic_path(output_dir / f"{name}.npy") as path:
             np.save(path, values)

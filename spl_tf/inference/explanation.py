@@ -19,6 +19,7 @@ from spl_tf.fonts import font_families
 from spl_tf.inference import chosen_clips, overlay
 from spl_tf.inference.grad_cam import PREDICTED, grad_cam, upsample, with_map
 from spl_tf.inference.trained_model import TrainedModel, load_trained, require_fitting_clips
+from spl_tf.remote import mirror
 
 LIST_FILE = "clips.csv"
 
@@ -208,7 +209,7 @@ def explain_clips(
     spl_classes = None if labels_dir is None else chosen_clips.spl_classes(dataset, places, labels_dir)
     clips = explained_clips(trained, dataset, places, target, spl_classes=spl_classes, batch_size=batch_size)
     frame_rate = dataset.fps / trained.clip_input.frame_stride
-    (output_dir / LIST_FILE).unlink(missing_ok=True)  # Until it is back the folder is incomplete.
+    mirror.remove(output_dir / LIST_FILE)  # Until it is back the folder is incomplete.
     rows = []
     letters: set[str] = set()
     board = tf.summary.create_file_writer(str(output_dir / "logs"))

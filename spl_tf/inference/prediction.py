@@ -22,6 +22,7 @@ from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import TrainedModel, load_with_clips
 from spl_tf.labels import predictions, sidecar_files
 from spl_tf.labels.targets import SEVERAL
+from spl_tf.remote import addresses
 
 MadeBy = dict[str, str | int]
 
@@ -108,11 +109,11 @@ def predict_clips(
 
     def notes() -> dict[str, str | dict[str, int]]:
         if trained.precision == "float32" or engine is not None:
-            return {"model_dir": str(model_dir)}
+            return {"model_dir": addresses.shown(model_dir)}
         agreement = agreement_with_float32(trained, dataset, run, whole)
         print(f"{trained.precision} predicts {agreement}")
         equal = {"equal": agreement.equal, "compared": agreement.compared}
-        return {"model_dir": str(model_dir), "agreement_with_float32": equal}
+        return {"model_dir": addresses.shown(model_dir), "agreement_with_float32": equal}
 
     if task is None:
         told = notes()

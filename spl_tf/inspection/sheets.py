@@ -14,6 +14,7 @@ from spl_tf.data.thumbnails import Strip, read_strips
 from spl_tf.files import Path, atomic_path
 from spl_tf.fonts import font_families
 from spl_tf.inspection.contact_sheet import Row, draw_page, lay_out
+from spl_tf.remote import mirror
 
 LIST_FILE = "clips.csv"
 _PAGE_NAME = re.compile(r"sheet-\d{3,}\.png")
@@ -87,7 +88,7 @@ def write_sheets(
         writer.writerows(listed)
     for path in output_dir.iterdir():
         if _PAGE_NAME.fullmatch(path.name) and path not in paths:
-            path.unlink()
+            mirror.remove(path)
     return Sheets(paths, len(listed), unreadable, "".join(sorted(no_glyph)))
 
 

@@ -25,6 +25,7 @@ from spl_tf.labels.predictions import Predictions, lists_predictions
 from spl_tf.labels.query_agreement import query_agreement
 from spl_tf.labels.target_columns import SCHEMAS
 from spl_tf.labels.targets import SINGLE
+from spl_tf.remote import mirror
 from spl_tf.stored import read_json
 
 _OTHER_FOLDERS = {"dataset.json": "shards", "model.json": "a model"}
@@ -163,7 +164,7 @@ def write_folder(
         if (output_dir / SUMMARY).exists() and read_json(output_dir / SUMMARY, _Identity, REMEDY).identity != identity:
             _set_aside(output_dir)
         # From here on the folder is incomplete until its summary is back.
-        (output_dir / SUMMARY).unlink(missing_ok=True)
+        mirror.remove(output_dir / SUMMARY)
         for path in stale:
             path.unlink(missing_ok=True)
         written = write_sidecars()

@@ -11,6 +11,7 @@ from spl_tf import checksums
 from spl_tf.errors import UserError
 from spl_tf.files import TEMPORARY, Path, json_text
 from spl_tf.labels import sidecar_files
+from spl_tf.remote import mirror
 from spl_tf.stored import Count, Name, read_json
 
 FORMAT_VERSION = 1
@@ -129,7 +130,7 @@ def measured_accuracy(folder: Path) -> Accuracy | None:
     of its training.
     """
     try:
-        model_dir = pathlib.Path(read_index(folder)["model_dir"])
+        model_dir = mirror.open_folder(read_index(folder)["model_dir"])
         if tests := sorted(model_dir.glob("evaluate-*/metrics.json"), key=lambda path: path.stat().st_mtime):
             metrics = read_json(tests[-1], dict[str, Any], PREDICT_AGAIN)
             return Accuracy(float(metrics["top_1"]), f"the videos of {metrics['shards']}")
@@ -142,7 +143,7 @@ def measured_accuracy(folder: Path) -> Accuracy | None:
 
 def remove_index(folder: Path) -> None:
     """Marks a folder as incomplete."""
-    (pathlib.Path(folder) / _FILE_NAME).unlink(missing_ok=True)
+    mirror.remove(pathlib.Path(folder) / _FILE_NAME)
 
 
 def finished_shards(predictions: Predictions) -> set[str]:

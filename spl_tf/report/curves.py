@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util import tensor_util
 
 from spl_tf.data.record_lengths import impossible_length
+from spl_tf.remote import mirror
 
 _TAGS = {f"train/{name}": name for name in ("loss", "accuracy", "hit_at_1")}
 _MOST_POINTS = 200
@@ -28,6 +29,7 @@ def read_curves(logs: pathlib.Path) -> dict[str, Curve]:
     A resumed stage has an event file for every session. Steps that a later session did again count as it found them.
     """
     points: dict[str, dict[int, float]] = {name: {} for name in _TAGS.values()}
+    mirror.fetch_folder(logs)
     for path in sorted(logs.glob("events.out.tfevents.*")):
         for name, session_points in _read_session(path).items():
             if session_points:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from spl_tf import files
 from spl_tf.errors import UserError
 from spl_tf.hardware.hosts import ALONE, Hosts
+from spl_tf.remote import mirror
 from spl_tf.training.state import TrainingState
 
 _WRITE_ERRORS = (
@@ -39,6 +40,7 @@ class Checkpoints:
         if hosts.is_first:
             for half_written in folder.glob("*_temp"):  # left by a killed run or a full disk
                 shutil.rmtree(half_written)
+            mirror.fetch_folder(folder)
             _list_what_is_there(folder)
             self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=_KEPT)
 
@@ -102,6 +104,7 @@ class Checkpoints:
                 f"can't write a checkpoint into {self._folder} ({_first_line(error)}); "
                 f"last good checkpoint: {last_good}. Make room or mend the permissions, then run the same command"
             ) from error
+        mirror.push(self._folder)
 
 
 def _list_what_is_there(folder: pathlib.Path) -> None:

@@ -14,6 +14,7 @@ from spl_tf.errors import UserError
 from spl_tf.inference.stage_folder import FINISHED, backbone_digest
 from spl_tf.labels.classes import require_same_classes
 from spl_tf.labels.label_folder import Summary, sidecar_digests
+from spl_tf.remote import addresses, mirror
 from spl_tf.stored import read_json
 
 _TAKE_OVER = "delete this file alone and run the same command: what else lies there is then taken for this run's"
@@ -73,16 +74,19 @@ def open_inputs(
     Raises:
       UserError: something is missing, or validation has other classes than training.
     """
-    train = load_dataset(train_shards)
-    labels = None if labels_dir is None else open_labels_of(train, labels_dir)
+    train = load_dataset(mirror.open_folder(train_shards))
+    labels = None if labels_dir is None else open_labels_of(train, mirror.open_folder(labels_dir))
     classes = train.classes if labels is None else labels.class_names
     validation = None
     if validation_shards is not None:
-        validation = load_dataset(validation_shards)
+        validation = load_dataset(mirror.open_folder(validation_shards))
         require_same_classes(classes, str(labels_dir or train.folder), validation.classes, validation.folder)
-    if init_weights is not None and not pathlib.Path(init_weights).is_file():
+    weights = None if init_weights is None else mirror.open_file(init_weights)
+    if weights is not None and addresses.is_address(init_weights):
+        mirror.refresh(weights.parent / checksums.SUMS)
+    if weights is not None and not weights.is_file():
         raise UserError(f"{init_weights} does not exist: train_stage.init_weights names a backbone.weights.h5")
-    return StageInputs(train, labels, validation, None if init_weights is None else pathlib.Path(init_weights), classes)
+    return StageInputs(train, labels, validation, weights, classes)
 
 
 def stage_settings(stage: str) -> dict[str, str]:
@@ -144,6 +148,7 @@ def claim_folder(model_dir: pathlib.Path, identity: dict[str, str]) -> None:
       UserError: it holds another run; the first difference is named.
     """
     path = model_dir / "run.json"
+    mirror.fetch_folder(model_dir / "checkpoints")
     holds_work = any((model_dir / "checkpoints").glob("ckpt-*.index")) or (model_dir / FINISHED).exists()
     if holds_work and path.exists():
         known = checksums.unsealed(read_json(path, dict[str, str], _TAKE_OVER), path, _TAKE_OVER)

@@ -17,6 +17,7 @@ from spl_tf.data.building.stored_plan import StoredPlan
 from spl_tf.data.dataset import FILE_NAME, FORMAT_VERSION, ClipDataset, load_dataset, require_whole_description
 from spl_tf.data.manifest import Rejection
 from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 from spl_tf.stored import read_json
 
 REJECTED_FILE = "rejected.csv"
@@ -63,7 +64,7 @@ def finish(plan: StoredPlan, settings: Settings, folder: pathlib.Path) -> None:
             num_videos += state.videos
             multi_label |= state.multi_label
             if state.records == 0:  # All its videos were rejected.
-                shard_path(folder, name).unlink(missing_ok=True)
+                mirror.remove(shard_path(folder, name))
                 continue
             shards.append(
                 {

@@ -15,6 +15,7 @@ from spl_tf.data.building.settings import Settings, require_same_settings
 from spl_tf.data.building.stored_plan import StoredPlan, write_plan
 from spl_tf.data.manifest import Rejection
 from spl_tf.errors import UserError
+from spl_tf.remote import mirror
 from spl_tf.stored import Count, Name
 
 _FOLDER = ".progress"
@@ -123,7 +124,7 @@ class Progress:
         self._put_in_place(noted, path)
         if noted.state.records == 0:
             return noted.state  # Its file is removed in the end, maybe by a run that was killed then.
-        return noted.state if path.exists() and path.stat().st_size == noted.state.num_bytes else None
+        return noted.state if mirror.size(path) == noted.state.num_bytes else None
 
     def save_state(self, name: str, plan: StoredPlan, state: ShardState, written: pathlib.Path) -> None:
         """Puts a written shard in its place, with its note, unless another task did.
@@ -153,6 +154,7 @@ class Progress:
         with contextlib.suppress(FileNotFoundError):  # It was moved.
             os.replace(self.folder / noted.spools / path.name, path)
             files.sync(self._output)
+            mirror.upload(path)
 
     def _note(self, name: str) -> pathlib.Path:
         return self.folder / f"{name}.json"

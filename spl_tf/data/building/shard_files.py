@@ -21,6 +21,7 @@ from spl_tf.data.record_files import write_record
 from spl_tf.data.workers import Failure, run_in_workers
 from spl_tf.errors import UserError
 from spl_tf.labels.sidecar_files import ids_digest
+from spl_tf.remote import mirror
 
 # A shard, one of its videos as a job, and what the worker says of it.
 _CutVideo = tuple[ShardPlan, Cut, Any]
@@ -133,6 +134,7 @@ def _cut_videos(
         for shard in shards:
             for number, cut in enumerate(shard.cuts):
                 spool = str(folder / f"{shard.name}.{number}")
+                mirror.fetch(cut.video.path)
                 given.append((shard, Cut(cut.video, cut.windows, settings.clip_format, spool)))
                 yield given[-1][1]
 

@@ -15,6 +15,7 @@ from spl_tf import checksums, files
 from spl_tf.data.building.plan import Plan, PlannedCut, ShardPlan
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.errors import UserError
+from spl_tf.remote import addresses
 from spl_tf.stored import Count, Name
 
 # The fields of a row in their order; `dataclasses.astuple` copies all that is in them.
@@ -38,7 +39,9 @@ def write_plan(path: pathlib.Path, settings: Mapping[str, Any], plan: Plan, *, f
         rows = ([_REJECTION(row) for row in some] for some in (plan.rejected, plan.noted))
         opened.write(f"{json.dumps([len(plan.shards), *rows])}\n")
         for shard in plan.shards:
-            opened.write(f"{json.dumps([shard.name, [[*_VIDEO(cut.video), cut.windows] for cut in shard.cuts]])}\n")
+            opened.write(
+                f"{json.dumps([shard.name, [[*_VIDEO(_shown(cut.video)), cut.windows] for cut in shard.cuts]])}\n"
+            )
         opened.flush()
         checksums.append_checksum(temporary)
 
@@ -96,7 +99,14 @@ class StoredPlan:
 
 def _shard(line: bytes) -> ShardPlan:
     name, cuts = _decoded(line, _STORED_SHARD)
-    return ShardPlan(name, tuple(PlannedCut(Video(*video), windows) for *video, windows in cuts))
+    videos = (PlannedCut(Video(addresses.local_path(path), *video), windows) for path, *video, windows in cuts)
+    return ShardPlan(name, tuple(videos))
+
+
+def _shown(video: Video) -> Video:
+    """A video of a store by its address: another machine may go on with the plan."""
+    address = addresses.address_of(video.path)
+    return video if address is None else dataclasses.replace(video, path=address)
 
 
 def _decoded(line: bytes, kind: Any) -> Any:

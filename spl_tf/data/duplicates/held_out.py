@@ -22,6 +22,7 @@ from spl_tf.data.lists.rows import ADDRESS, VIDEO_ID, read_rows
 from spl_tf.data.manifest import Rejection, Video
 from spl_tf.errors import UserError
 from spl_tf.files import Path
+from spl_tf.remote import mirror
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +112,7 @@ def read_held_out(
                 held_out.ids[video_id] = manifest.name
             if address:
                 held_out.addresses[normalized_address(address)] = manifest.name
+            mirror.refresh(folder / path)
             fps = read_frames_fps(row, frames_fps) if path and (folder / path).is_dir() else None
             is_there = bool(path) and ((folder / path).is_file() or (fps is not None and is_usable_fps(fps)))
             if is_there:

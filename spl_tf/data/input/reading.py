@@ -16,7 +16,7 @@ _OF_RECORDS = {
     tf.errors.NotFoundError: re.compile(r"\.tfrecord|No such file"),
     tf.errors.InvalidArgumentError: re.compile(
         r"DecodeAndCropJpeg|DecodePng|ParseSequenceExample|assertion failed: \[clip\]|a shard holds fewer records|"
-        r"claims .* bytes"
+        r"claims .* bytes|cannot be fetched"
     ),
 }
 _AROUND_THE_CAUSE = re.compile(

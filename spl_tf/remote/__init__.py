@@ -1,0 +1,1 @@
+"""Folders of an object store, worked on in a local mirror: see `mirror`."""
