@@ -65,6 +65,16 @@ def openvino(session: nox.Session) -> None:
 
 
 @nox.session
+def remote(session: nox.Session) -> None:
+    """The demo at s3:// of a server that fails and is slow, against the same on the local disk: results/remote.csv."""
+    session.install("moto[server]==5.2.5")
+    session.install("--constraint", "constraints.txt", "--editable", ".[s3,test]")
+    session.run("python", "-m", "pytest", "tests/remote")
+    folder = session.create_tmp()
+    session.run("python", "-m", "tools.remote.demo", f"--output_dir={folder}/demo", "--results=results/remote.csv")
+
+
+@nox.session
 def benchmark_labels(session: nox.Session) -> None:
     """Labels for many pairs beside polars, DuckDB and pyarrow alone: tools/benchmark/README.md."""
     session.install("polars==2.1.0", "duckdb==2.0.1")

@@ -32,8 +32,8 @@ _SHARD = ".tfrecord"
 _LATE = (f"*{_SHARD}", "*/checkpoints/*", "*/events.out.tfevents.*")
 # Of this machine alone: locks, and what is not written to its end.
 _LOCAL = ("*/.lock", "*/.*.tmp.*", "*/spool-*/*", "*_temp/*", "*/.hosts-*")
-# Among what a library wrote into a folder by itself, what says that all is there.
-_LAST = ("*.index", "*/checkpoint", "*/saved_model.pb")
+# Among what a library wrote into a folder by itself, what says that all is there; what names others comes first here.
+_LAST = ("*/checkpoint", "*.index", "*/saved_model.pb")
 
 _TRANSFERS = 8
 _GIGABYTES = 100.0
@@ -180,7 +180,7 @@ def push(folder: Path) -> None:
     known = record.known_below(str(folder))
     there = {path for path in _files(pathlib.Path(folder)) if not _is_like(path, _LOCAL)}
     changed = sorted(path for path in there if path not in known or not known[path].is_equal())
-    for path in sorted(changed, key=lambda path: _is_like(path, _LAST)):
+    for path in sorted(changed, key=lambda path: [_is_like(path, [pattern]) for pattern in _LAST]):
         upload(path)
     _remove_objects(path for path, each in known.items() if path not in there and each.mtime is not None)
 

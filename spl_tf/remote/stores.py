@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import functools
 import os
 from collections.abc import Iterator, Sequence
@@ -9,8 +10,8 @@ from typing import Any
 
 from spl_tf.errors import UserError
 
-# Times out after 8 tries of at most 10 s to connect, or of 60 s without an answer, and pauses of 20 s at most.
-_S3_OPTIONS = {"retries": {"mode": "standard", "max_attempts": 8}, "connect_timeout": 10, "read_timeout": 60}
+# Each try takes 10 s to connect at most, or 30 s without an answer, with pauses of up to 20 s between them.
+_S3_OPTIONS = {"retries": {"mode": "standard", "max_attempts": 6}, "connect_timeout": 10, "read_timeout": 30}
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
@@ -30,8 +31,9 @@ def list_objects(address: str) -> dict[str, StoredObject]:
     """The objects below a folder's address, by their names relative to it; none where nothing is there."""
     with _explained(address):
         filesystem, root = _opened(address)
-        _require_bucket(filesystem, root)
         found = filesystem.find(root, detail=True)
+        if not found:
+            _require_bucket(filesystem, root)
     prefix = f"{root.rstrip('/')}/"
     return {
         name[len(prefix) :]: _described(details)
@@ -93,24 +95,29 @@ def _filesystem(scheme: str) -> Any:
         options: dict[str, Any] = {"use_listings_cache": False}
         if extra == "s3":
             options["config_kwargs"] = _S3_OPTIONS | conf.get("s3", {}).get("config_kwargs", {})
-        return fsspec.filesystem(scheme, **options)
+        filesystem = fsspec.filesystem(scheme, **options)
+        if extra == "s3":
+            filesystem.retries = 2  # Of all tries of botocore, where an answer breaks off or does not come: it is 5.
+        return filesystem
     except ImportError as error:
         remedy = f"pip install 'spl_tf[{extra}]'" if extra else f"install fsspec and what it needs for {scheme}"
-        raise UserError(f"{scheme}:// cannot be reached, {error.name or error} is missing: {remedy}") from error
+        raise UserError(f"{scheme}:// cannot be reached, a package is missing ({error}): {remedy}") from error
     except ValueError as error:
         raise UserError(f"{scheme}:// is no scheme that fsspec knows: give e.g. s3://bucket/folder") from error
 
 
 def _require_bucket(filesystem: Any, root: str) -> None:
-    """A listing below a bucket that is not there is empty: the first look tells."""
+    """Raises FileNotFoundError without a bucket, below which all listings are empty; and what a listing passes over."""
     bucket = root.partition("/")[0]
-    if filesystem.protocol != "memory" and bucket and not filesystem.exists(bucket):
-        raise FileNotFoundError(bucket)
+    if bucket:
+        filesystem.info(bucket)
 
 
 def _described(details: dict[str, Any]) -> StoredObject:
     tags = (details.get(key) for key in ("ETag", "etag", "md5Hash", "created", "mtime", "last_modified"))
-    return StoredObject(details["size"], next((str(tag) for tag in tags if tag is not None), ""))
+    tag = next((tag for tag in tags if tag is not None), "")
+    # One file system gives one time in two ways.
+    return StoredObject(details["size"], str(tag.timestamp() if isinstance(tag, datetime.datetime) else tag))
 
 
 @contextlib.contextmanager

@@ -132,9 +132,9 @@ def _cut_videos(
 
     def jobs() -> Iterator[Cut]:
         for shard in shards:
+            mirror.refresh(*(cut.video.path for cut in shard.cuts))
             for number, cut in enumerate(shard.cuts):
                 spool = str(folder / f"{shard.name}.{number}")
-                mirror.fetch(cut.video.path)
                 given.append((shard, Cut(cut.video, cut.windows, settings.clip_format, spool)))
                 yield given[-1][1]
 
