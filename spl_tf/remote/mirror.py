@@ -37,6 +37,8 @@ _LAST = ("*/checkpoint", "*.index", "*/saved_model.pb")
 
 _TRANSFERS = 8
 _GIGABYTES = 100.0
+_told_of: set[str] = set()
+
 # A block of training and those read ahead: they stay whatever the room.
 _SHARDS_KEPT = 64
 
@@ -279,8 +281,9 @@ def _address(path: Path) -> str:
 
 
 def tell_without_locks(folder: Path) -> None:
-    """Says that nothing keeps two machines from writing one folder of a store."""
-    if address := addresses.address_of(folder):
-        print(
-            f"{address}: stores have no locks, so let no other run write there meanwhile", file=sys.stderr, flush=True
-        )
+    """Says once that nothing keeps two machines from writing one folder of a store."""
+    address = addresses.address_of(folder)
+    if address is None or any(f"{address}/".startswith(f"{told}/") for told in _told_of):
+        return
+    _told_of.add(address)
+    print(f"{address}: stores have no locks, so let no other run write there meanwhile", file=sys.stderr, flush=True)

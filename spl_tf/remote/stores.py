@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import functools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,11 +36,15 @@ def list_objects(address: str) -> dict[str, StoredObject]:
         if not found:
             _require_bucket(filesystem, root)
     prefix = f"{root.rstrip('/')}/"
-    return {
+    objects = {
         name[len(prefix) :]: _described(details)
         for name, details in found.items()
         if name.startswith(prefix) and not name.endswith("/")
     }
+    if unusable := [name for name in objects if {"", ".", ".."} & set(name.split("/")) or "\0" in name]:
+        line = f"{address}: left out {len(unusable):,} objects that no file can be called, e.g. {unusable[0]!r}"
+        print(line, file=sys.stderr, flush=True)
+    return {name: found for name, found in objects.items() if name not in unusable}
 
 
 def look_up(address: str) -> StoredObject | None:

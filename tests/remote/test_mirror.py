@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -146,6 +147,19 @@ class MirrorTest(StoreCase):
             mirror.open_folder("memory://w/run")
         self.assertEmpty(list(self.cache.glob("memory/w/run/*")))
         self.assertEqual(mirror.open_file("memory://w/run/a").read_text(), "whole")
+
+    def test_no_object_gets_out_of_its_mirror(self):
+        self.store.pipe("/w/run/ok", b"x")
+        names = ("../../../escaped", "a//b", "./c", "ok")
+        found = {f"/w/run/{name}": {"size": 1, "created": 0.0} for name in names}
+        with (
+            mock.patch.object(type(self.store), "find", return_value=found),
+            contextlib.redirect_stderr(io.StringIO()) as said,
+        ):
+            folder = mirror.open_folder("memory://w/run")
+        self.assertEqual([path.name for path in folder.rglob("*")], ["ok"])
+        self.assertFalse((self.folder / "escaped").exists())
+        self.assertIn("memory://w/run: left out 3 objects that no file can be called", said.getvalue())
 
     def test_a_killed_upload_is_found_by_the_store_being_what_counts(self):
         folder = mirror.open_folder("memory://w/run")
