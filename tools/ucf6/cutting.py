@@ -54,6 +54,14 @@ def read_scaled(file_name: str, sources: Sources, seconds: float = np.inf) -> tu
     return np.stack(frames), frame_rate
 
 
+def seconds_of(path: pathlib.Path) -> float:
+    """Length of a video by its header."""
+    video = cv2.VideoCapture(str(path))
+    seconds = video.get(cv2.CAP_PROP_FRAME_COUNT) / video.get(cv2.CAP_PROP_FPS)
+    video.release()
+    return seconds
+
+
 def cut_upload(segments: Sequence[Segment], sources: Sources) -> np.ndarray:
     """Joins cuts at 25 frames per second: uint8 [T, 120, 160, 3].
 

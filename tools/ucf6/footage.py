@@ -10,6 +10,9 @@ from spl_tf.errors import UserError
 
 _NAME = re.compile(r"v_(?P<action>.+)_g(?P<group>\d+)_c\d+")
 _FOLDER = pathlib.Path(__file__).parent
+LATENESS = 0.36
+"""How late a cut may begin, seconds: ucf6's uploads are up to 8 frames longer than their cuts. None begins early."""
+_FRAME = 0.04
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,11 +25,27 @@ class Cut:
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """A stretch of an upload: what it shows, its length by web_segments.csv, and what of it surely shows that."""
+
+    source: str
+    seconds: float
+    cut: Cut
+
+
+@dataclasses.dataclass(frozen=True)
 class Upload:
-    """A line of web.csv: its columns, and the sources and cuts it is joined from."""
+    """A line of web.csv: its columns, its video, x264's quality, and the parts it is joined from."""
 
     row: dict[str, str]
-    parts: tuple[tuple[str, Cut], ...]
+    path: pathlib.Path
+    crf: int
+    parts: tuple[Part, ...]
+
+    @property
+    def seconds(self) -> float:
+        """By web_segments.csv."""
+        return sum(part.seconds for part in self.parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +82,8 @@ def read_footage(data: pathlib.Path) -> Footage:
     for row in _read(data / "web.csv"):
         if not (found := sorted(cuts[row["video_id"]], key=lambda cut: int(cut["order"]))):
             raise UserError(f"{own} has no cuts of {row['video_id']}, which {data / 'web.csv'} lists")
-        parts = _parts((data / row["path"]).resolve(), found)
+        path = (data / row["path"]).resolve()
+        parts = _parts(path, found)
         made_of = tuple((cut["source"], cut["start_s"], cut["length_s"]) for cut in found)
         twin = first_with.setdefault(made_of, row["video_id"])
         if parts is None:
@@ -71,10 +91,10 @@ def read_footage(data: pathlib.Path) -> Footage:
         elif twin != row["video_id"]:
             left_out[row["video_id"]] = f"near-duplicate of {twin}"
         else:
-            uploads.append(Upload(row, parts))
-            for source, cut in parts:
-                if source not in clean:
-                    sources.setdefault(source, []).append(cut)
+            uploads.append(Upload(row, path, int(found[0]["crf"]), parts))
+            for part in parts:
+                if part.source not in clean:
+                    sources.setdefault(part.source, []).append(part.cut)
     for source in sources:
         recording(source)  # Other names are refused before anything is made.
     return Footage({name: tuple(found) for name, found in sorted(sources.items())}, tuple(uploads), left_out)
@@ -91,14 +111,17 @@ def recording(source: str) -> tuple[str, str]:
     return found["action"], found["group"]
 
 
-def _parts(path: pathlib.Path, cuts: list[dict[str, str]]) -> tuple[tuple[str, Cut], ...] | None:
-    """Sources and where an upload shows them; None for a copy of a whole video."""
-    parts, begin = [], 0.0
+def _parts(path: pathlib.Path, cuts: list[dict[str, str]]) -> tuple[Part, ...] | None:
+    """The parts of an upload; None for a copy of a whole video."""
+    parts: list[Part] = []
+    begin = 0.0
     for cut in cuts:
         if not cut["length_s"]:
             return None
         length = float(cut["length_s"])
-        parts.append((pathlib.Path(cut["source"]).stem, Cut(path, begin, length)))
+        late = LATENESS if parts else 0.0
+        surely = Cut(path, begin + late, length - late - _FRAME)
+        parts.append(Part(pathlib.Path(cut["source"]).stem, length, surely))
         begin += length
     return tuple(parts)
 

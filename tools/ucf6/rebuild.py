@@ -23,7 +23,6 @@ import pathlib
 import shutil
 from collections.abc import Sequence
 
-import cv2
 import tqdm
 from absl import flags
 
@@ -113,7 +112,7 @@ def _make_uploads(
 def _write_lists(
     target: list[ucf101.Video], test: list[ucf101.Video], uploads: list[plan.Upload], output_dir: pathlib.Path
 ) -> None:
-    copied_seconds = {u.video_id: _seconds(output_dir / u.path) for u in uploads if u.copied}
+    copied_seconds = {u.video_id: cutting.seconds_of(output_dir / u.path) for u in uploads if u.copied}
     tables = {
         "target_train.csv": plan.manifest_rows(target),
         "test.csv": plan.manifest_rows(test),
@@ -125,14 +124,6 @@ def _write_lists(
         path = output_dir / name
         with files.atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as opened:
             csv.writer(opened).writerows(rows)
-
-
-def _seconds(path: pathlib.Path) -> float:
-    """Length of a video by its header."""
-    video = cv2.VideoCapture(str(path))
-    seconds = video.get(cv2.CAP_PROP_FRAME_COUNT) / video.get(cv2.CAP_PROP_FPS)
-    video.release()
-    return seconds
 
 
 if __name__ == "__main__":
