@@ -58,10 +58,12 @@ def open_places(flag_values: flags.FlagValues) -> bool:
     for name in flag_values:
         flag = flag_values[name]
         values = flag.value if isinstance(flag.value, list) else [flag.value]
-        if not any(map(addresses.is_address, values)) or all(str(value).startswith(_OF_THE_WEB) for value in values):
+        given = list(filter(addresses.is_address, values))
+        of_the_web = [value for value in given if value.startswith(_OF_THE_WEB)]
+        if not given or (of_the_web == given and not isinstance(flag.parser, _Place)):
             continue
-        if not isinstance(flag.parser, _Place):
-            raise UserError(f"--{name}={values[0]} cannot lie in a store: give a local one (docs/remote.md)")
+        if of_the_web or not isinstance(flag.parser, _Place):
+            raise UserError(f"--{name}={(of_the_web or given)[0]} cannot be used: give a local one (docs/remote.md)")
         if not found:
             print(f"what lies in stores is mirrored in {addresses.mirrors()}", file=sys.stderr, flush=True)
         found = True

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import functools
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,8 @@ def _filesystem(scheme: str) -> Any:
         filesystem = fsspec.filesystem(scheme, **options)
         if extra == "s3":
             filesystem.retries = 2  # Of all tries of botocore, where an answer breaks off or does not come: it is 5.
+        # What it logs of a fault, tracebacks too, is said in one line here.
+        logging.getLogger(type(filesystem).__module__.partition(".")[0]).setLevel(logging.CRITICAL)
         return filesystem
     except ImportError as error:
         remedy = f"pip install 'spl_tf[{extra}]'" if extra else f"install fsspec and what it needs for {scheme}"

@@ -8,6 +8,8 @@ from unittest import mock
 import pytest
 from absl.testing import parameterized
 
+from spl_tf.remote import mirror
+
 
 class StoreCase(parameterized.TestCase):
     """memory://w is an empty store; `on_another_machine` empties the cache."""
@@ -24,6 +26,7 @@ class StoreCase(parameterized.TestCase):
 
     def on_another_machine(self):
         shutil.rmtree(self.cache, ignore_errors=True)
+        mirror._told_of.clear()
 
     def names(self, folder="w"):
         """Of the objects below a folder of the store."""

@@ -134,14 +134,15 @@ class CommandsTest(StoreCase, tf.test.TestCase):
         (
             index,
             ["--records=memory://w/x-*", "--classes=c.txt", "--output_dir=D"],
-            "--records=memory://w/x-* cannot lie",
+            "--records=memory://w/x-* cannot be used",
         ),
         (
             index,
             ["--records=x-*", "--classes=c.txt", "--output_dir=memory://w/D"],
-            "--output_dir=memory://w/D cannot lie",
+            "--output_dir=memory://w/D cannot be used",
         ),
         (shard, ["--manifest=memory://w/none.csv"], "memory://w/none.csv does not exist, or is no file"),
+        (shard, ["--manifest=https://a/x.csv"], "--manifest=https://a/x.csv cannot be used: give a local one"),
         (shard, ["--manifest=s3://../x"], "s3://../x is no address of a store"),
         (shard, ["--verify=memory://w/none"], "memory://w/none/dataset.json does not exist: run spl_tf.shard"),
         (label, ["--predictions=nosuch://b/x", "--strategy=spl", "--output_dir=L"], "nosuch:// is no scheme"),
