@@ -233,8 +233,9 @@ def open_regular(path: Path, remedy: str) -> io.BufferedReader:
       remedy: what the user can do when there is none, e.g. "run spl_tf.shard first".
 
     Raises:
-      UserError: there is none, or it is a folder, pipe, socket or device.
+      UserError: there is none, or it is a folder, pipe, socket or device, or an address of a store.
     """
+    addresses.require_no_address(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # Of a pipe nobody writes to: at once.
     except (FileNotFoundError, NotADirectoryError) as error:

@@ -6,6 +6,7 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from spl_tf import files
+from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.remote import addresses
 
@@ -49,6 +50,8 @@ class AddressesTest(parameterized.TestCase):
         with self.assertRaisesRegex(UserError, "is an address of a store"), files.locked(text, "x"):
             pass
         self.assertEmpty(os.listdir(folder))
+        with self.assertRaisesRegex(UserError, "is an address of a store"):
+            load_dataset(text)
 
 
 class _inside:  # noqa: N801  As contextlib.chdir, which tells the folder.
