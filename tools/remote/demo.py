@@ -5,9 +5,9 @@
 
 Videos are rendered, cut, labelled, trained on and tested by the commands of README.md, on the local disk and then at
 s3:// of a server that fails one request in twenty (tools/remote/faulty_store.py), each command with an empty cache, as
-on a new machine. A cutting and a training are killed, and go on elsewhere. Then the recipe, on a server that is
-slow too.
-Everything must be equal: shards, side-cars, labels, weights, scores. Exit code 1 where anything is not.
+on a new machine. A cutting and a training are killed, and go on elsewhere. Then the recipe, killed once too, on a
+server that is also slow. Everything must be equal: shards, side-cars, labels, weights, scores. Exit code 1 where
+anything is not.
 """
 
 import csv
@@ -34,7 +34,8 @@ flags.DEFINE_multi_string("only", [], "pipeline or recipe, repeatable; both with
 flags.mark_flag_as_required("output_dir", flag_values=FLAGS)
 
 _GIN = "--gin_file=tools/remote/demo.gin"
-_FAILING, _DELAY = 0.05, 0.3
+_FAILING = 0.05
+_DELAYS = {"pipeline": 0.0, "recipe": 0.3}  # Longest waits, seconds.
 _MOST_SECONDS = 900.0
 
 
@@ -121,6 +122,14 @@ def _pipeline(machine: _Machine, videos: str, root: str) -> None:
     machine.run("export", ["spl_tf.export", f"--model_dir={root}/finetune", f"--output_dir={root}/served"])
 
 
+def _recipe(machine: _Machine, root: str) -> None:
+    recipe = ["spl_tf.recipe", _GIN, f"--output_dir={root}"]
+    if machine.address is not None:
+        checkpoints = f"{root}/seed0/spl_b/pretrain/checkpoints/"
+        machine.run("recipe, killed", recipe, lambda: _has(machine, checkpoints, "checkpoint"))
+    machine.run("recipe", recipe)
+
+
 def _has(machine: _Machine, folder: str, end: str) -> bool:
     return any(name.endswith(end) for name in _filesystem(machine).find(folder))
 
@@ -170,42 +179,43 @@ def _pipelines_differ(local: pathlib.Path, remote: pathlib.Path) -> tuple[int, l
     return len(names), found
 
 
+def _compare(what: str, folder: pathlib.Path, videos: pathlib.Path) -> tuple[dict[str, object], list[str]]:
+    """Does the work on the local disk and at s3://: a row of the results, and what is not as it should be."""
+    local, delay, started = _Machine(folder / f"{what}-local", None), _DELAYS[what], time.monotonic()
+    with faulty_store.served(_FAILING, delay) as address:
+        remote = _Machine(folder / f"{what}-remote", address)
+        store = _filesystem(remote)
+        store.mkdir("work")
+        store.put(f"{videos}/", "work/videos/", recursive=True)
+        for machine, videos_at, root in (
+            (local, str(videos), str(local.folder / "ended")),
+            (remote, "s3://work/videos", "s3://work/run"),
+        ):
+            _recipe(machine, root) if what == "recipe" else _pipeline(machine, videos_at, root)
+        counts, ended = faulty_store.faults(address), remote.folder / "ended"
+        store.get("work/run/", f"{ended}/", recursive=True)
+        left = [name for name in store.find("work") if ".tmp." in name or "spool-" in name or name.endswith(".lock")]
+    compared, found = _pipelines_differ(local.folder / "ended", ended)
+    if what == "recipe":
+        found += differences(local.folder / "ended", ended)
+    found += [f"{name} is left over" for name in left]
+    row = {"run": what, "failing": _FAILING, "longest wait": delay, **counts, "files compared": compared}
+    return row | {"different": len(found), "seconds of both": round(time.monotonic() - started)}, found
+
+
 def main() -> int:
     from spl_tf import configurables, configuration  # noqa: F401
     from spl_tf.demo.rendered_actions import render_actions
 
     configuration.parse(["tools/remote/demo.gin"])
     folder = pathlib.Path(FLAGS.output_dir).absolute()
-    videos = folder / "videos"
-    render_actions(videos)
+    render_actions(folder / "videos")
     rows, faults = [], list[str]()
-    for what in FLAGS.only or ("pipeline", "recipe"):
-        local, delay = _Machine(folder / f"{what}-local", None), _DELAY if what == "recipe" else 0.0
-        with faulty_store.served(_FAILING, delay) as address:
-            remote = _Machine(folder / f"{what}-remote", address)
-            store, ended = _filesystem(remote), folder / f"{what}-remote" / "ended"
-            store.mkdir("work")
-            started = time.monotonic()
-            if what == "pipeline":
-                store.put(f"{videos}/", "work/videos/", recursive=True)
-                _pipeline(local, str(videos), str(local.folder / "ended"))
-                _pipeline(remote, "s3://work/videos", "s3://work/run")
-            else:
-                for machine, place in ((local, str(local.folder / "ended")), (remote, "s3://work/run")):
-                    machine.run("recipe", ["spl_tf.recipe", _GIN, f"--output_dir={place}"])
-            counts = faulty_store.faults(address)
-            store.get("work/run/", f"{ended}/", recursive=True)
-            left = [
-                name for name in store.find("work") if ".tmp." in name or "spool-" in name or name.endswith(".lock")
-            ]
-        compared, found = _pipelines_differ(local.folder / "ended", ended)
-        if what == "recipe":
-            found += differences(local.folder / "ended", ended)
-        found += [f"{name} is left over" for name in left]
-        faults += [f"{what}: {fault}" for fault in found]
-        rows.append({"run": what, "failing": _FAILING, "longest wait": delay, **counts, "files compared": compared})
-        rows[-1] |= {"different": len(found), "seconds of both": round(time.monotonic() - started)}
-        print(rows[-1], *faults, sep="\n", flush=True)
+    for what in FLAGS.only or _DELAYS:
+        row, found = _compare(what, folder, folder / "videos")
+        rows.append(row)
+        faults += found
+        print(row, *found, sep="\n", flush=True)
     if FLAGS.results:
         with files.atomic_path(FLAGS.results) as path, open(path, "w", newline="", encoding="utf-8") as opened:
             writer = csv.DictWriter(opened, list(rows[0]), lineterminator="\n")
