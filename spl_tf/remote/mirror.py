@@ -13,6 +13,7 @@ An object is put whole or not at all, so a file of the store is whole or absent 
 """
 
 import concurrent.futures
+import contextlib
 import fcntl
 import fnmatch
 import os
@@ -20,6 +21,7 @@ import pathlib
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from spl_tf.errors import UserError
@@ -35,6 +37,8 @@ _LOCAL = ("*/.lock", "*/.*.tmp.*", "*/spool-*/*", "*_temp/*", "*/.hosts-*")
 # Among what a library wrote into a folder by itself, what says that all is there; what names others comes first here.
 _LAST = ("*/checkpoint", "*.index", "*/saved_model.pb")
 
+# Where a file is until all of it is there, and how old it is when it must be of a killed process.
+_INCOMING, _SECONDS_ABANDONED = ".incoming", 86_400.0
 _TRANSFERS = 8
 _GIGABYTES = 100.0
 _told_of: set[str] = set()
@@ -78,23 +82,28 @@ def pull(folder: Path) -> None:
     as it is: that run keeps it equal.
     """
     folder = pathlib.Path(folder)
-    address = _address(folder)
-    if _is_written(folder):
-        return
-    stored = stores.list_objects(address)
-    before = record.known_below(str(folder))
-    now = []
-    for name, found in stored.items():
-        path = str(folder / name)
-        old = before.pop(path, None)
-        is_same = old is not None and old.tag == found.tag and old.is_equal()
-        now.append(Known(path, found.size, found.tag, old.mtime if old and is_same else None))
-    record.forget(before)
-    record.put(now)
-    equal = {each.path for each in now if each.mtime is not None}
-    for path in _files(folder):
-        if path not in equal:
-            os.unlink(path)
+    stored = stores.list_objects(_address(folder))
+    for path in (addresses.mirrors() / _INCOMING).glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _SECONDS_ABANDONED:
+                path.unlink()
+    with _records_held(fcntl.LOCK_EX):  # No other process fetches a file and has not noted it yet.
+        if _is_written(folder):
+            return
+        before = record.known_below(str(folder))
+        now = []
+        for name, found in stored.items():
+            path = str(folder / name)
+            old = before.pop(path, None)
+            is_same = old is not None and old.tag == found.tag and old.is_equal()
+            now.append(Known(path, found.size, found.tag, old.mtime if old and is_same else None))
+        record.forget(before)
+        record.put(now)
+        # What is fetched now is replaced at once: another process may be reading it.
+        kept = {each.path for each in now if each.mtime is not None or not _is_like(each.path, _LATE)}
+        for path in _files(folder):
+            if path not in kept:
+                os.unlink(path)
     _fetch_all([each for each in now if each.mtime is None and not _is_like(each.path, _LATE)])
 
 
@@ -203,27 +212,39 @@ def _fetch_all(wanted: Sequence[Known]) -> None:
         tqdm(total=sum(each.size for each in wanted), desc="fetch", unit="B", unit_scale=True, delay=2) as bar,
     ):
         for fetched in pool.map(_fetch, wanted):
-            record.put([fetched])
             bar.update(fetched.size)
     _make_room()
 
 
 def _fetch(wanted: Known) -> Known:
     path, address = wanted.path, _address(wanted.path)
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f".{secrets.token_hex(4)}.tmp.{name}")
+    incoming = addresses.mirrors() / _INCOMING
+    incoming.mkdir(parents=True, exist_ok=True)
+    temporary = str(incoming / f"{os.getpid()}-{secrets.token_hex(8)}")
     try:
         stores.download(address, temporary)
         status = os.stat(temporary)
         if status.st_size != wanted.size:
-            raise stores.StoreError(
-                f"{address} gave {status.st_size:,} bytes of {wanted.size:,}: is another run writing it?"
-            )
-        os.replace(temporary, path)
+            size = f"{status.st_size:,} bytes of {wanted.size:,}"
+            raise stores.StoreError(f"{address} gave {size}: is another run writing it?")
+        fetched = Known(path, wanted.size, wanted.tag, status.st_mtime_ns)
+        with _records_held(fcntl.LOCK_SH):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.replace(temporary, path)
+            record.put([fetched])
     finally:
         pathlib.Path(temporary).unlink(missing_ok=True)
-    return Known(path, wanted.size, wanted.tag, status.st_mtime_ns)
+    return fetched
+
+
+@contextlib.contextmanager
+def _records_held(how: int) -> Iterator[None]:
+    """Holds files and what is known of them against other processes, shared or alone."""
+    root = addresses.mirrors()
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".records", "a+") as lock:
+        fcntl.flock(lock, how)
+        yield
 
 
 def _make_room() -> None:

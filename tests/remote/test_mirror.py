@@ -1,5 +1,6 @@
 """What is written to a mirror is in the store, in the order it was written; what is read comes from there."""
 
+import concurrent.futures
 import contextlib
 import errno
 import io
@@ -130,6 +131,32 @@ class MirrorTest(StoreCase):
             )
             self.assertIn("being_written", other.stdout)
         mirror.remove(folder / "sub/being_written")
+
+    def test_several_processes_may_fetch_one_folder_at_once(self):
+        for number in range(20):
+            self.store.pipe(f"/w/run/{number}", b"%d" % number)
+        folder, read = self.cache / "memory/w/run", []
+        mirror.pull(folder)
+
+        def look():
+            mirror.pull(folder)
+            read.append([(folder / str(number)).read_text() for number in range(20)])
+
+        for number in range(20):  # None is as it was noted.
+            os.utime(folder / str(number), (number, number))
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for looked in [pool.submit(look) for _ in range(12)]:
+                looked.result()
+        self.assertEqual(read, [[str(number) for number in range(20)]] * 12)
+        self.assertEmpty(os.listdir(self.cache / ".incoming"))
+
+    def test_what_a_killed_process_was_fetching_is_removed_a_day_later(self):
+        (self.cache / ".incoming").mkdir(parents=True)
+        for name, age in (("old", 90_000), ("new", 10)):
+            (self.cache / ".incoming" / name).touch()
+            os.utime(self.cache / ".incoming" / name, (time.time() - age,) * 2)
+        mirror.open_folder("memory://w/run")
+        self.assertEqual(os.listdir(self.cache / ".incoming"), ["new"])
 
     def test_renamed_folders_are_renamed_in_the_store(self):
         folder = mirror.open_folder("memory://w/run")
