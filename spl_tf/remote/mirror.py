@@ -83,10 +83,10 @@ def pull(folder: Path) -> None:
     """
     folder = pathlib.Path(folder)
     stored = stores.list_objects(_address(folder))
-    for path in (addresses.mirrors() / _INCOMING).glob("*"):
+    for leftover in (addresses.mirrors() / _INCOMING).glob("*"):
         with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _SECONDS_ABANDONED:
-                path.unlink()
+            if time.time() - leftover.stat().st_mtime > _SECONDS_ABANDONED:
+                leftover.unlink()
     with _records_held(fcntl.LOCK_EX):  # No other process fetches a file and has not noted it yet.
         if _is_written(folder):
             return

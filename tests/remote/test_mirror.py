@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import time
 from unittest import mock
 
@@ -137,6 +138,13 @@ class MirrorTest(StoreCase):
             self.store.pipe(f"/w/run/{number}", b"%d" % number)
         folder, read = self.cache / "memory/w/run", []
         mirror.pull(folder)
+        get, one_reader = stores.download, threading.Lock()
+
+        def download(address, path):
+            with one_reader:  # Of a file in memory.
+                get(address, path)
+
+        self.enterContext(mock.patch.object(stores, "download", download))
 
         def look():
             mirror.pull(folder)
