@@ -80,8 +80,8 @@ empty folder.
 --task=i/n makes this process one of n, i from 1 to n, on any hosts that see D and the videos by the same
 paths: each is started with the same flags, by any scheduler or by hand, at any time. They share out the
 shards, do those of tasks that died, and all return when D is finished, with the same bytes as one process
-(docs/cluster.md). One of them makes the plan while the others wait. A task with another manifest, other
-flags or another version of this package is refused by name.
+(docs/cluster.md). They share out the search for copies too; then one of them makes the plan while the others
+wait. A task with another manifest, other flags or another version of this package is refused by name.
 
 --verify reads every record back: lengths, checksums, every JPEG file, labels, times, ids that
 occur twice. It prints the clips per class and each fault with its shard and record; exit code 1

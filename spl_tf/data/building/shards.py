@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from spl_tf import claims, files
 from spl_tf.claims import Claims, Task
@@ -12,10 +12,11 @@ from spl_tf.data.building.resume import Progress
 from spl_tf.data.building.settings import Settings, settings_of
 from spl_tf.data.building.stored_plan import StoredPlan
 from spl_tf.data.dataset import FILE_NAME, ClipDataset, load_dataset
-from spl_tf.data.duplicates.held_out import HeldOut, read_held_out, reject_held_out
-from spl_tf.data.duplicates.uploads import drop_duplicates, merge_repeated
+from spl_tf.data.duplicates.fingerprint_files import list_pieces, make_pieces
+from spl_tf.data.duplicates.held_out import HeldOut, HeldOutFile, read_held_out, reject_held_out
+from spl_tf.data.duplicates.uploads import compared_intervals, drop_duplicates, merge_repeated
 from spl_tf.data.lists.class_folders import manifest_digest
-from spl_tf.data.manifest import read_manifest
+from spl_tf.data.manifest import Rejection, Video, read_manifest
 from spl_tf.errors import UserError
 
 
@@ -165,6 +166,8 @@ class _Building:
                 plan = progress.plan(self._settings)
             return plan is not None or self._is_finished()
 
+        if tasks is not None and not self._settings.keep_duplicates:
+            self._share_fingerprints(tasks, is_done)
         for mine in claims.rounds(tasks, ["plan"], is_done):
             for _ in mine:
                 progress.remove_plan()  # A damaged one, or another version's.
@@ -172,19 +175,33 @@ class _Building:
         is_done("plan")
         return plan
 
+    def _share_fingerprints(self, tasks: Claims, is_planned: Callable[[str], bool]) -> None:
+        """Makes the fingerprints that the plan needs, together with the other tasks; the longest part of planning."""
+        pieces = self._progress.fingerprints / "pieces.json"
+        for mine in tasks.rounds(["pieces"], lambda unit: pieces.exists() or is_planned(unit)):
+            for _ in mine:
+                list_pieces(compared_intervals(*self._entries()), pieces)
+        if not is_planned("plan"):
+            make_pieces(pieces, tasks, is_planned, self._num_workers, self._seconds_per_video)
+
+    def _entries(self) -> tuple[list[Video | Rejection], list[HeldOutFile]]:
+        """The manifest's rows that are no repetitions, and the files of held-out videos."""
+        settings, held_out = self._settings, self._held_out
+        entries = read_manifest(self._manifest, settings.classes, settings.label_column, settings.frames_fps)
+        entries, rejected_files = reject_held_out(entries, held_out)
+        entries = merge_repeated(entries, self._num_workers, self._seconds_per_video)
+        return entries, [*held_out.files, *rejected_files]
+
     def _make_plan(self) -> Plan:
         settings, held_out = self._settings, self._held_out
         limits = self._num_workers, self._seconds_per_video
-        entries = read_manifest(self._manifest, settings.classes, settings.label_column, settings.frames_fps)
-        entries, rejected_files = reject_held_out(entries, held_out)
-        entries = merge_repeated(entries, *limits)
+        entries, held_out_files = self._entries()
         if not settings.keep_duplicates:
             if held_out.num_missing_files:
                 print(
                     f"{held_out.num_missing_files:,} held-out files are not there: compared by id, name and "
                     "address, and by content with the uploads found so"
                 )
-            held_out_files = [*held_out.files, *rejected_files]
             entries = drop_duplicates(entries, held_out_files, self._progress.fingerprints, *limits)
         return make_plan(entries, settings, *limits)
 

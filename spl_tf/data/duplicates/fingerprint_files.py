@@ -8,22 +8,27 @@ the pictures: files that do not fit together, or that were changed, are made ane
 import dataclasses
 import errno
 import hashlib
+import itertools
 import json
+import math
 import os
 import pathlib
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from spl_tf import files
+from spl_tf.claims import Claims
 from spl_tf.data.duplicates.fingerprints import RATE, SIDE, VERSION, Fingerprint, Interval, fingerprint
 from spl_tf.data.workers import run_in_workers
+from spl_tf.stored import read_json
 
 _PER_FILE = 256
+_PER_PIECE = 32  # What one of several tasks makes at once; divides _PER_FILE.
 _SECONDS_BETWEEN_SAVES = 30.0
 
 
@@ -79,6 +84,8 @@ def make_fingerprints(
     """
     parts = [intervals[start : start + _PER_FILE] for start in range(0, len(intervals), _PER_FILE)]
     paths = [folder / _digest(part) for part in parts]
+    for part, path in zip(parts, paths, strict=True):
+        _gather(part, path, folder)
     missing = {path: _missing(path, len(part)) for part, path in zip(parts, paths, strict=True)}
     jobs = [part[place] for part, path in zip(parts, paths, strict=True) for place in missing[path]]
     results = run_in_workers(fingerprint, jobs, num_workers=num_workers, seconds_per_job=seconds_per_video)
@@ -90,6 +97,72 @@ def make_fingerprints(
     if any(part is None for part in parts_made):
         raise OSError(errno.EIO, "files of fingerprints changed while they were read", str(folder))
     return FingerprintFiles([part for part in parts_made if part is not None])
+
+
+def list_pieces(intervals: Sequence[Interval], path: pathlib.Path) -> None:
+    """Writes down what several tasks make by `make_pieces`: the intervals that `make_fingerprints` will be given."""
+    pieces = _pieces(intervals)
+    files.write_json(
+        path, {_digest(piece): [list(map(_stored, dataclasses.astuple(one))) for one in piece] for piece in pieces}
+    )
+
+
+def _stored(value: Any) -> Any:
+    return None if value == math.inf else value  # JSON knows no infinity, which is the end of a whole video.
+
+
+def make_pieces(
+    path: pathlib.Path, tasks: Claims, is_over: Callable[[str], bool], num_workers: int, seconds_per_video: float
+) -> None:
+    """Makes, with other tasks, the fingerprints that are listed, beside the list, until all are there.
+
+    They save time alone: `make_fingerprints` takes what it finds, and makes what is missing, damaged, or of a video
+    that changed or that another host could not decode.
+
+    Args:
+      path: the list, see `list_pieces`.
+      tasks: this task's claims.
+      is_over: whether nobody needs them any more.
+      num_workers: processes of this task.
+      seconds_per_video: a video that takes longer has no fingerprint.
+
+    Raises:
+      OSError: the folder cannot be written to.
+    """
+    listed = read_json(path, dict[str, list[tuple[str, float, float | None, float | None]]], "start all tasks again")
+    pieces = {
+        f"fingerprints-{name}": [
+            Interval(video, start, math.inf if end is None else end, fps) for video, start, end, fps in piece
+        ]
+        for name, piece in listed.items()
+    }
+    marks = {unit: path.with_name(f"{unit}.made") for unit in pieces}
+    total = sum(map(len, pieces.values()))
+    with tqdm(total=total, desc="fingerprints of all tasks", unit="video", disable=not pieces) as bar:
+
+        def is_done(unit: str) -> bool:
+            return marks[unit].exists() or is_over(unit)
+
+        for mine in tasks.rounds(list(pieces), is_done):
+            for unit in mine:
+                jobs = pieces[unit]
+                results = run_in_workers(fingerprint, jobs, num_workers=num_workers, seconds_per_job=seconds_per_video)
+                made = [result if isinstance(result, Fingerprint) else None for result in results]
+                _save(made, path.with_name(unit.removeprefix("fingerprints-")))
+                files.write_text(marks[unit], "")
+                bar.update(len(jobs))
+
+
+def _pieces(intervals: Sequence[Interval]) -> list[Sequence[Interval]]:
+    return [intervals[start : start + _PER_PIECE] for start in range(0, len(intervals), _PER_PIECE)]
+
+
+def _gather(part: Sequence[Interval], path: pathlib.Path, folder: pathlib.Path) -> None:
+    """Makes one file of what tasks made in pieces, unless the file is there."""
+    if path.with_suffix(".npz").exists() or not any(folder.glob("*.made")):
+        return
+    pieces = [_load_all(folder / _digest(piece), len(piece)) for piece in _pieces(part)]
+    _save(list(itertools.chain.from_iterable(pieces)), path)
 
 
 def _missing(path: pathlib.Path, count: int) -> list[int]:

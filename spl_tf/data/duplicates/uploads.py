@@ -10,7 +10,7 @@ import collections
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from tqdm import tqdm
@@ -92,17 +92,35 @@ def drop_duplicates(
       OSError: the folder cannot be written to.
     """
     ranked = _by_rank(entries)
-    uploads: list[Video | HeldOutFile] = [*held_out, *(video for _, video in ranked)]
+    uploads = _uploads(ranked, held_out)
     contents = _contents([upload.path for upload in uploads])
     copies = _equal_content(uploads, contents)
+    if compared := _compared(uploads, contents, copies):
+        copies |= _near(uploads, contents, compared, folder, num_workers, seconds_per_video)
+    return _without(copies, entries, ranked, held_out)
+
+
+def compared_intervals(entries: Sequence[Video | Rejection], held_out: Sequence[HeldOutFile]) -> list[Interval]:
+    """What `drop_duplicates` makes fingerprints of."""
+    uploads = _uploads(_by_rank(entries), held_out)
+    contents = _contents([upload.path for upload in uploads])
+    compared = _compared(uploads, contents, _equal_content(uploads, contents))
+    return [_interval(uploads[position]) for position in compared]
+
+
+def _uploads(ranked: Sequence[tuple[int, Video]], held_out: Sequence[HeldOutFile]) -> list[Video | HeldOutFile]:
+    return [*held_out, *(video for _, video in ranked)]
+
+
+def _compared(uploads: Sequence[Video | HeldOutFile], contents: Sequence[str], copies: Collection[int]) -> list[int]:
+    """Positions of the uploads to look for near-duplicates among; none where there is nothing to compare with."""
     firsts: dict[tuple[str, tuple[float, float]], int] = {}  # A file that is held out twice is looked at once.
     for position, upload in enumerate(uploads):
         if position not in copies and not is_image(upload.path):
             firsts.setdefault((contents[position], upload.interval), position)
     compared = list(firsts.values())
-    if any(isinstance(uploads[position], Video) for position in compared) and len(compared) > 1:
-        copies |= _near(uploads, contents, compared, folder, num_workers, seconds_per_video)
-    return _without(copies, entries, ranked, held_out)
+    some = any(isinstance(uploads[position], Video) for position in compared) and len(compared) > 1
+    return compared if some else []
 
 
 def _by_rank(entries: Sequence[Video | Rejection]) -> list[tuple[int, Video]]:

@@ -15,6 +15,7 @@ import pytest
 from spl_tf.claims import Claims, Task
 from spl_tf.data.building import shard_files
 from spl_tf.data.building.resume import Progress
+from spl_tf.data.duplicates import fingerprint_files
 from spl_tf.data.verify import verify
 from spl_tf.errors import UserError
 from tests.data.building.shards_case import CLASSES, FORMAT, ShardsCase
@@ -69,6 +70,27 @@ class ShardTasksTest(ShardsCase):
             self.assertTrue(dead.take(unit))
         (self.output / ".host.123.tmp.web-00003-of-00005.tfrecord").write_bytes(b"half")
         self.write_as(Task(2, 2, LEASE))
+        self.assert_finished()
+
+    def test_tasks_share_out_the_fingerprints_and_take_over_those_of_a_dead_one(self):
+        (self.folder / "v0.mp4").write_bytes(b"no video")
+        (self.folder / "v5.mp4").write_bytes((self.folder / "v8.mp4").read_bytes())
+        self.write(self.folder / "F", num_shards=5)
+        self.expected, task, output = contents(self.folder / "F"), Task(1, 2, LEASE), io.StringIO()
+        self.assertIn(b"duplicate", self.expected["rejected.csv"])
+        stopped = mock.patch.object(fingerprint_files, "_save", side_effect=KeyboardInterrupt)
+        with (
+            mock.patch.object(fingerprint_files, "_PER_PIECE", 2),
+            mock.patch.object(fingerprint_files, "run_in_workers", wraps=fingerprint_files.run_in_workers) as run,
+        ):
+            # Killed tasks don't say that they ended.
+            with stopped, mock.patch.object(Claims, "_show"), self.assertRaises(KeyboardInterrupt):
+                self.write_as(task, keep_duplicates=False)
+            with contextlib.redirect_stdout(output):
+                self.write(num_shards=5, task=Task(2, 2, LEASE))
+        self.assertIn("task 2/2: takes over fingerprints-", output.getvalue())
+        # Four pieces of the eight different files, one of them twice; the plan asks again for what is no video.
+        self.assertEqual([len(call.args[1]) for call in run.call_args_list], [2, 2, 2, 2, 2, 1])
         self.assert_finished()
 
     def test_of_two_that_write_one_shard_note_and_file_are_of_the_same(self):
