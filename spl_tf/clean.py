@@ -22,6 +22,10 @@ and summary.json. Pre-training uses them by spl_tf.train --gin_param="train_stag
 features/, what the teacher says of every clip: 4 GB for a million clips with 2,048 features. It may be deleted;
 --features_dir puts it elsewhere, for several methods to share.
 
+--task=i/n makes this process one of n that make the features together, on any hosts that see the folders by the same
+paths: the teacher's work, nearly all of the time. When all are there each returns, and the same command without --task
+makes the labels, the same to the byte as without tasks (docs/cluster.md).
+
 The same command goes on where it was stopped: shards that the teacher has finished are not run again, CleanNet starts
 from the beginning.
 """
@@ -41,6 +45,7 @@ flags.DEFINE_string("method", None, "cleannet_soft, cleannet_hard or confident_l
 define_folder("output_dir", "Folder for the labels.", FLAGS)
 define_folder("features_dir", "Folder for the features; output_dir/features when not given.", FLAGS)
 flags.DEFINE_integer("seed", 0, "Of CleanNet's weights, references and batches.", lower_bound=0, flag_values=FLAGS)
+command.define_task_flags(FLAGS)
 flags.mark_flags_as_required(["model_dir", "shards", "method", "output_dir"], flag_values=FLAGS)
 
 
@@ -51,6 +56,7 @@ def main() -> None:
     require_own_folder("features_dir", FLAGS.features_dir)
     if FLAGS.method == CONFIDENT_LEARNING:
         command.require_unset(FLAGS, ["clean_shards"], f"{FLAGS.method} asks the teacher alone, leave it out")
+    task = command.task(FLAGS)
     command.parse_gin(FLAGS)
     import pathlib
 
@@ -67,7 +73,11 @@ def main() -> None:
         FLAGS.output_dir,
         seed=FLAGS.seed,
         features_dir=FLAGS.features_dir,
+        task=task,
     )
+    if summary is None:
+        print("The features are there: the same command without --task makes the labels")
+        return
     print(report(summary, np.load(pathlib.Path(FLAGS.output_dir) / "confusion.npy")))
     print(f"\nLabels and figures are in {FLAGS.output_dir}")
 

@@ -8,6 +8,7 @@ import gin
 import numpy as np
 
 from spl_tf import files
+from spl_tf.claims import Task
 from spl_tf.cleaning.cleannet_training import cleannet, require_options
 from spl_tf.cleaning.confident_learning import find_mistakes, require_cleanlab
 from spl_tf.cleaning.methods import CONFIDENT_LEARNING, require_method
@@ -52,7 +53,8 @@ def clean_labels(
     folder: files.Path,
     seed: int = 0,
     features_dir: files.Path | None = None,
-) -> dict[str, Any]:
+    task: Task | None = None,
+) -> dict[str, Any] | None:
     """Writes the labels of a web set with a weight for each; those with the weight 0 are discarded.
 
     Args:
@@ -64,10 +66,12 @@ def clean_labels(
       folder: for the labels, as `assign_labels` writes them, with `features` in it.
       seed: of CleanNet.
       features_dir: for the features instead, to share them between methods.
+      task: this process is one of several that make the features together, and no labels: the same call without a
+        task makes them.
 
     Returns:
       The content of `summary.json`: that of `assign_labels` with the strategy `method`; the samples cover
-      ratio is the share of the clips that are kept, and "cleaning" says what was learned from.
+      ratio is the share of the clips that are kept, and "cleaning" says what was learned from. None of a task.
 
     Raises:
       UserError: as `require_method_options`, teacher and data don't fit together, clips without exactly one label,
@@ -91,8 +95,10 @@ def clean_labels(
     if clean is not None:
         clean_set = _load_labelled(clean)
         require_same_classes(web_set.classes, web_set.folder, clean_set.classes, clean_set.folder)
-        clean_clips = clip_features(model_dir, clean, features_dir / "clean")
-    web_clips = clip_features(model_dir, web, features_dir / "web")
+        clean_clips = clip_features(model_dir, clean, features_dir / "clean", task=task)
+    web_clips = clip_features(model_dir, web, features_dir / "web", task=task)
+    if task is not None:
+        return None
     weak, teacher = web_clips.labels, web_clips.predictions()
     confusion = count_pairs(weak, teacher, web_set.num_classes)
     notes: dict[str, float] = {}

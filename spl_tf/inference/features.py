@@ -9,23 +9,28 @@ import dataclasses
 import functools
 import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gin
+import keras
 import numpy as np
+import tensorflow as tf
 
-from spl_tf import checksums, files
+from spl_tf import checksums, claims, files
 from spl_tf.arrays import map_array
+from spl_tf.claims import Claims, Task
 from spl_tf.data.dataset import Shard
 from spl_tf.errors import UserError
-from spl_tf.inference.engine import inference_engine
+from spl_tf.hardware.distribution import whole_batch
+from spl_tf.inference.engine import Run, inference_engine, run_of
 from spl_tf.inference.scores import ClipScores, score_trained
 from spl_tf.inference.trained_model import load_with_clips
 from spl_tf.labels.sidecar_files import ids_digest
 from spl_tf.stored import read_json
 
 _IDENTITY = "features.json"
+_CLAIMS = ".claims"
 _MAKE_AGAIN = "delete this file alone and run the same command again"
 
 
@@ -81,7 +86,7 @@ class ClipFeatures:
         return np.cumsum([len(features) for features in self.features])
 
 
-@gin.configurable
+@gin.configurable(denylist=["task"])
 def clip_features(
     model_dir: files.Path,
     shards: files.Path,
@@ -90,6 +95,7 @@ def clip_features(
     num_views: int = 1,
     batch_size: int = 16,
     precision: str = "auto",
+    task: Task | None = None,
 ) -> ClipFeatures:
     """Runs a trained network over all clips; a shard whose file stands is not run again.
 
@@ -101,14 +107,16 @@ def clip_features(
       num_views: uniformly spaced temporal views of each clip.
       batch_size: views at once.
       precision: "auto", "float32" or "bfloat16".
+      task: this process is one of several, on any hosts, that run it together; each returns when all is done.
 
     Raises:
       UserError: network and data don't fit together, there is no clip, a record can't be read, features are not
-        finite, or the folder holds damaged files, or features of another network, other settings or other shards.
+        finite, the other tasks were asked for something else, or the folder holds damaged files, or features of
+        another network, other settings or other shards.
     """
     trained, dataset, strategy = load_with_clips(model_dir, shards, precision)
     folder = pathlib.Path(folder)
-    with files.locked(folder, "the features"):
+    with files.locked(folder, "the features", shared=task is not None):
         made_by = {"model": trained.weights_hash, "precision": trained.precision, "num_views": num_views}
         made_by |= dataclasses.asdict(trained.clip_input)
         if (engine := inference_engine()) is not None:
@@ -116,15 +124,53 @@ def clip_features(
         _require_identity(folder, made_by | {"shards": {shard.name: shard.fingerprint for shard in dataset.shards}})
         # A shard without clips has no files: nobody knows how wide they would be.
         filled = [place for place, shard in enumerate(dataset.shards) if shard.records]
-        missing = [place for place in filled if not _is_written(folder, dataset.shards[place])]
-        if missing:
+        whole = whole_batch(batch_size, strategy)
+        asked = made_by | {"batch_size": whole, "tensorflow": tf.__version__, "keras": keras.__version__}
+
+        def write(places: Sequence[int]) -> None:
             options: dict[str, Any] = {"batch_size": batch_size, "num_views": num_views, "batch_over_shards": False}
-            clips = score_trained(trained, dataset, strategy, description="features", shards=missing, **options)
-            with contextlib.closing(clips):
-                for place in missing:
+            options |= {"run": run(), "description": "features", "shards": places}
+            with contextlib.closing(score_trained(trained, dataset, strategy, **options)) as clips:
+                for place in places:
                     _write(folder, dataset.shards[place], clips)
+
+        @functools.cache
+        def run() -> Run:
+            return run_of(trained, dataset, strategy, whole)
+
+        if task is None:
+            if missing := [place for place in filled if not _is_written(folder, dataset.shards[place])]:
+                write(missing)
+        else:
+            _write_with(task, asked, folder, [dataset.shards[place] for place in filled], filled, write)
         mapped = [_map_shard(folder, dataset.shards[place]) for place in filled]
         return ClipFeatures(*zip(*mapped, strict=True))
+
+
+def _write_with(
+    task: Task,
+    asked: Mapping[str, Any],
+    folder: pathlib.Path,
+    filled: Sequence[Shard],
+    places: Sequence[int],
+    write: Callable[[Sequence[int]], None],
+) -> None:
+    """Writes the shards that this task claims, until all are there."""
+    shards = {shard.name: shard for shard in filled}
+    place_of = dict(zip(shards, places, strict=True))
+    tasks = Claims(folder / _CLAIMS, task)
+    tasks.require_same(asked)
+
+    def is_done(name: str) -> bool:
+        return _is_written(folder, shards[name])
+
+    with tasks.beating(), claims.overtaken(tasks, lambda: all(map(is_done, shards))):
+        for mine in tasks.rounds(list(shards), is_done):
+            for name in mine:
+                write([place_of[name]])
+    tasks.clear()
+    for leftover in folder.glob(files.TEMPORARY):
+        leftover.unlink(missing_ok=True)
 
 
 def _table_path(folder: pathlib.Path, shard: Shard) -> pathlib.Path:

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
+from spl_tf.claims import Claims, Task
 from spl_tf.data.dataset import load_dataset
 from spl_tf.errors import UserError
 from spl_tf.hardware.distribution import device_strategy
@@ -35,6 +36,22 @@ class ClipFeaturesTest(parameterized.TestCase, tf.test.TestCase):
 
     def _features(self, shards=None, **options):
         return clip_features(self.teacher, shards or self.web, self.folder, **{"precision": "float32"} | options)
+
+    def test_a_task_takes_over_what_a_dead_one_held_and_gives_the_bytes_of_one_process(self):
+        def contents():
+            return {path.name: path.read_bytes() for path in self.folder.iterdir() if path.name != ".lock"}
+
+        alone = contents()
+        for path in list(self.folder.glob("*.npy"))[1:]:
+            path.unlink()
+        stopped = mock.patch.object(module, "_write", side_effect=KeyboardInterrupt)
+        # Killed tasks don't say that they ended.
+        with stopped, mock.patch.object(Claims, "_show"), self.assertRaises(KeyboardInterrupt):
+            self._features(task=Task(1, 2, 1.0))
+        with self.assertRaisesRegex(UserError, "work with batch_size 16, this one with 8"):
+            self._features(task=Task(2, 2, 1.0), batch_size=8)
+        self._features(task=Task(2, 2, 1.0))
+        self.assertEqual(contents(), alone)
 
     def test_they_are_the_network_s_own_in_the_order_of_the_data_set(self):
         trained = load_trained(self.teacher)
