@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from spl_tf.labels.label_quality import mutual_information
 from spl_tf.report.intervals import Difference
 from tools.study.collected import Outcomes
+from tools.study.truth import purity
 
 
 def gain(first: Outcomes, second: Outcomes, column: str) -> str:
@@ -30,6 +32,23 @@ def percent(values: Sequence[float]) -> str:
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     return f"{100 * known.mean():.1f} %" if known.size else "-"
+
+
+def label_cells(tables: Sequence[np.ndarray]) -> list[str]:
+    """What labels say of what clips show: classes, clips used, purity, bits a used and a web clip, rarest class kept.
+
+    Args:
+      tables: as of `Outcomes.tables`, one a seed.
+    """
+    kept = [table[:-1] for table in tables]
+    clips = np.array([table.sum() for table in tables])
+    used = np.array([table.sum() for table in kept])
+    pure = [np.nansum(purity(table) * table.sum(axis=1)) / table.sum() for table in kept]
+    bits = np.array([mutual_information(table) for table in kept])
+    least = [np.min(table.sum(axis=0) / whole.sum(axis=0)) for table, whole in zip(kept, tables, strict=True)]
+    of_web = np.mean(bits * used / clips)
+    classes = f"{np.mean([len(table) for table in kept]):g}"
+    return [classes, percent(used / clips), percent(pure), f"{bits.mean():.2f}", f"{of_web:.2f}", percent(least)]
 
 
 def interval(difference: Difference | None, seeds: int) -> str:

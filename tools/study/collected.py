@@ -86,13 +86,14 @@ class Collected:
         seeds = sorted(first.rows.keys() & second.rows.keys())
         if not seeds or first.rows == second.rows:
             return None
-        return paired_difference(_correct(first, seeds), _correct(second, seeds), self._groups)
+        return paired_difference(correct(first, seeds), correct(second, seeds), self._groups)
 
     def gains(self, first: Outcomes, second: Outcomes) -> tuple[np.ndarray, list[str]]:
         """First minus second over the seeds that both have, -1, 0 or 1, [S, V], and the V names of the recordings."""
         seeds = sorted(first.rows.keys() & second.rows.keys())
-        return _correct(first, seeds).astype(np.float64) - _correct(second, seeds), self._groups
+        return correct(first, seeds).astype(np.float64) - correct(second, seeds), self._groups
 
 
-def _correct(outcomes: Outcomes, seeds: Sequence[int]) -> np.ndarray:
+def correct(outcomes: Outcomes, seeds: Sequence[int]) -> np.ndarray:
+    """Whether each test video was right with each seed, bool [S, V]."""
     return np.array([[digit == "1" for digit in outcomes.rows[seed]["correct"]] for seed in seeds])

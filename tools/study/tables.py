@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spl_tf.labels.label_quality import mutual_information
 from tools.study.arms import FEWER_SEEDS, PAPER, STRATEGIES
-from tools.study.cells import gain, interval, markdown, mean_top_1, percent
+from tools.study.cells import gain, interval, label_cells, markdown, mean_top_1, percent
 from tools.study.claims import CLAIMS, outcomes, verdict
 from tools.study.collected import Collected, Outcomes
 from tools.study.label_classes import label_classes
-from tools.study.truth import purity
 
 _WEAK_NONE = ("minus weak", "minus none")
 
@@ -113,24 +111,7 @@ def labels_table(results: Collected) -> str:
     for name in STRATEGIES[1:]:
         outcomes = results.main(name)
         if outcomes.rows:
-            tables = outcomes.tables()
-            kept = [table[:-1] for table in tables]
-            clips = np.array([table.sum() for table in tables])
-            used = np.array([table.sum() for table in kept])
-            pure = [np.nansum(purity(table) * table.sum(axis=1)) / table.sum() for table in kept]
-            bits = np.array([mutual_information(table) for table in kept])
-            least = [np.min(table.sum(axis=0) / whole.sum(axis=0)) for table, whole in zip(kept, tables, strict=True)]
-            rows.append(
-                [
-                    name,
-                    f"{np.mean([len(table) for table in kept]):g}",
-                    percent(used / clips),
-                    percent(pure),
-                    f"{bits.mean():.2f}",
-                    f"{np.mean(bits * used / clips):.2f}",
-                    percent(least),
-                ]
-            )
+            rows.append([name, *label_cells(outcomes.tables())])
     header = [
         "strategy",
         "classes",

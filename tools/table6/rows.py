@@ -50,13 +50,40 @@ ROWS = {
 
 
 @dataclasses.dataclass(frozen=True)
+class Variant:
+    """Departures from the gin file, the same for all rows.
+
+    Attributes:
+      pretrain_times: how much longer pre-training is.
+      target: list that takes the place of the clean training set, see `target_sizes`; "" for that.
+      target_times: how much longer teacher and fine-tuning are: as many steps with smaller or larger clean sets.
+      validation: list of the validation images, of which the target has none; None where it has them all.
+    """
+
+    pretrain_times: float = 1
+    target: str = ""
+    target_times: float = 1
+    validation: str | None = "validation.csv"
+
+
+VARIANTS = {
+    "": Variant(),
+    "long": Variant(pretrain_times=4),
+    "clean250": Variant(target="target_250.csv", target_times=4),
+    "clean2000": Variant(target="target_2000.csv", target_times=0.5, validation=None),
+    "swapped": Variant(target="validation.csv", validation="target_train.csv"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
 class Arm:
-    """One run to the test set: a row and the seed of everything in it."""
+    """One run to the test set: a row, the seed of everything in it, and a variant of `VARIANTS`."""
 
     row: str
     seed: int
+    variant: str = ""
 
 
-def all_arms(num_seeds: int) -> list[Arm]:
+def all_arms(num_seeds: int, variant: str = "") -> list[Arm]:
     """Seed by seed, so that whatever is finished can be compared."""
-    return [Arm(row, seed) for seed, row in itertools.product(range(num_seeds), ROWS)]
+    return [Arm(row, seed, variant) for seed, row in itertools.product(range(num_seeds), ROWS)]

@@ -1,10 +1,12 @@
 """Table 6 on a small data set as a study."""
 
 import csv
+import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
 
+import gin
 import numpy as np
 
 from spl_tf import files
@@ -17,20 +19,53 @@ from spl_tf.labels.classes import read_classes
 from tools.study.results import Row
 from tools.study.run import Study
 from tools.study.truth_columns import truth_columns
-from tools.table6.rows import ROWS, all_arms
+from tools.table6.rows import ROWS, VARIANTS, all_arms
+from tools.table6.rows import Arm as Key
 
 
-def table6_study(output_dir: files.Path, num_seeds: int) -> Study:
-    """With the settings of the recipe's gin file."""
-    arms = {key: ROWS[key.row] for key in all_arms(num_seeds)}
-    return Study(output_dir, arms, ROWS["weak"], settings_of=_counted_on, columns_of=_compare_with_truth)
+def table6_study(output_dir: files.Path, num_seeds: int, variant: str = "") -> Study:
+    """With the settings of the recipe's gin file, and a variant's of them."""
+    # The plain rows come first: what a variant has in common with them lies in their folders.
+    keys = [key for name in dict.fromkeys(("", variant)) for key in all_arms(num_seeds, name)]
+    arms = {key: _arm(key) for key in keys}
+    return Study(output_dir, arms, ROWS["weak"], settings_of=_lists_of_arm, columns_of=_compare_with_truth)
 
 
-def _counted_on(runner: Runner, arm: Arm) -> Row:
-    """The list of both labels, for rows whose noise matrix is counted on it."""
-    if arm.transition is not counted_transition or (listed := runner.sets.lists(arm).both_labels) is None:
-        return {}
-    return {"both labels": files.sha256(listed)}
+def _arm(key: Key) -> Arm:
+    """A row, with the bindings of its variant."""
+    row = ROWS[key.row]
+    if not key.variant:
+        return row
+    variant = VARIANTS[key.variant]
+    bindings = [
+        _longer(stage, times)
+        for stage, times in (
+            ("teacher", variant.target_times),
+            ("pretrain", variant.pretrain_times),
+            ("finetune", variant.target_times),
+        )
+        if times != 1
+    ]
+    if variant.target:
+        bindings.append(f"video_folder.target = {variant.target!r}")
+        bindings.append(f"video_folder.validation = {variant.validation!r}")
+    shares = key.variant if variant.target else ""
+    return dataclasses.replace(row, name=f"{key.variant}-{key.row}", bindings=(*row.bindings, *bindings), shares=shares)
+
+
+def _longer(stage: str, times: float) -> str:
+    name = f"{stage}/train_stage.epochs"
+    return f"{name} = {gin.query_parameter(name) * times}"
+
+
+def _lists_of_arm(runner: Runner, arm: Arm) -> Row:
+    """Lists that some arms only have: of both labels, where the noise matrix is counted on it, and a clean set."""
+    digests = {}
+    if arm.transition is counted_transition and (listed := runner.sets.lists(arm).both_labels) is not None:
+        digests["both labels"] = files.sha256(listed)
+    if arm.shares:
+        digests["target"] = files.sha256(runner.sets.lists(arm).target)
+    return digests
 
 
 def _compare_with_truth(runner: Runner, arm: Arm, result: Result) -> Row:
