@@ -14,6 +14,8 @@ import pytest
 import tensorflow as tf
 
 from spl_tf import configuration
+from spl_tf.data.dataset import load_dataset
+from spl_tf.data.survey import read_heads
 from spl_tf.training.identity import stage_settings
 from tests.commands import assert_mistake, run_command
 from tools.study import manifests
@@ -36,7 +38,7 @@ def images(tmp_path_factory):
     generator = np.random.default_rng(0)
     (folder / "classes.txt").write_text("\n".join(COLORS) + "\n")
     names = list(COLORS)
-    for name, column in (("target_train", "label"), ("test", "label"), ("web", "query")):
+    for name, column in (("target_train", "label"), ("validation", "label"), ("test", "label"), ("web", "query")):
         rows = [f"path,{column}"]
         for place, (color, value) in enumerate(COLORS.items()):
             for number in range(4):
@@ -68,10 +70,10 @@ def finished(images, tiny_bindings, tmp_path_factory):
         "train_stage.epochs = 3",
     )
 
-    def run(*arms):
+    def run(*arms, variant=""):
         configuration.parse([], bindings)
         try:
-            run_arms(table6_study(folder / "o", num_seeds=1), arms, folder / "results.jsonl")
+            run_arms(table6_study(folder / "o", num_seeds=1, variant=variant), arms, folder / "results.jsonl")
         finally:
             gin.clear_config()
             keras.mixed_precision.set_dtype_policy("float32")
@@ -86,11 +88,34 @@ class Table6RunTest(tf.test.TestCase):
     def _fixtures(self, finished):
         self.folder, self.results, self.run_arms = finished
 
+    def _rows(self):
+        return [row for row in read_rows(self.results) if not row["variant"]]
+
     def test_a_finished_row_is_not_run_again(self):
         before = self.results.read_text()
         self.run_arms(*ARMS)
         self.assertEqual(self.results.read_text(), before)
-        self.assertEqual([row["row"] for row in read_rows(self.results)], [arm.row for arm in ARMS])
+        self.assertEqual([row["row"] for row in self._rows()], [arm.row for arm in ARMS])
+
+    def test_a_variant_adds_lines_of_its_own_and_trains_on_its_own_clean_images(self):
+        swapped = Arm("none", 0, "swapped"), Arm("teacher", 0, "swapped")
+        self.run_arms(*swapped, variant="swapped")
+        after = self.results.read_text()
+        self.run_arms(*swapped, variant="swapped")
+        self.run_arms(*ARMS)
+        self.assertEqual(self.results.read_text(), after)
+        found = {row["row"]: row for row in read_rows(self.results) if row["variant"] == "swapped"}
+        self.assertEqual(set(found), {"none", "teacher"})
+        self.assertNotEqual(found["none"]["config"], self._rows()[0]["config"])
+        images = [
+            {head.video_id for head in read_heads(load_dataset(self.folder / place / "shards" / name))}
+            for place, name in (("swapped", "target"), ("swapped", "validation"), ("", "target"))
+        ]
+        self.assertEqual(images[0], {f"validation_{color}{number}" for color in COLORS for number in range(4)})
+        self.assertEqual(images[1], images[2])
+        teacher = json.loads((self.folder / "swapped/seed0/teacher/run.json").read_text())
+        plain = json.loads((self.folder / "seed0/teacher/run.json").read_text())
+        self.assertNotEqual(teacher, plain)
 
     def test_a_line_holds_which_test_images_were_right(self):
         for row in read_rows(self.results):
@@ -98,7 +123,7 @@ class Table6RunTest(tf.test.TestCase):
             self.assertAllClose(row["top_1"], row["correct"].count("1") / 12)
 
     def test_a_line_tells_what_the_labels_show_where_somebody_looked(self):
-        none, teacher, forward = read_rows(self.results)
+        none, teacher, forward = self._rows()
         self.assertNotIn("label_truth", none)
         # Every fourth image of a class has the next one's name.
         self.assertAllEqual(forward["label_truth"], [[3, 0, 1], [1, 3, 0], [0, 1, 3], [0, 0, 0]])

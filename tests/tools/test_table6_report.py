@@ -46,7 +46,7 @@ class ReportTest(absltest.TestCase):
         self.assertIn("* **From weak**: lower none; not told apart spl. 2 comparisons", text)
         self.assertIn("* **From none**: higher spl, weak. 2 comparisons", text)
         self.assertIn("| weak | 1 | 2 | 100.0 % | 75.0 % |", text)
-        self.assertIn("No row has two seeds yet", text)
+        self.assertIn("**No row has two seeds yet**", text)
 
     def test_a_row_of_one_seed_has_the_spread_of_rows_of_several(self):
         several = [_row(name, seed, 200 + 20 * (name == "spl") * seed) for name in ("weak", "spl") for seed in (0, 1)]

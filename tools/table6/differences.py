@@ -3,8 +3,8 @@
 What a seed and an image give, a gain or whether the image was right, has three sources of variance: the seed, the image
 and their interaction. The last two are estimated for each mean by itself from thousands of images (analysis of
 variance; one seed can't part them and need not). Two or three seeds tell little of the spread of seeds, so it is one
-number for all means of a table. Intervals are Student's, with as many degrees of freedom as that number has
-(Satterthwaite 1946).
+number for all means of a table: a row that spreads much more than the others has too narrow an interval, and widens
+theirs. Intervals are Student's, with as many degrees of freedom as that number has (Satterthwaite 1946).
 """
 
 import dataclasses

@@ -44,7 +44,9 @@ def page(rows: Sequence[Row]) -> str:
             parts += ["Minus the row of the first table:", changes]
     if plain := arms[""]:
         parts += ["### On another set of this kind", _ANOTHER, another_table(plain)]
+        parts += [] if _knows_seeds(plain) else [_ONE_SEED]
         parts += ["### What can be told apart", detectable_table(plain)]
+    if any("label_truth" in row for arm in plain.values() for row in arm.rows.values()):
         parts += ["### What the labels show", labels_table(plain)]
     return "\n\n".join(parts)
 
@@ -160,15 +162,19 @@ def detectable_table(arms: Arms) -> str:
         "rest",
         *(f"{n} seed{'s' * (n > 1)}" for n in _SEEDS),
     ]
-    unknown = "" if any(len(arm.rows) > 1 for arm in arms.values()) else f"\n\n{_ONE_SEED}"
-    return f"{_DETECTABLE}\n\n{markdown(columns, rows)}{unknown}"
+    return f"{_DETECTABLE}\n\n{markdown(columns, rows)}"
+
+
+def _knows_seeds(arms: Arms) -> bool:
+    """Whether the spread of seeds can be estimated."""
+    return any(len(arm.rows) > 1 for arm in arms.values())
 
 
 _DETECTABLE = (
     "Standard deviations of a gain in points, and what difference is found with 80 % power at 5 % "
     "([tools.study.power](../tools/study/power.py))."
 )
-_ONE_SEED = "No row has two seeds yet: the spread of seeds is unknown, and one seed's number is for the images alone."
+_ONE_SEED = "**No row has two seeds yet**: the spread of seeds is unknown, and all of this is over the images alone, too narrow."
 
 
 def labels_table(arms: Arms) -> str:
@@ -189,7 +195,7 @@ def _work(rows: Sequence[Row]) -> str:
     seconds = np.array([row["seconds"] for row in rows])
     commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
     versions = ", ".join(f"{name} {version}" for name, version in rows[-1]["versions"].items())
-    hours = f"{seconds.sum() / 3600:.1f} hours of one core beside other work, {np.median(seconds):.0f} s a row (median)"
+    hours = f"{seconds.sum() / 3600:.1f} hours of run time, {np.median(seconds):.0f} s a row (median)"
     return f"{len(rows)} rows; {hours}. Commits {commits}; {versions}."
 
 

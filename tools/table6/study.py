@@ -16,6 +16,7 @@ from spl_tf.experiment.noise_matrices import counted_transition
 from spl_tf.experiment.runner import Runner
 from spl_tf.experiment.table import Result
 from spl_tf.labels.classes import read_classes
+from spl_tf.training.stage import train_stage
 from tools.study.results import Row
 from tools.study.run import Study
 from tools.study.truth_columns import truth_columns
@@ -54,8 +55,11 @@ def _arm(key: Key) -> Arm:
 
 
 def _longer(stage: str, times: float) -> str:
-    name = f"{stage}/train_stage.epochs"
-    return f"{name} = {gin.query_parameter(name) * times}"
+    with gin.config_scope(stage):
+        epochs = gin.get_bindings(train_stage).get("epochs")
+    if epochs is None:
+        raise UserError(f"gin has no {stage}/train_stage.epochs, which --variant multiplies: give it a --gin_file")
+    return f"{stage}/train_stage.epochs = {epochs * times}"
 
 
 def _lists_of_arm(runner: Runner, arm: Arm) -> Row:
