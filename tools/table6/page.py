@@ -174,7 +174,9 @@ _DETECTABLE = (
     "Standard deviations of a gain in points, and what difference is found with 80 % power at 5 % "
     "([tools.study.power](../tools/study/power.py))."
 )
-_ONE_SEED = "**No row has two seeds yet**: the spread of seeds is unknown, and all of this is over the images alone, too narrow."
+_ONE_SEED = (
+    "**No row has two seeds yet**: the spread of seeds is unknown; all of this is over the images alone and too narrow."
+)
 
 
 def labels_table(arms: Arms) -> str:
