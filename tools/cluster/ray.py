@@ -38,11 +38,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("command", nargs="+", help="after --: module and flags, e.g. spl_tf.shard --manifest=...")
     given = parser.parse_args(arguments)
     if given.tasks < 1:
-        parser.error(f"--tasks={given.tasks}: give at least 1")
+        parser.exit(2, f"spl_tf: --tasks={given.tasks}: give at least 1\n")
     try:
         import ray
     except ImportError:
-        parser.error("Ray is missing: pip install 'spl_tf[ray]'")
+        parser.exit(2, "spl_tf: Ray is missing: pip install 'spl_tf[ray]'\n")
     ray.init(address=given.address)
     # A worker runs one command only; it may die as often as it likes.
     remote = ray.remote(num_cpus=given.cpus, num_gpus=given.gpus, max_retries=-1, max_calls=1)(run_task)
