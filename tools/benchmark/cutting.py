@@ -55,7 +55,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             rows += _measured(pathlib.Path(temporary), header, listed[:count], [row[place] for row in listed[:count]])
     headers = ["videos", "program", "seconds (least to most)", "times spl_tf.shard's", "MB written"]
-    table = f"short side {FLAGS.short_side}, {FLAGS.fps} frames a second"
+    table = f"{', '.join(map(str, FLAGS.videos))} videos, short side {FLAGS.short_side}, {FLAGS.fps} frames a second"
     publish("cutting", table, headers, rows, results=FLAGS.results, packages=["av", "imageio-ffmpeg"])
 
 

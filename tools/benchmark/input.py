@@ -59,8 +59,9 @@ def main() -> None:
         spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         rows.append([name, f"{statistics.median(rates):,.0f}", f"{1e3 * statistics.median(costs):.2f}", spread])
     headers = ["pipeline", "clips a second", "ms of processor a clip", "times spl_tf's (least to most)"]
+    beside = ", beside tf-models-official" if FLAGS.model_garden else ""
     clip = f"{FLAGS.num_frames} x {FLAGS.crop_size} x {FLAGS.crop_size} of short side {dataset.short_side}"
-    publish("input", f"clips of {clip}", headers, rows, results=FLAGS.results, packages=["tf-models-official"])
+    publish("input", f"clips of {clip}{beside}", headers, rows, results=FLAGS.results, packages=["tf-models-official"])
 
 
 def _rate(batches: Iterator, seconds: float) -> tuple[float, float]:
