@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import stat
 from typing import Annotated, Literal
 
 import msgspec
@@ -202,11 +203,16 @@ def file_fault(shard: Shard) -> str | None:
     """What is wrong with a shard's file as such: missing, no file or of another size. None when nothing is."""
     if shard.heads and not os.path.isfile(shard.heads):
         return f"has no {shard.heads}"
-    num_bytes = mirror.size(shard.path)
+    try:
+        status = os.stat(shard.path)
+    except FileNotFoundError:
+        num_bytes = mirror.size(shard.path)
+    else:
+        if not stat.S_ISREG(status.st_mode):
+            return "is no regular file"
+        num_bytes = status.st_size
     if num_bytes is None:
         return "is missing"
-    if os.path.exists(shard.path) and not os.path.isfile(shard.path):
-        return "is no regular file"
     if num_bytes != shard.num_bytes:
         return f"has {num_bytes:,} bytes, {FILE_NAME} says {shard.num_bytes:,}"
     return None

@@ -20,7 +20,7 @@ from spl_tf.data.lists.numbers import END, FPS, START, is_usable_fps, read_frame
 from spl_tf.data.lists.rows import ADDRESS, VIDEO_ID, read_rows
 from spl_tf.errors import UserError
 from spl_tf.files import Path
-from spl_tf.remote import mirror
+from spl_tf.remote import addresses, mirror
 
 QUERIES = "queries"
 QUERY = "query"
@@ -129,7 +129,8 @@ def read_manifest(
     reader = _RowReader(folder, label_column, tuple(classes), ids_of_classes, frames_fps)
     given = {text(row.get(VIDEO_ID)) for row in rows}
     ids = ids_of_paths([text(row.get(PATH)) for row in rows], given)
-    mirror.refresh(*(os.path.join(folder, text(row.get(PATH))) for row in rows))
+    if addresses.address_of(folder):
+        mirror.refresh(*(os.path.join(folder, text(row.get(PATH))) for row in rows))
     # Every file is looked at, which takes minutes for a million of them.
     entries = [
         reader.read(row, text(row.get(VIDEO_ID)) or ids[text(row.get(PATH))])

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import pathlib
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -46,7 +47,8 @@ def publish(
     if results is not None:
         made = provenance()
         made["versions"] |= {name: version for name in packages if (version := _version(name))}
-        command = f"python -m tools.benchmark.{benchmark} {shlex.join(_told(sys.argv[1:]))}".rstrip()
+        told = re.sub(r"--results[ =]\S+ ?", "", shlex.join(sys.argv[1:]))
+        command = f"python -m tools.benchmark.{benchmark} {told}".rstrip()
         row = {"benchmark": benchmark, "table": table, "command": command, "machine": machine(), **made}
         append_row(pathlib.Path(results), row | {"headers": list(headers), "rows": cells})
 
@@ -67,11 +69,6 @@ def machine() -> str:
     cores = len(os.sched_getaffinity(0))
     family = f"family {fields['cpu family']}" if "cpu family" in fields else ""
     return ", ".join(filter(None, [name, family, f"{cores} core{'s' * (cores > 1)}", *units]))
-
-
-def _told(arguments: Sequence[str]) -> list[str]:
-    """The arguments, without the file that they are appended to."""
-    return [argument for argument in arguments if not argument.startswith("--results")]
 
 
 def _version(package: str) -> str | None:

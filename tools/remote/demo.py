@@ -185,16 +185,16 @@ def _compare(what: str, folder: pathlib.Path, videos: pathlib.Path) -> tuple[dic
     with faulty_store.served(_FAILING, delay) as address:
         remote = _Machine(folder / f"{what}-remote", address)
         store = _filesystem(remote)
-        store.mkdir("work")
-        store.put(f"{videos}/", "work/videos/", recursive=True)
+        store.mkdir("demo")
+        store.put(f"{videos}/", "demo/videos/", recursive=True)
         for machine, videos_at, root in (
             (local, str(videos), str(local.folder / "ended")),
-            (remote, "s3://work/videos", "s3://work/run"),
+            (remote, "s3://demo/videos", "s3://demo/run"),
         ):
             _recipe(machine, root) if what == "recipe" else _pipeline(machine, videos_at, root)
         counts, ended = faulty_store.faults(address), remote.folder / "ended"
-        store.get("work/run/", f"{ended}/", recursive=True)
-        left = [name for name in store.find("work") if ".tmp." in name or "spool-" in name or name.endswith(".lock")]
+        store.get("demo/run/", f"{ended}/", recursive=True)
+        left = [name for name in store.find("demo") if ".tmp." in name or "spool-" in name or name.endswith(".lock")]
     compared, found = _pipelines_differ(local.folder / "ended", ended)
     if what == "recipe":
         found += differences(local.folder / "ended", ended)
