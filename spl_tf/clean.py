@@ -62,22 +62,15 @@ def main() -> None:
 
     import numpy as np
 
-    from spl_tf.cleaning.clean_labels import clean_labels
+    from spl_tf.cleaning.clean_labels import clean_labels, see_clips
     from spl_tf.labels.summary_text import report
 
-    summary = clean_labels(
-        FLAGS.model_dir,
-        FLAGS.shards,
-        FLAGS.clean_shards,
-        FLAGS.method,
-        FLAGS.output_dir,
-        seed=FLAGS.seed,
-        features_dir=FLAGS.features_dir,
-        task=task,
-    )
-    if summary is None:
+    given = FLAGS.model_dir, FLAGS.shards, FLAGS.clean_shards, FLAGS.method, FLAGS.output_dir
+    if task is not None:
+        see_clips(*given, features_dir=FLAGS.features_dir, task=task)
         print("The features are there: the same command without --task makes the labels")
         return
+    summary = clean_labels(*given, seed=FLAGS.seed, features_dir=FLAGS.features_dir)
     print(report(summary, np.load(pathlib.Path(FLAGS.output_dir) / "confusion.npy")))
     print(f"\nLabels and figures are in {FLAGS.output_dir}")
 

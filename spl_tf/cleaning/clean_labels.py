@@ -2,7 +2,7 @@
 
 import hashlib
 import pathlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import gin
 import numpy as np
@@ -45,6 +45,63 @@ def soft_weights(cosine: np.ndarray) -> np.ndarray:
 _WEIGHTS = {"cleannet_soft": soft_weights, "cleannet_hard": hard_weights}
 
 
+class Seen(NamedTuple):
+    """What the teacher sees in the sets that a method looks at.
+
+    Attributes:
+      web_set: the web shards.
+      target: the folder of labels to be, with the web set's classes and shards.
+      web: features and scores of the web clips.
+      clean: of the clean clips; None for a method that does not look at them.
+    """
+
+    web_set: ClipDataset
+    target: Predictions
+    web: ClipFeatures
+    clean: ClipFeatures | None
+
+
+def see_clips(
+    model_dir: files.Path,
+    web: files.Path,
+    clean: files.Path | None,
+    method: str,
+    folder: files.Path,
+    features_dir: files.Path | None = None,
+    task: Task | None = None,
+) -> Seen:
+    """Makes the features that `clean_labels` needs, nearly all of its work; those that are there stay.
+
+    Args:
+      model_dir, web, clean, method, folder, features_dir: as of `clean_labels`.
+      task: this process is one of several that make them together; each returns when all are there.
+
+    Raises:
+      UserError: as `require_method_options`, teacher and data don't fit together, clips without exactly one label, or
+        the folder holds anything but labels of these shards.
+    """
+    # All that can be wrong is found before the teacher runs over the web set.
+    require_method_options(method)
+    if method == CONFIDENT_LEARNING:
+        clean = None  # Not looked at, even where it is given.
+        require_distributions(model_dir, method)
+    elif clean is None:
+        raise UserError(f"{method} needs a clean set: give --clean_shards")
+    folder = pathlib.Path(folder)
+    features_dir = pathlib.Path(features_dir or folder / "features")
+    web_set, clean_clips = _load_labelled(web), None
+    headers = {
+        shard.name: sidecar_files.Header(shard.records, shard.fingerprint, shard.ids_digest) for shard in web_set.shards
+    }
+    target = Predictions(folder, web_set.classes, headers)
+    stale_labels(folder, target)
+    if clean is not None:
+        clean_set = _load_labelled(clean)
+        require_same_classes(web_set.classes, web_set.folder, clean_set.classes, clean_set.folder)
+        clean_clips = clip_features(model_dir, clean, features_dir / "clean", task=task)
+    return Seen(web_set, target, clip_features(model_dir, web, features_dir / "web", task=task), clean_clips)
+
+
 def clean_labels(
     model_dir: files.Path,
     web: files.Path,
@@ -53,8 +110,7 @@ def clean_labels(
     folder: files.Path,
     seed: int = 0,
     features_dir: files.Path | None = None,
-    task: Task | None = None,
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Writes the labels of a web set with a weight for each; those with the weight 0 are discarded.
 
     Args:
@@ -66,43 +122,20 @@ def clean_labels(
       folder: for the labels, as `assign_labels` writes them, with `features` in it.
       seed: of CleanNet.
       features_dir: for the features instead, to share them between methods.
-      task: this process is one of several that make the features together, and no labels: the same call without a
-        task makes them.
 
     Returns:
       The content of `summary.json`: that of `assign_labels` with the strategy `method`; the samples cover
-      ratio is the share of the clips that are kept, and "cleaning" says what was learned from. None of a task.
+      ratio is the share of the clips that are kept, and "cleaning" says what was learned from.
 
     Raises:
-      UserError: as `require_method_options`, teacher and data don't fit together, clips without exactly one label,
-        no clip is kept, or the folder holds anything but labels of these shards.
+      UserError: as `see_clips`, or no clip is kept.
     """
-    # All that can be wrong is found before the teacher runs over the web set.
-    require_method_options(method)
-    if method == CONFIDENT_LEARNING:
-        clean = None  # Not looked at, even where it is given.
-        require_distributions(model_dir, method)
-    elif clean is None:
-        raise UserError(f"{method} needs a clean set: give --clean_shards")
     folder = pathlib.Path(folder)
-    features_dir = pathlib.Path(features_dir or folder / "features")
-    web_set = _load_labelled(web)
-    headers = {
-        shard.name: sidecar_files.Header(shard.records, shard.fingerprint, shard.ids_digest) for shard in web_set.shards
-    }
-    target = Predictions(folder, web_set.classes, headers)
-    stale_labels(folder, target)
-    if clean is not None:
-        clean_set = _load_labelled(clean)
-        require_same_classes(web_set.classes, web_set.folder, clean_set.classes, clean_set.folder)
-        clean_clips = clip_features(model_dir, clean, features_dir / "clean", task=task)
-    web_clips = clip_features(model_dir, web, features_dir / "web", task=task)
-    if task is not None:
-        return None
+    web_set, target, web_clips, clean_clips = see_clips(model_dir, web, clean, method, folder, features_dir)
     weak, teacher = web_clips.labels, web_clips.predictions()
     confusion = count_pairs(weak, teacher, web_set.num_classes)
     notes: dict[str, float] = {}
-    if clean is None:
+    if clean_clips is None:
         weights = (~find_mistakes(weak, web_clips.scores())).astype(np.float32)
     else:
         cosine, notes = _similarity(web_clips, clean_clips, confusion, seed)

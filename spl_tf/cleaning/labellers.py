@@ -184,9 +184,7 @@ class _ByCleaning:
 
         features = source.predictions.with_name("features")
         with gin.config_scope(_STAGE):
-            summary = clean_labels(source.teacher, source.shards, source.clean, self.name, folder, seed, features)
-        assert summary is not None  # Of a task alone.
-        return summary
+            return clean_labels(source.teacher, source.shards, source.clean, self.name, folder, seed, features)
 
 
 _ALL: list[Labeller] = [*map(_FromPairs, PAIR_LABELLERS.values()), *map(_ByCleaning, METHODS)]
