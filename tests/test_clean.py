@@ -57,6 +57,22 @@ class CleanTest(parameterized.TestCase, tf.test.TestCase):
         self.assertLen(weights, summary["kept"])
         self.assertAllInRange(weights, 1e-9, 1.00001)
 
+    def test_tasks_leave_features_and_the_command_without_a_task_makes_labels_of_them(self):
+        self._save_teacher()
+        chosen = ["--method=confident_learning"]
+        code, out, err = self._run(*chosen, "--task=1/2")
+        self.assertEqual(code, 0, err)
+        self.assertIn("the same command without --task makes the labels", out)
+        self.assertFalse((self.labels / "summary.json").exists())
+        made = {path: path.stat().st_mtime_ns for path in (self.labels / "features" / "web").glob("*.npy")}
+        self.assertLen(made, 6)  # Two of each shard.
+        self.assertEqual(self._run(*chosen)[0], 0)
+        self.assertEqual({path: path.stat().st_mtime_ns for path in made}, made)
+        by_tasks, self.labels = self.labels, self.labels.with_name("alone")
+        self.assertEqual(self._run(*chosen)[0], 0)
+        for path in [*self.labels.glob("*.parquet"), *self.labels.glob("features/web/*.npy")]:
+            self.assertEqual((by_tasks / path.relative_to(self.labels)).read_bytes(), path.read_bytes(), path)
+
     @parameterized.parameters(
         (["--method=cleannet_sofd"], "there is no method 'cleannet_sofd': did you mean cleannet_soft?"),
         (["--method=cleannet_soft"], "cleannet_soft needs a clean set: give --clean_shards"),
