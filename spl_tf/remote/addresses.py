@@ -52,6 +52,13 @@ def address_of(path: Path) -> str | None:
     return f"{scheme}://{place}" if place else None
 
 
+def require_address(path: Path) -> str:
+    """The address of a path that is known to lie in a mirror."""
+    address = address_of(path)
+    assert address is not None, path
+    return address
+
+
 def shown(path: Path) -> str:
     """A path as the user knows it: the address for one in a mirror."""
     return address_of(path) or str(path)

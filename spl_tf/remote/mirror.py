@@ -13,38 +13,27 @@ An object is put whole or not at all, so a file of the store is whole or absent 
 """
 
 import concurrent.futures
-import contextlib
 import fcntl
 import fnmatch
 import os
 import pathlib
-import secrets
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from spl_tf.errors import UserError
-from spl_tf.remote import addresses, record, stores
+from spl_tf.remote import addresses, fetching, record, stores
 from spl_tf.remote.addresses import Path
 from spl_tf.remote.record import Known
 
-_SHARD = ".tfrecord"
 # Fetched when they are read.
-_LATE = (f"*{_SHARD}", "*/checkpoints/*", "*/events.out.tfevents.*")
+_LATE = (f"*{fetching.SHARD}", "*/checkpoints/*", "*/events.out.tfevents.*")
 # Of this machine alone: locks, and what is not written to its end.
 _LOCAL = ("*/.lock", "*/.*.tmp.*", "*/spool-*/*", "*_temp/*", "*/.hosts-*")
 # Among what a library wrote into a folder by itself, what says that all is there; what names others comes first here.
 _LAST = ("*/checkpoint", "*.index", "*/saved_model.pb")
 
-# Where a file is until all of it is there, and how old it is when it must be of a killed process.
-_INCOMING, _SECONDS_ABANDONED = ".incoming", 86_400.0
-_TRANSFERS = 8
-_GIGABYTES = 100.0
 _told_of: set[str] = set()
-
-# A block of training and those read ahead: they stay whatever the room.
-_SHARDS_KEPT = 64
 
 
 def open_folder(text: Path) -> pathlib.Path:
@@ -82,12 +71,9 @@ def pull(folder: Path) -> None:
     as it is: that run keeps it equal.
     """
     folder = pathlib.Path(folder)
-    stored = stores.list_objects(_address(folder))
-    for leftover in (addresses.mirrors() / _INCOMING).glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - leftover.stat().st_mtime > _SECONDS_ABANDONED:
-                leftover.unlink()
-    with _records_held(fcntl.LOCK_EX):  # No other process fetches a file and has not noted it yet.
+    stored = stores.list_objects(addresses.require_address(folder))
+    fetching.remove_abandoned()
+    with fetching.records_held(fcntl.LOCK_EX):  # No other process fetches a file and has not noted it yet.
         if _is_written(folder):
             return
         before = record.known_below(str(folder))
@@ -104,7 +90,7 @@ def pull(folder: Path) -> None:
         for path in _files(folder):
             if path not in kept:
                 os.unlink(path)
-    _fetch_all([each for each in now if each.mtime is None and not _is_like(each.path, _LATE)])
+    fetching.fetch_all([each for each in now if each.mtime is None and not _is_like(each.path, _LATE)])
 
 
 def refresh(*paths: Path) -> None:
@@ -114,7 +100,7 @@ def refresh(*paths: Path) -> None:
         return
 
     def look_up(path: str) -> Known | None:
-        found, old = stores.look_up(_address(path)), record.known(path)
+        found, old = stores.look_up(addresses.require_address(path)), record.known(path)
         if found is None:
             pathlib.Path(path).unlink(missing_ok=True)
             record.forget([path])
@@ -122,8 +108,8 @@ def refresh(*paths: Path) -> None:
         is_same = old is not None and old.tag == found.tag and old.is_equal()
         return None if is_same else Known(path, found.size, found.tag, None)
 
-    with concurrent.futures.ThreadPoolExecutor(_TRANSFERS) as pool:
-        _fetch_all([each for each in pool.map(look_up, mirrored) if each is not None])
+    with concurrent.futures.ThreadPoolExecutor(fetching.TRANSFERS) as pool:
+        fetching.fetch_all([each for each in pool.map(look_up, mirrored) if each is not None])
 
 
 def fetch(*paths: Path) -> None:
@@ -136,13 +122,13 @@ def fetch(*paths: Path) -> None:
             record.touch(path)
         elif known.mtime is None or not os.path.exists(path):
             wanted.append(known)
-    _fetch_all(wanted)
+    fetching.fetch_all(wanted)
 
 
 def fetch_folder(folder: Path) -> None:
     """Fetches what is not fetched yet of a pulled folder; other paths are left alone."""
     if addresses.address_of(folder) is not None:
-        _fetch_all([each for each in record.known_below(str(folder)).values() if each.mtime is None])
+        fetching.fetch_all([each for each in record.known_below(str(folder)).values() if each.mtime is None])
 
 
 def size(path: Path) -> int | None:
@@ -166,7 +152,7 @@ def upload(path: Path) -> None:
     mtime = os.stat(path).st_mtime_ns
     found = stores.upload(path, address)
     record.put([Known(path, found.size, found.tag, mtime)])
-    _make_room()
+    fetching.make_room()
 
 
 def remove(path: Path) -> None:
@@ -198,71 +184,8 @@ def push(folder: Path) -> None:
 
 def _remove_objects(paths: Iterable[str]) -> None:
     paths = list(paths)
-    stores.delete([_address(path) for path in paths])
+    stores.delete([addresses.require_address(path) for path in paths])
     record.forget(paths)
-
-
-def _fetch_all(wanted: Sequence[Known]) -> None:
-    if not wanted:
-        return
-    from tqdm import tqdm
-
-    with (
-        concurrent.futures.ThreadPoolExecutor(_TRANSFERS) as pool,
-        tqdm(total=sum(each.size for each in wanted), desc="fetch", unit="B", unit_scale=True, delay=2) as bar,
-    ):
-        for fetched in pool.map(_fetch, wanted):
-            bar.update(fetched.size)
-    _make_room()
-
-
-def _fetch(wanted: Known) -> Known:
-    path, address = wanted.path, _address(wanted.path)
-    incoming = addresses.mirrors() / _INCOMING
-    incoming.mkdir(parents=True, exist_ok=True)
-    temporary = str(incoming / f"{os.getpid()}-{secrets.token_hex(8)}")
-    try:
-        stores.download(address, temporary)
-        status = os.stat(temporary)
-        if status.st_size != wanted.size:
-            size = f"{status.st_size:,} bytes of {wanted.size:,}"
-            raise stores.StoreError(f"{address} gave {size}: is another run writing it?")
-        fetched = Known(path, wanted.size, wanted.tag, status.st_mtime_ns)
-        with _records_held(fcntl.LOCK_SH):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            os.replace(temporary, path)
-            record.put([fetched])
-    finally:
-        pathlib.Path(temporary).unlink(missing_ok=True)
-    return fetched
-
-
-@contextlib.contextmanager
-def _records_held(how: int) -> Iterator[None]:
-    """Holds files and what is known of them against other processes, shared or alone."""
-    root = addresses.mirrors()
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".records", "a+") as lock:
-        fcntl.flock(lock, how)
-        yield
-
-
-def _make_room() -> None:
-    """Removes mirrored shards, which can be fetched again, those first that were not used for longest."""
-    text = os.environ.get("SPL_TF_CACHE_GB", str(_GIGABYTES))
-    try:
-        room = float(text) * 1e9
-    except ValueError as error:
-        raise UserError(f"SPL_TF_CACHE_GB={text}: give a number of gigabytes") from error
-    shards = record.least_recently_used(_SHARD)
-    too_much = sum(each.size for each in shards) - room
-    for each in shards[:-_SHARDS_KEPT]:
-        if too_much <= 0:
-            break
-        if each.is_equal():
-            record.put([Known(each.path, each.size, each.tag, None)])
-            pathlib.Path(each.path).unlink(missing_ok=True)
-            too_much -= each.size
 
 
 def _is_written(folder: pathlib.Path) -> bool:
@@ -293,12 +216,6 @@ def _files(folder: pathlib.Path) -> Iterator[str]:
 
 def _is_like(path: str, patterns: Sequence[str]) -> bool:
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
-
-
-def _address(path: Path) -> str:
-    address = addresses.address_of(path)
-    assert address is not None, path
-    return address
 
 
 def tell_without_locks(folder: Path) -> None:

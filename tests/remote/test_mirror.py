@@ -15,7 +15,7 @@ from absl.testing import absltest, parameterized
 
 from spl_tf import files
 from spl_tf.errors import UserError
-from spl_tf.remote import mirror, record, stores
+from spl_tf.remote import fetching, mirror, record, stores
 from tests.remote.store_case import StoreCase
 
 
@@ -91,7 +91,7 @@ class MirrorTest(StoreCase):
     def test_shards_make_room_for_others_those_first_that_were_not_used_for_longest(self):
         for number in range(6):
             self.store.pipe(f"/w/s/{number}.tfrecord", b"x" * 100)
-        with mock.patch.dict(os.environ, SPL_TF_CACHE_GB="4e-7"), mock.patch.object(mirror, "_SHARDS_KEPT", 2):
+        with mock.patch.dict(os.environ, SPL_TF_CACHE_GB="4e-7"), mock.patch.object(fetching, "_SHARDS_KEPT", 2):
             folder = mirror.open_folder("memory://w/s")
             for number in (0, 1, 2, 3, 0, 4, 5):
                 mirror.fetch(folder / f"{number}.tfrecord")
